@@ -1,0 +1,55 @@
+# The checks, one recipe each. `.ci/run` installs the tools into the clone and calls `check`.
+# By hand: `just check`, or any recipe alone. `cargo test` and `cargo run -- demo` need nothing but Rust and a C compiler.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# Tools of the clone come before those of the machine, so that both check with the same versions.
+export PATH := justfile_directory() / "target/tools/bin:" + justfile_directory() / "node_modules/.bin:" + env("PATH")
+
+# Lists the recipes.
+default:
+    @just --list --unsorted
+
+# Everything that must hold before a change lands. The tests come last: they are what one wants to see last.
+check: fmt clippy deny proto-lint doc demo test
+
+# Source is formatted.
+fmt:
+    cargo fmt --check
+
+# No lint fires, in tests and benches either; this also type-checks the benches.
+clippy:
+    cargo clippy --all-targets --locked -- -D warnings
+
+# Dependencies: banned crates and version floors, licences, sources.
+deny:
+    cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+# Known vulnerabilities of the dependencies. Fetches the advisory database, so it is not part of `check`.
+advisories:
+    cargo deny --locked check --hide-inclusion-graph advisories
+
+# The protos keep the naming and commenting rules of `buf.yaml`.
+proto-lint:
+    buf lint
+
+# No change of the protos breaks a client that was built against `base`.
+proto-breaking base="main":
+    buf breaking --against ".git#branch={{ base }}"
+
+# The documentation builds without a warning: for readers of the API, and for readers of the code.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --document-private-items
+
+# The help page's example through the real API, one JSON object a step; fails unless every step came out as told.
+demo:
+    cargo run --locked -- demo --once --json
+
+# All tests.
+test:
+    cargo test --locked
+
+# Measurements, in the release profile.
+bench:
+    cargo bench --locked
