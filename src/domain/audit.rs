@@ -1,0 +1,193 @@
+//! What the audit log keeps of an effect: who, what, on what, with what outcome. Never a secret or a name.
+
+use std::fmt;
+
+use super::caller::Role;
+use super::error::Reason;
+use super::ids::{AuditId, RequestId};
+use super::time::Timestamp;
+
+/// A human, in the audit log: HMAC(his salt, his id).
+///
+/// Whoever has the salt can find a person's rows; with the salt deleted nobody can, and the log stays whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pseudonym(pub [u8; 32]);
+
+/// The random salt of one person, 32 bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt(pub [u8; 32]);
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // With it a person's rows can be found: it is not for logs.
+        f.write_str("Salt(..)")
+    }
+}
+
+/// A kind of name that somebody goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AuditedKind {
+    /// A portal's id of a broker.
+    Broker,
+    /// A portal's id of a customer.
+    Customer,
+    /// The subject of a credential, or a portal's id of the human at the screen.
+    Subject,
+}
+
+/// Somebody whom the audit log must be able to tell apart, and to forget.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AuditedPerson {
+    /// What kind of name it is.
+    pub kind: AuditedKind,
+    /// The name, 1 to 128 characters.
+    pub id: String,
+}
+
+/// What was done or tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A tenant was made.
+    CreateTenant,
+    /// A tenant was stopped.
+    StopTenant,
+    /// A tenant was started again.
+    StartTenant,
+    /// A product provider was put.
+    PutProvider,
+    /// A product provider was disabled.
+    DisableProvider,
+    /// A product provider was enabled.
+    EnableProvider,
+    /// A target was put.
+    PutTarget,
+    /// A target was disabled.
+    DisableTarget,
+    /// A target was enabled.
+    EnableTarget,
+    /// A return URL was put.
+    PutReturnUrl,
+    /// A return URL was disabled.
+    DisableReturnUrl,
+    /// A return URL was enabled.
+    EnableReturnUrl,
+    /// A con:center user was made.
+    CreateUser,
+    /// A con:center user got a secret.
+    SetUserSecret,
+    /// Standard was moved to a con:center user.
+    SetStandardUser,
+    /// A con:center user was marked Endkunde, or no longer.
+    SetEndCustomer,
+    /// A con:center user was disabled.
+    DisableUser,
+    /// A con:center user was enabled.
+    EnableUser,
+    /// A broker activation was made.
+    CreateActivation,
+    /// A broker activation was disabled.
+    DisableActivation,
+    /// A broker activation was enabled.
+    EnableActivation,
+    /// Records of customers were put.
+    PutCustomers,
+    /// A customer got an own con:center user, or lost it.
+    AssignUser,
+    /// The shared users were changed.
+    UpdateCustomerAccess,
+    /// A jump was issued.
+    IssueJump,
+    /// A decision was explained.
+    ExplainJump,
+    /// A jump was redeemed.
+    RedeemJump,
+    /// A credential was used for a method, tenant or resource that it is not for.
+    Call,
+}
+
+impl Action {
+    /// The action as the log spells it: noun, dot, verb.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateTenant => "tenant.create",
+            Self::StopTenant => "tenant.stop",
+            Self::StartTenant => "tenant.start",
+            Self::PutProvider => "provider.put",
+            Self::DisableProvider => "provider.disable",
+            Self::EnableProvider => "provider.enable",
+            Self::PutTarget => "target.put",
+            Self::DisableTarget => "target.disable",
+            Self::EnableTarget => "target.enable",
+            Self::PutReturnUrl => "return_url.put",
+            Self::DisableReturnUrl => "return_url.disable",
+            Self::EnableReturnUrl => "return_url.enable",
+            Self::CreateUser => "user.create",
+            Self::SetUserSecret => "user.set_secret",
+            Self::SetStandardUser => "user.set_standard",
+            Self::SetEndCustomer => "user.set_end_customer",
+            Self::DisableUser => "user.disable",
+            Self::EnableUser => "user.enable",
+            Self::CreateActivation => "activation.create",
+            Self::DisableActivation => "activation.disable",
+            Self::EnableActivation => "activation.enable",
+            Self::PutCustomers => "customer.put",
+            Self::AssignUser => "customer.assign_user",
+            Self::UpdateCustomerAccess => "customer_access.update",
+            Self::IssueJump => "jump.issue",
+            Self::ExplainJump => "jump.explain",
+            Self::RedeemJump => "jump.redeem",
+            Self::Call => "call",
+        }
+    }
+}
+
+/// What an effect is on. Objects are ids of ours or keys of the catalogue, never a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditObject(String);
+
+impl AuditObject {
+    /// The object of an id that the service made or of a key of the catalogue.
+    #[must_use]
+    pub fn new(id: &impl ToString) -> Self {
+        Self(id.to_string())
+    }
+
+    /// The id or key.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A row of the audit log before its outcome is known; the store adds that, in the effect's transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its id.
+    pub audit_id: AuditId,
+    /// When.
+    pub at: Timestamp,
+    /// The role that the caller acted in.
+    pub role: Role,
+    /// The subject of the caller's credential.
+    pub caller: Pseudonym,
+    /// The human at the screen, where he is not the person.
+    pub actor: Option<Pseudonym>,
+    /// The person that the effect is about.
+    pub person: Option<Pseudonym>,
+    /// What was done or tried.
+    pub action: Action,
+    /// What it is on.
+    pub object: Option<AuditObject>,
+    /// The caller's id of the request.
+    pub request_id: Option<RequestId>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditOutcome {
+    /// It was done.
+    Accepted,
+    /// Nothing was changed, for this reason.
+    Refused(Reason),
+}

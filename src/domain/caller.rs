@@ -1,0 +1,119 @@
+//! Who calls: what a credential proved, and nothing that a request says of itself.
+
+use super::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
+
+/// A role that a credential can carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Runs the service: tenants and the catalogue.
+    Operator,
+    /// A firm's administrator.
+    Admin,
+    /// The portal's backend, for the people logged in there.
+    Portal,
+    /// A broker, for himself.
+    Broker,
+    /// A customer, for himself.
+    Customer,
+    /// A target, for what is addressed to it.
+    Target,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 6] = [
+        Self::Operator,
+        Self::Admin,
+        Self::Portal,
+        Self::Broker,
+        Self::Customer,
+        Self::Target,
+    ];
+
+    /// The role as tokens and the audit log spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+            Self::Portal => "portal",
+            Self::Broker => "broker",
+            Self::Customer => "customer",
+            Self::Target => "target",
+        }
+    }
+
+    /// Reads a role as tokens spell it; `None` if there is no such role.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// What a caller within a tenant is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantRole {
+    /// The firm's administrator.
+    Admin,
+    /// The portal's backend; it names the person of each jump.
+    Portal,
+    /// This broker; he is the person of his jumps.
+    Broker(BrokerId),
+    /// This customer, or staff that he invited; the customer is the person of the jumps.
+    Customer(CustomerId),
+}
+
+/// The caller of one RPC, from its credential alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody in particular.
+    Anonymous,
+    /// Somebody of the service itself; belongs to no tenant.
+    Operator {
+        /// The subject of the credential.
+        subject: SubjectId,
+    },
+    /// Somebody of a tenant.
+    Tenant {
+        /// The tenant that the credential is for.
+        tenant: TenantId,
+        /// What he is there.
+        role: TenantRole,
+        /// The subject of the credential: the human at the screen, or a machine.
+        subject: SubjectId,
+    },
+    /// A target that redeems what is addressed to it.
+    Target {
+        /// The target.
+        audience: TargetId,
+        /// The subject of the credential.
+        subject: SubjectId,
+    },
+}
+
+impl Caller {
+    /// The role that the caller acts in; `None` for nobody in particular.
+    #[must_use]
+    pub const fn role(&self) -> Option<Role> {
+        match self {
+            Self::Anonymous => None,
+            Self::Operator { .. } => Some(Role::Operator),
+            Self::Target { .. } => Some(Role::Target),
+            Self::Tenant { role, .. } => Some(match role {
+                TenantRole::Admin => Role::Admin,
+                TenantRole::Portal => Role::Portal,
+                TenantRole::Broker(_) => Role::Broker,
+                TenantRole::Customer(_) => Role::Customer,
+            }),
+        }
+    }
+
+    /// The subject of the credential; `None` for nobody in particular.
+    #[must_use]
+    pub const fn subject(&self) -> Option<&SubjectId> {
+        match self {
+            Self::Anonymous => None,
+            Self::Operator { subject } | Self::Tenant { subject, .. } | Self::Target { subject, .. } => Some(subject),
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! Who gets which con:center user: one pure function, for the jump and for its explanation.
+//!
+//! [`resolve`] looks at rules in a fixed order, writes each one that it looked at into the trace and stops
+//! at the first that refuses. The first assignment that is *set* decides; no fallback is taken that
+//! `docs/domain.md#customer-jump` does not name. One more rule: a variant of [`Rule`], a line in the
+//! function that looks at it, a reason in [`Reason`].
+
+use super::customer::Segment;
+use super::error::{Reason, Refusal, Related};
+use super::ids::{ActivationId, CustomerId, ProviderId, UserId};
+use super::jump::{JumpOrder, Person, PersonKind};
+use super::provider::{ProviderScope, State};
+use super::target::{AcceptedPersons, LineScope, TargetKind};
+use super::tenant::TenantState;
+use super::user::UserKind;
+
+/// A rule that a decision looks at, in the words of the API (`ResolutionRule`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// The tenant is not stopped.
+    TenantActive,
+    /// Customers never get an insurer's portal, and the target is of the kind asked for.
+    TargetKind,
+    /// The target is enabled.
+    TargetEnabled,
+    /// The target's product provider is enabled, and so is one that the request names.
+    ProviderEnabled,
+    /// The target takes this kind of person.
+    TargetTakesPerson,
+    /// The target takes the line of business.
+    TargetLineOfBusiness,
+    /// A broker: which activation, and so which user.
+    Activation,
+    /// A customer: of which segment.
+    Segment,
+    /// A customer: his own user.
+    OwnUser,
+    /// A commercial customer: the shared commercial user.
+    SharedCommercialUser,
+    /// A commercial customer without one: whether the shared private user may stand in.
+    FallbackAllowed,
+    /// The shared private user.
+    SharedPrivateUser,
+    /// The user is not the Standard user.
+    UserNotStandard,
+    /// The user is of the kind that the person needs.
+    UserKindFits,
+    /// con:center does not report a customer's user as something else than Endkunde.
+    UserReportedEndCustomer,
+    /// The user is enabled.
+    UserActive,
+    /// The user has a secret.
+    UserHasSecret,
+    /// The target's product provider is in the user's scope.
+    ProviderInScope,
+    /// The product provider that the request names is in the user's scope.
+    NamedProviderInScope,
+}
+
+/// What came of looking at a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// It holds, or it decided.
+    Passed,
+    /// It names an assignment that is not set; the next one is looked at.
+    NotSet,
+    /// It refuses, for this reason; nothing after it was looked at.
+    Failed(Reason),
+}
+
+/// One line of the trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceStep {
+    /// The rule.
+    pub rule: Rule,
+    /// What came of it.
+    pub outcome: StepOutcome,
+}
+
+/// By which way a con:center user was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// A broker's activation.
+    Activation,
+    /// The customer's own user.
+    OwnUser,
+    /// The tenant's shared private user.
+    SharedPrivate,
+    /// The tenant's shared commercial user.
+    SharedCommercial,
+    /// The shared private user, standing in for the commercial one.
+    FallbackPrivate,
+}
+
+/// A con:center user as the decision sees him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateUser {
+    /// Its id.
+    pub user_id: UserId,
+    /// What it is for.
+    pub kind: UserKind,
+    /// Enabled or not.
+    pub state: State,
+    /// Whether there is a secret.
+    pub has_secret: bool,
+    /// What it supports.
+    pub scope: ProviderScope,
+    /// Whether con:center reports it as Endkunde; `None` if it has not said.
+    pub reported_end_customer: Option<bool>,
+}
+
+/// An activation of the broker, as the decision sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CandidateActivation {
+    /// Its id.
+    pub activation_id: ActivationId,
+    /// The user that it leads to.
+    pub user_id: UserId,
+    /// Enabled or not.
+    pub state: State,
+}
+
+/// The customer's record, as the decision sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateCustomer {
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// His segment.
+    pub segment: Segment,
+    /// His own user, if one is set.
+    pub user_id: Option<UserId>,
+}
+
+/// The target, as the decision sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateTarget {
+    /// Calculator or portal.
+    pub kind: TargetKind,
+    /// Enabled or not.
+    pub state: State,
+    /// Whose target it is.
+    pub provider_id: ProviderId,
+    /// Whether that provider is enabled.
+    pub provider_state: State,
+    /// Whom it takes.
+    pub accepts: AcceptedPersons,
+    /// Which lines of business it takes.
+    pub lines: LineScope,
+}
+
+/// The assignments that could lead to a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assignments {
+    /// For a broker: his activations, enabled or not, each once, in no order.
+    Broker(Vec<CandidateActivation>),
+    /// For a customer.
+    Customer {
+        /// His record, if there is one.
+        record: Option<CandidateCustomer>,
+        /// The tenant's shared private user, if one is set.
+        private_user: Option<UserId>,
+        /// The tenant's shared commercial user, if one is set.
+        commercial_user: Option<UserId>,
+        /// Whether the private one may stand in for the commercial one.
+        commercial_falls_back: bool,
+    },
+}
+
+/// Everything that a decision looks at, of one tenant, read in one go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates {
+    /// Whether the tenant is in business.
+    pub tenant: TenantState,
+    /// The target; `None` if there is none of that key.
+    pub target: Option<CandidateTarget>,
+    /// The state of the provider that the request names; `None` if it names none or there is none of that key.
+    pub named_provider: Option<State>,
+    /// What could lead to a user.
+    pub assignments: Assignments,
+    /// Every user that an assignment names, each once, in no order.
+    pub users: Vec<CandidateUser>,
+}
+
+/// The user that a person jumps with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resolution {
+    /// Which.
+    pub user_id: UserId,
+    /// By which way he was found.
+    pub way: Way,
+    /// The customer's segment; `None` for a broker.
+    pub segment: Option<Segment>,
+}
+
+/// A decision and how it came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The user, or why there is none.
+    pub outcome: Result<Resolution, Refusal>,
+    /// Every rule that was looked at, in order. Only the last can have failed, and has if the outcome is a refusal
+    /// (an unknown target or provider is refused before any rule: then the trace ends without a failure).
+    pub trace: Vec<TraceStep>,
+}
+
+/// Decides which con:center user the person of `order` jumps with.
+///
+/// `candidates` must hold what the store read for this very order. Costs time linear in the person's
+/// activations.
+#[must_use]
+pub fn resolve(order: &JumpOrder, candidates: &Candidates) -> Decision {
+    let mut trace = Trace(Vec::with_capacity(LONGEST_TRACE));
+    let outcome = decide(order, candidates, &mut trace);
+    Decision {
+        outcome,
+        trace: trace.0,
+    }
+}
+
+/// Rules on the longest way: a commercial customer who falls back and names a provider.
+const LONGEST_TRACE: usize = 18;
+
+struct Trace(Vec<TraceStep>);
+
+impl Trace {
+    fn passed(&mut self, rule: Rule) {
+        self.0.push(TraceStep {
+            rule,
+            outcome: StepOutcome::Passed,
+        });
+    }
+
+    fn not_set(&mut self, rule: Rule) {
+        self.0.push(TraceStep {
+            rule,
+            outcome: StepOutcome::NotSet,
+        });
+    }
+
+    fn failed(&mut self, rule: Rule, refusal: impl Into<Refusal>) -> Refusal {
+        let refusal = refusal.into();
+        self.0.push(TraceStep {
+            rule,
+            outcome: StepOutcome::Failed(refusal.reason),
+        });
+        refusal
+    }
+
+    /// Writes down whether `rule` holds; refuses for `reason` if it does not.
+    fn demand(&mut self, rule: Rule, holds: bool, reason: Reason) -> Result<(), Refusal> {
+        if holds {
+            self.passed(rule);
+            Ok(())
+        } else {
+            Err(self.failed(rule, reason))
+        }
+    }
+}
+
+fn decide(order: &JumpOrder, candidates: &Candidates, trace: &mut Trace) -> Result<Resolution, Refusal> {
+    trace.demand(
+        Rule::TenantActive,
+        candidates.tenant == TenantState::Active,
+        Reason::TenantStopped,
+    )?;
+    let Some(target) = &candidates.target else {
+        return Err(Reason::NotFound.into());
+    };
+    check_target(order, target, candidates.named_provider, trace)?;
+    let resolution = match (&order.person, &candidates.assignments) {
+        (Person::Broker(_), Assignments::Broker(activations)) => by_activation(order, activations, trace)?,
+        (Person::Customer { stated, .. }, Assignments::Customer { .. }) => {
+            by_customer_access(*stated, &candidates.assignments, trace)?
+        }
+        // Read for another kind of person: there is no user for this one.
+        (Person::Broker(_), Assignments::Customer { .. }) | (Person::Customer { .. }, Assignments::Broker(_)) => {
+            return Err(Reason::NoUserAssigned.into());
+        }
+    };
+    let Some(user) = candidates.users.iter().find(|user| user.user_id == resolution.user_id) else {
+        return Err(Reason::NoUserAssigned.into());
+    };
+    check_user(order, target, user, trace)?;
+    Ok(resolution)
+}
+
+fn check_target(
+    order: &JumpOrder,
+    target: &CandidateTarget,
+    named_provider: Option<State>,
+    trace: &mut Trace,
+) -> Result<(), Refusal> {
+    let person = order.person.kind();
+    if person == PersonKind::Customer && target.kind == TargetKind::InsurerPortal {
+        return Err(trace.failed(Rule::TargetKind, Reason::InsurerPortalForbidden));
+    }
+    let kind_fits = order.wanted.is_none_or(|wanted| wanted == target.kind);
+    trace.demand(Rule::TargetKind, kind_fits, Reason::TargetKindMismatch)?;
+    trace.demand(
+        Rule::TargetEnabled,
+        target.state == State::Active,
+        Reason::TargetDisabled,
+    )?;
+    if order.provider_id.is_some() && named_provider.is_none() {
+        return Err(Reason::NotFound.into());
+    }
+    let providers_enabled = target.provider_state == State::Active && named_provider != Some(State::Disabled);
+    trace.demand(Rule::ProviderEnabled, providers_enabled, Reason::ProviderDisabled)?;
+    let takes_person = match person {
+        PersonKind::Broker => target.accepts.brokers,
+        PersonKind::Customer => target.accepts.customers,
+    };
+    trace.demand(Rule::TargetTakesPerson, takes_person, Reason::PersonNotAccepted)?;
+    if let Some(line) = order.line_of_business {
+        let takes_line = target.lines.allows(line);
+        trace.demand(
+            Rule::TargetLineOfBusiness,
+            takes_line,
+            Reason::LineOfBusinessNotSupported,
+        )?;
+    }
+    Ok(())
+}
+
+fn by_activation(
+    order: &JumpOrder,
+    activations: &[CandidateActivation],
+    trace: &mut Trace,
+) -> Result<Resolution, Refusal> {
+    let found = match order.activation_id {
+        Some(wanted) => named_activation(wanted, activations),
+        None => only_activation(activations),
+    };
+    match found {
+        Ok(user_id) => {
+            trace.passed(Rule::Activation);
+            Ok(Resolution {
+                user_id,
+                way: Way::Activation,
+                segment: None,
+            })
+        }
+        Err(refusal) => Err(trace.failed(Rule::Activation, refusal)),
+    }
+}
+
+/// The user of the activation that the request names. One that is not this broker's is as good as none.
+fn named_activation(wanted: ActivationId, activations: &[CandidateActivation]) -> Result<UserId, Refusal> {
+    match activations.iter().find(|activation| activation.activation_id == wanted) {
+        None => Err(Reason::NoUserAssigned.into()),
+        Some(CandidateActivation {
+            state: State::Disabled, ..
+        }) => Err(Reason::ActivationDisabled.into()),
+        Some(activation) => Ok(activation.user_id),
+    }
+}
+
+/// The one user that all enabled activations lead to. Never chooses among different ones.
+fn only_activation(activations: &[CandidateActivation]) -> Result<UserId, Refusal> {
+    let mut enabled = activations
+        .iter()
+        .filter(|activation| activation.state == State::Active);
+    let Some(first) = enabled.next() else {
+        let reason = if activations.is_empty() {
+            Reason::NoUserAssigned
+        } else {
+            Reason::ActivationDisabled
+        };
+        return Err(reason.into());
+    };
+    if enabled.all(|activation| activation.user_id == first.user_id) {
+        return Ok(first.user_id);
+    }
+    let mut candidates: Vec<_> = activations
+        .iter()
+        .filter(|activation| activation.state == State::Active)
+        .map(|activation| activation.activation_id)
+        .collect();
+    candidates.sort_unstable();
+    let total = u64::try_from(candidates.len()).unwrap_or(u64::MAX);
+    let related = candidates.into_iter().map(Related::Activation).collect();
+    Err(Refusal::with_related(Reason::AmbiguousActivation, related, total))
+}
+
+fn by_customer_access(
+    stated: Option<Segment>,
+    assignments: &Assignments,
+    trace: &mut Trace,
+) -> Result<Resolution, Refusal> {
+    let Assignments::Customer {
+        record,
+        private_user,
+        commercial_user,
+        commercial_falls_back,
+    } = assignments
+    else {
+        return Err(Reason::NoUserAssigned.into());
+    };
+    let segment = match (record.as_ref().map(|record| record.segment), stated) {
+        (Some(recorded), Some(stated)) if recorded != stated => {
+            return Err(trace.failed(Rule::Segment, Reason::SegmentMismatch));
+        }
+        (None, None) => return Err(trace.failed(Rule::Segment, Reason::SegmentUnknown)),
+        (Some(segment), _) | (None, Some(segment)) => segment,
+    };
+    trace.passed(Rule::Segment);
+    let found = |user_id, way| Resolution {
+        user_id,
+        way,
+        segment: Some(segment),
+    };
+
+    if let Some(own) = record.as_ref().and_then(|record| record.user_id) {
+        trace.passed(Rule::OwnUser);
+        return Ok(found(own, Way::OwnUser));
+    }
+    trace.not_set(Rule::OwnUser);
+
+    let private_way = match segment {
+        Segment::Private => Way::SharedPrivate,
+        Segment::Commercial => {
+            if let Some(shared) = *commercial_user {
+                trace.passed(Rule::SharedCommercialUser);
+                return Ok(found(shared, Way::SharedCommercial));
+            }
+            trace.not_set(Rule::SharedCommercialUser);
+            trace.demand(Rule::FallbackAllowed, *commercial_falls_back, Reason::NoUserAssigned)?;
+            Way::FallbackPrivate
+        }
+    };
+    let Some(shared) = *private_user else {
+        return Err(trace.failed(Rule::SharedPrivateUser, Reason::NoUserAssigned));
+    };
+    trace.passed(Rule::SharedPrivateUser);
+    Ok(found(shared, private_way))
+}
+
+fn check_user(
+    order: &JumpOrder,
+    target: &CandidateTarget,
+    user: &CandidateUser,
+    trace: &mut Trace,
+) -> Result<(), Refusal> {
+    trace.demand(
+        Rule::UserNotStandard,
+        user.kind != UserKind::Standard,
+        Reason::StandardNotForJumps,
+    )?;
+    match order.person.kind() {
+        PersonKind::Broker => {
+            trace.demand(
+                Rule::UserKindFits,
+                user.kind == UserKind::Broker,
+                Reason::EndkundeConflict,
+            )?;
+        }
+        PersonKind::Customer => {
+            trace.demand(
+                Rule::UserKindFits,
+                user.kind == UserKind::EndCustomer,
+                Reason::EndkundeRequired,
+            )?;
+            let not_denied = user.reported_end_customer != Some(false);
+            trace.demand(
+                Rule::UserReportedEndCustomer,
+                not_denied,
+                Reason::EndkundeRemoteMismatch,
+            )?;
+        }
+    }
+    trace.demand(Rule::UserActive, user.state == State::Active, Reason::UserDisabled)?;
+    trace.demand(Rule::UserHasSecret, user.has_secret, Reason::SecretMissing)?;
+    let in_scope = user.scope.allows(&target.provider_id);
+    trace.demand(Rule::ProviderInScope, in_scope, Reason::ProviderNotAllowed)?;
+    if let Some(named) = &order.provider_id {
+        let in_scope = user.scope.allows(named);
+        trace.demand(Rule::NamedProviderInScope, in_scope, Reason::ProviderNotAllowed)?;
+    }
+    Ok(())
+}

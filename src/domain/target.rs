@@ -1,0 +1,262 @@
+//! Targets: the tariff calculators and insurers' portals that one jumps to.
+
+use url::{Host, Url};
+
+use super::error::Version;
+use super::ids::{LineOfBusiness, ProviderId, ReturnUrlId, TargetId};
+use super::provider::State;
+use super::text::Line;
+
+/// What a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A tariff calculator (Tarifrechner), for brokers and customers.
+    TariffCalculator,
+    /// An insurer's portal (VU-Auskunft), for brokers only.
+    InsurerPortal,
+}
+
+/// How the browser carries the jump to a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// A form is posted to the target; the token is in its body.
+    FormPost,
+    /// The token is in the fragment of the target's own URL: for single-page calculators.
+    Fragment,
+    /// An opaque handle is in the query: for calculators that take nothing but GET.
+    GetHandle,
+}
+
+/// The kinds of person that a target takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptedPersons {
+    /// It takes brokers.
+    pub brokers: bool,
+    /// It takes customers.
+    pub customers: bool,
+}
+
+/// Most lines of business that a target names.
+const MOST_LINES: usize = 100;
+
+/// The lines of business that a target takes: all, or only those named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LineScope {
+    /// Every line of business.
+    All,
+    /// Only these.
+    Only(LineList),
+}
+
+/// 1 to 100 lines of business, sorted and unique.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineList(Vec<LineOfBusiness>);
+
+/// A list of lines of business is empty, or longer than 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must name 1 to 100 lines of business")]
+pub struct InvalidLineList;
+
+impl LineList {
+    /// Sorts the list; lines that are named twice count once.
+    ///
+    /// # Errors
+    /// [`InvalidLineList`] if it is empty or names more than 100.
+    pub fn new(mut lines: Vec<LineOfBusiness>) -> Result<Self, InvalidLineList> {
+        lines.sort_unstable();
+        lines.dedup();
+        if lines.is_empty() || lines.len() > MOST_LINES {
+            return Err(InvalidLineList);
+        }
+        Ok(Self(lines))
+    }
+
+    /// The lines, sorted and unique, at least one.
+    #[must_use]
+    pub fn as_slice(&self) -> &[LineOfBusiness] {
+        &self.0
+    }
+}
+
+impl LineScope {
+    /// Tells whether the scope holds `line`.
+    #[must_use]
+    pub fn allows(&self, line: LineOfBusiness) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(list) => list.0.binary_search(&line).is_ok(),
+        }
+    }
+}
+
+/// Most bytes of a URL in the catalogue.
+const URL_BYTES: usize = 2_000;
+
+/// Why a URL was refused. It never repeats the URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlProblem {
+    /// Not an absolute URL of at most 2 000 printable ASCII characters.
+    #[error("is not an absolute URL of at most 2000 printable characters")]
+    Malformed,
+    /// Neither `https`, nor `http` to a loopback host.
+    #[error("must begin with https:// (http:// only for a loopback host)")]
+    NotHttps,
+    /// User name or password before the host.
+    #[error("must not carry user information")]
+    UserInformation,
+    /// A fragment; the token may have to stand there.
+    #[error("must not carry a fragment")]
+    Fragment,
+    /// Not spelled as a browser would spell it, so that equal URLs would not be equal text.
+    #[error("must be spelled in its normal form")]
+    NotNormal,
+}
+
+/// A URL that a browser may be sent to: `https`, or `http` for loopback in development.
+///
+/// It is compared as text, so it is kept in its normal form (RFC 9700, section 4.1: exact matching).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebUrl(String);
+
+impl WebUrl {
+    /// Reads a URL in its normal form.
+    ///
+    /// # Errors
+    /// A [`UrlProblem`] that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, UrlProblem> {
+        if text.len() > URL_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UrlProblem::Malformed);
+        }
+        let url = Url::parse(text).map_err(|_| UrlProblem::Malformed)?;
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(UrlProblem::NotHttps),
+        };
+        if !(url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
+            return Err(UrlProblem::NotHttps);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(UrlProblem::UserInformation);
+        }
+        if url.fragment().is_some() {
+            return Err(UrlProblem::Fragment);
+        }
+        if url.as_str() != text {
+            return Err(UrlProblem::NotNormal);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The URL, in its normal form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL with `token` in its fragment. `token` must be of `[A-Za-z0-9_.-]`.
+    #[must_use]
+    pub fn with_fragment(&self, token: &str) -> String {
+        format!("{}#token={token}", self.0)
+    }
+
+    /// The URL with the query parameter `j` set to `handle`, beside those that it has.
+    #[must_use]
+    pub fn with_handle(&self, handle: &str) -> String {
+        let separator = if self.0.contains('?') { '&' } else { '?' };
+        format!("{}{separator}j={handle}", self.0)
+    }
+}
+
+/// A target of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The operator's key; the audience of the target's tokens.
+    pub target_id: TargetId,
+    /// Whose target it is.
+    pub provider_id: ProviderId,
+    /// Calculator or portal.
+    pub kind: TargetKind,
+    /// For people.
+    pub display_name: Line,
+    /// A disabled target takes no jump.
+    pub state: State,
+    /// Where the browser is sent.
+    pub url: WebUrl,
+    /// How the browser carries the jump.
+    pub delivery: Delivery,
+    /// Whom it takes. A portal never takes customers.
+    pub accepts: AcceptedPersons,
+    /// The lines of business that it takes.
+    pub lines: LineScope,
+    /// Whether a redeem hands the password over.
+    pub hands_over_secret: bool,
+    /// Whether every jump must carry a nonce of the target.
+    pub nonce_required: bool,
+    /// The etag.
+    pub version: Version,
+}
+
+/// A return URL that a jump may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnUrl {
+    /// The operator's key.
+    pub return_url_id: ReturnUrlId,
+    /// The URL, matched exactly.
+    pub url: WebUrl,
+    /// A disabled entry matches nothing.
+    pub state: State,
+    /// The etag.
+    pub version: Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_for_browsers_is_https_and_plain() {
+        for text in [
+            "https://rechner.example/start",
+            "https://a.example/?x=1",
+            "http://127.0.0.1:9000/",
+            "http://[::1]/",
+            "http://localhost:3000/x",
+        ] {
+            assert_eq!(
+                WebUrl::parse(text).map(|url| url.as_str().to_owned()),
+                Ok(text.to_owned())
+            );
+        }
+        for (text, problem) in [
+            ("", UrlProblem::Malformed),
+            ("/relative", UrlProblem::Malformed),
+            ("//evil.example", UrlProblem::Malformed),
+            ("https://a.example/\r\nX: y", UrlProblem::Malformed),
+            ("http://rechner.example/", UrlProblem::NotHttps),
+            ("javascript:alert(1)", UrlProblem::NotHttps),
+            ("file:///etc/passwd", UrlProblem::NotHttps),
+            ("https://user:pw@a.example/", UrlProblem::UserInformation),
+            ("https://a.example/#x", UrlProblem::Fragment),
+            ("https://A.example/", UrlProblem::NotNormal),
+            ("https://a.example/x/../y", UrlProblem::NotNormal),
+            ("https://a.example", UrlProblem::NotNormal),
+        ] {
+            assert_eq!(WebUrl::parse(text), Err(problem), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_handle_joins_the_query_that_is_there() {
+        let with_handle = |text| WebUrl::parse(text).map(|url| url.with_handle("h"));
+        assert_eq!(
+            with_handle("https://a.example/x"),
+            Ok("https://a.example/x?j=h".to_owned())
+        );
+        assert_eq!(
+            with_handle("https://a.example/?x=1"),
+            Ok("https://a.example/?x=1&j=h".to_owned())
+        );
+    }
+}

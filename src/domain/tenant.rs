@@ -1,0 +1,45 @@
+//! Tenants (Mandanten): one portfolio of one broker firm each.
+
+use super::error::Version;
+use super::ids::TenantId;
+use super::text::Line;
+use super::time::Timestamp;
+
+/// Whether a tenant may jump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantState {
+    /// In business.
+    Active,
+    /// Every jump is refused and the open ones are dead; data stays.
+    Stopped,
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub tenant_id: TenantId,
+    /// For people.
+    pub display_name: Line,
+    /// Whether it may jump.
+    pub state: TenantState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last edited.
+    pub updated_at: Timestamp,
+    /// The etag.
+    pub version: Version,
+}
+
+/// A tenant's own keys, as the store keeps them: each encrypted under another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrappedKeys {
+    /// Which key-encryption key wraps the data key.
+    pub kek_id: String,
+    /// The version of the data key, from 1.
+    pub dek_version: u32,
+    /// The data key, wrapped under the key-encryption key.
+    pub wrapped_dek: Vec<u8>,
+    /// The key of everything that is computed with HMAC for this tenant, sealed under the data key.
+    pub sealed_mac_key: Vec<u8>,
+}

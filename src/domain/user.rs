@@ -1,0 +1,93 @@
+//! Con:center users (con:center Benutzer): the accounts that a tenant jumps with.
+
+use super::error::Version;
+use super::ids::UserId;
+use super::provider::{ProviderScope, State};
+use super::text::{EmailAddress, Line, UserName};
+use super::time::Timestamp;
+
+/// What a con:center user is for. One value, because Standard and Endkunde exclude each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UserKind {
+    /// Carries the transfers (radio button Standard). At most one of a tenant; never jumps.
+    Standard,
+    /// A broker's personal user.
+    Broker,
+    /// Shared by customers (check box Endkunde).
+    EndCustomer,
+}
+
+/// What is known of a user's secret. Never the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretState {
+    /// How often it was set; 0 means never.
+    pub version: i64,
+    /// When it was last set; `None` means that there is none.
+    pub set_at: Option<Timestamp>,
+}
+
+impl SecretState {
+    /// The state of a user whose secret was never set.
+    pub const NONE: Self = Self {
+        version: 0,
+        set_at: None,
+    };
+
+    /// Tells whether there is a secret to jump with.
+    #[must_use]
+    pub const fn is_set(self) -> bool {
+        self.set_at.is_some()
+    }
+}
+
+/// A con:center user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConcenterUser {
+    /// Its id; never used again.
+    pub user_id: UserId,
+    /// Its name at con:center, unique within the tenant.
+    pub name: UserName,
+    /// What it is for.
+    pub kind: UserKind,
+    /// A disabled user is refused for every jump, at once.
+    pub state: State,
+    /// The product providers that it supports. Of an Endkunde user always a list.
+    pub scope: ProviderScope,
+    /// For people.
+    pub display_name: Option<Line>,
+    /// Where notices about its transfers go.
+    pub notification_email: Option<EmailAddress>,
+    /// Whether con:center itself reports the user as Endkunde; `None` if it has not said.
+    pub reported_end_customer: Option<bool>,
+    /// What is known of its secret.
+    pub secret: SecretState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last edited.
+    pub updated_at: Timestamp,
+    /// The etag.
+    pub version: Version,
+}
+
+/// What a new con:center user starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// Its id.
+    pub user_id: UserId,
+    /// Its name at con:center.
+    pub name: UserName,
+    /// What it is for.
+    pub kind: UserKind,
+    /// The product providers that it supports.
+    pub scope: ProviderScope,
+    /// For people.
+    pub display_name: Option<Line>,
+    /// Where notices go.
+    pub notification_email: Option<EmailAddress>,
+    /// Its secret, sealed for version 1 of this user; `None` if it is set later.
+    pub sealed_secret: Option<SealedSecret>,
+}
+
+/// A secret as the store keeps it: encrypted, bound to its row and version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedSecret(pub Vec<u8>);
