@@ -117,3 +117,29 @@ impl Caller {
         }
     }
 }
+
+/// Why a call ends before its handler answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// There is no metadata `authorization`.
+    #[error("there is no credential")]
+    CredentialMissing,
+    /// The credential is not one bearer token, or not one that we accept.
+    #[error("the credential is not acceptable")]
+    CredentialInvalid,
+    /// The credential was good once.
+    #[error("the credential has expired")]
+    CredentialExpired,
+    /// The caller is known, and the method is not for his role.
+    #[error("the role may not call this method")]
+    Role,
+    /// The policy table has no such method.
+    #[error("there is no such method")]
+    UnknownMethod,
+    /// The refusal of a known caller could not be written to the audit log; he does not learn more than that.
+    #[error("the refusal could not be written to the audit log")]
+    AuditUnavailable,
+    /// Our time for the call is over. An effect that was under way may still happen.
+    #[error("the time for the call is over")]
+    Deadline,
+}

@@ -45,14 +45,8 @@ impl PersonKind {
     #[must_use]
     pub const fn session_limits(self) -> SessionLimits {
         match self {
-            Self::Customer => SessionLimits {
-                idle: Duration::from_mins(15),
-                absolute: Duration::from_mins(30),
-            },
-            Self::Broker => SessionLimits {
-                idle: Duration::from_mins(30),
-                absolute: Duration::from_hours(8),
-            },
+            Self::Customer => SessionLimits { idle: Duration::from_mins(15), absolute: Duration::from_mins(30) },
+            Self::Broker => SessionLimits { idle: Duration::from_mins(30), absolute: Duration::from_hours(8) },
         }
     }
 }
@@ -127,11 +121,7 @@ impl TokenLife {
     /// [`InvalidTokenLife`] below 10 s, above 120 s, or with a fraction of a second.
     pub fn parse(life: Duration) -> Result<Self, InvalidTokenLife> {
         let whole = life.subsec_nanos() == 0;
-        if whole && (10..=120).contains(&life.as_secs()) {
-            Ok(Self(life))
-        } else {
-            Err(InvalidTokenLife)
-        }
+        if whole && (10..=120).contains(&life.as_secs()) { Ok(Self(life)) } else { Err(InvalidTokenLife) }
     }
 
     /// The life.
@@ -517,17 +507,78 @@ pub enum RecordOutcome {
 mod tests {
     use super::*;
 
+    fn jump(versions: JumpVersions) -> Jump {
+        let uuid = "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c";
+        Jump {
+            jump_id: JumpId::parse(uuid).expect("an id"),
+            jti_hash: ProofHash([0; 32]),
+            handle_hash: None,
+            request: RequestKey {
+                caller: [0; 32],
+                request_id: RequestId::parse(uuid).expect("an id"),
+                content: [0; 32],
+            },
+            order: JumpOrder {
+                person: Person::Broker(BrokerId::parse("m.meier").expect("an id")),
+                actor: None,
+                target_id: TargetId::parse("rechner").expect("a key"),
+                wanted: None,
+                activation_id: None,
+                customer_context: None,
+                line_of_business: None,
+                provider_id: None,
+            },
+            luggage: Luggage::default(),
+            user_id: UserId::parse(uuid).expect("an id"),
+            way: Way::Activation,
+            segment: None,
+            subject: Subject::from_computed("s".repeat(43)),
+            actor_subject: None,
+            issued_at: Timestamp::from_unix_seconds(1_000),
+            expires_at: Timestamp::from_unix_seconds(1_060),
+            epoch: 1,
+            versions,
+        }
+    }
+
+    #[test]
+    fn a_jump_is_issued_only_while_all_that_it_rests_on_holds() {
+        let versions = JumpVersions { config: 3, customer: None, catalog: 5 };
+        let jump = jump(versions);
+        let holds = Standing { tenant: TenantState::Active, epoch: 1, versions };
+        let at = |standing: Standing| JumpState::of(&jump, false, &standing, jump.issued_at);
+        assert_eq!(at(holds), JumpState::Issued);
+        for moved in [
+            Standing { tenant: TenantState::Stopped, ..holds },
+            Standing { epoch: 2, ..holds },
+            Standing { versions: JumpVersions { config: 4, ..versions }, ..holds },
+            Standing { versions: JumpVersions { customer: Some(1), ..versions }, ..holds },
+            Standing { versions: JumpVersions { catalog: 6, ..versions }, ..holds },
+        ] {
+            assert_eq!(at(moved), JumpState::Revoked, "{moved:?}");
+        }
+    }
+
+    #[test]
+    fn redeemed_comes_before_expired_and_expired_before_revoked() {
+        let versions = JumpVersions { config: 3, customer: None, catalog: 5 };
+        let jump = jump(versions);
+        let holds = Standing { tenant: TenantState::Active, epoch: 1, versions };
+        let moved = Standing { epoch: 2, ..holds };
+        let end = jump.expires_at.plus(CLOCK_LEEWAY);
+        let just_before = Timestamp::from_unix_micros(end.unix_micros() - 1);
+        assert_eq!(JumpState::of(&jump, false, &holds, just_before), JumpState::Issued);
+        assert_eq!(JumpState::of(&jump, false, &moved, just_before), JumpState::Revoked);
+        assert_eq!(JumpState::of(&jump, false, &moved, end), JumpState::Expired);
+        assert_eq!(JumpState::of(&jump, true, &moved, end), JumpState::Redeemed);
+    }
+
     #[test]
     fn a_life_is_10_to_120_whole_seconds() {
         for good in [10, 60, 120] {
             assert!(TokenLife::parse(Duration::from_secs(good)).is_ok());
         }
-        for bad in [
-            Duration::ZERO,
-            Duration::from_secs(9),
-            Duration::from_secs(121),
-            Duration::from_millis(60_500),
-        ] {
+        for bad in [Duration::ZERO, Duration::from_secs(9), Duration::from_secs(121), Duration::from_millis(60_500)] {
             assert_eq!(TokenLife::parse(bad), Err(InvalidTokenLife));
         }
     }

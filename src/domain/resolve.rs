@@ -477,3 +477,6 @@ fn check_user(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
