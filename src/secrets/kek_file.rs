@@ -1,0 +1,526 @@
+//! The key-encryption key in a file beside the data: the embedded provider.
+//!
+//! `<data directory>/keys/kek-<id>.key`, mode 0600 in a directory of mode 0700, one line:
+//! `cckek1:<id>:<key, base64url without padding>:<CRC-32C of the text before the last colon, 8 hexadecimal digits>`.
+//!
+//! It protects a stolen database file or backup, not against somebody who can read the whole data directory.
+//!
+//! A new key is written under a temporary name (`kek-<id>.key.new`), synced, and linked to its own name without
+//! overwriting. So a crash leaves the whole key file, the temporary one, or both. The temporary one is never read and
+//! may be deleted; a whole one that no database refers to as well.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::keys::Kek;
+use super::secret::Key;
+use crate::domain::ids::Random;
+
+const FORMAT: &str = "cckek1";
+const DIRECTORY: &str = "keys";
+/// A key file is 77 bytes; whatever is longer is none.
+const FILE_BYTES: usize = 77;
+
+/// The key file cannot be used. Each says which file and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum KekFileError {
+    /// There is none. A new one would not open what the old one sealed.
+    #[error("the key file {path} is missing: restore it from its backup; without it no stored secret can be opened")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not what was written: another format, a wrong checksum, or the key of another id.
+    #[error("the key file {path} is damaged or belongs to another id: restore it from its backup")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others than its owner may reach it.
+    #[error(
+        "{path} is open to group or others: check who read it, then take their rights away with `chmod go= {path}`"
+    )]
+    TooOpen {
+        /// The file, or its directory.
+        path: PathBuf,
+    },
+    /// It belongs to another account than the one that the service runs as.
+    #[error("{path} belongs to another account: run the service as its owner, or change the owner")]
+    WrongOwner {
+        /// The file, or its directory.
+        path: PathBuf,
+    },
+    /// There is something else in its place, for example a symbolic link.
+    #[error("{path} is a symbolic link or of another type than expected: put the key file itself into its place")]
+    NotAFile {
+        /// The file, or its directory.
+        path: PathBuf,
+    },
+    /// A new key found a file of its name; nothing was overwritten.
+    #[error("the key file {path} is there already: nothing was overwritten, try again for another id")]
+    AlreadyThere {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The id is not 16 lower-case hexadecimal digits, so no file can have it.
+    #[error(
+        "the id of the key-encryption key that the database names is damaged: restore the database from its backup"
+    )]
+    InvalidId,
+    /// The operating system refused.
+    #[error("the key file {path} cannot be reached: check the data directory and its rights")]
+    Io {
+        /// The file, or its directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Makes a new key and its file. Only for an empty database: what an older key sealed does not open with it.
+///
+/// `data_dir` exists; `keys` in it is made if there is none. File and directories are on the disk when this returns.
+///
+/// # Errors
+/// [`KekFileError::AlreadyThere`] if there is a file of its name, [`KekFileError::TooOpen`],
+/// [`KekFileError::WrongOwner`] or [`KekFileError::NotAFile`] if the directory is not private, [`KekFileError::Io`]
+/// if it cannot be written.
+pub fn create(data_dir: &Path, random: &dyn Random) -> Result<Kek, KekFileError> {
+    let kek = Kek::generate(random);
+    let directory = data_dir.join(DIRECTORY);
+    match rustix::fs::mkdir(&directory, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(io_error(&directory, errno)),
+    }
+    let handle = open_directory(&directory)?;
+    write_new(&handle, &directory, &kek)?;
+    rustix::fs::fsync(&handle).map_err(|errno| io_error(&directory, errno))?;
+    // The entry `keys` of the data directory must last as well.
+    File::open(data_dir)
+        .and_then(|parent| parent.sync_all())
+        .map_err(|source| KekFileError::Io {
+            path: data_dir.to_owned(),
+            source,
+        })?;
+    Ok(kek)
+}
+
+/// Reads the key of this id.
+///
+/// # Errors
+/// One of [`KekFileError`] for each thing that can be wrong with the file; it is never made anew.
+pub fn load(data_dir: &Path, kek_id: &str) -> Result<Kek, KekFileError> {
+    if !is_kek_id(kek_id) {
+        return Err(KekFileError::InvalidId);
+    }
+    let directory = data_dir.join(DIRECTORY);
+    let name = file_name(kek_id);
+    let path = directory.join(&name);
+    let handle = open_directory(&directory).map_err(|error| match error {
+        KekFileError::Missing { .. } => KekFileError::Missing { path: path.clone() },
+        other => other,
+    })?;
+    // Without NONBLOCK a named pipe in its place would hold the start up for ever.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&handle, name, flags, Mode::empty()).map_err(|errno| open_error(&path, errno))?;
+    check_private(&path, &stat(&path, &file)?, FileType::RegularFile)?;
+
+    // One byte more than a key file has, so that a longer one does not pass cut off.
+    let mut content = Zeroizing::new(Vec::with_capacity(FILE_BYTES + 1));
+    let mut bounded = File::from(file).take(FILE_BYTES as u64 + 1);
+    bounded.read_to_end(&mut content).map_err(|source| KekFileError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    read_content(&content, kek_id).ok_or(KekFileError::Corrupt { path })
+}
+
+/// Tells whether `text` is 16 lower-case hexadecimal digits. It becomes a file name.
+fn is_kek_id(text: &str) -> bool {
+    text.len() == 16
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn file_name(kek_id: &str) -> String {
+    format!("kek-{kek_id}.key")
+}
+
+/// Opens the directory of the keys, after checking that it is private.
+fn open_directory(directory: &Path) -> Result<OwnedFd, KekFileError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(directory, flags, Mode::empty()).map_err(|errno| open_error(directory, errno))?;
+    check_private(directory, &stat(directory, &handle)?, FileType::Directory)?;
+    Ok(handle)
+}
+
+/// Writes the key file of a new key, whole or not at all.
+fn write_new(directory: &OwnedFd, directory_path: &Path, kek: &Kek) -> Result<(), KekFileError> {
+    let name = file_name(kek.id());
+    let temporary = format!("{name}.new");
+    let path = directory_path.join(&name);
+    let failed = |errno: Errno| match errno {
+        Errno::EXIST => KekFileError::AlreadyThere { path: path.clone() },
+        errno => io_error(&path, errno),
+    };
+
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, &temporary, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    let mut file = File::from(file);
+    let written = file
+        .write_all(&content_of(kek))
+        .and_then(|()| file.sync_all())
+        .map_err(|source| KekFileError::Io { path: path.clone(), source })
+        // Not a rename: that would overwrite.
+        .and_then(|()| {
+            rustix::fs::linkat(directory, &temporary, directory, &name, AtFlags::empty()).map_err(failed)
+        });
+    let removed = rustix::fs::unlinkat(directory, &temporary, AtFlags::empty()).map_err(failed);
+    written.and(removed)
+}
+
+/// The line of a key file.
+fn content_of(kek: &Kek) -> Zeroizing<Vec<u8>> {
+    let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(kek.key().expose()));
+    let mut content = Zeroizing::new(Vec::with_capacity(FILE_BYTES));
+    for part in [FORMAT, ":", kek.id(), ":", &encoded] {
+        content.extend_from_slice(part.as_bytes());
+    }
+    let checksum = format!(":{:08x}\n", crc32c::crc32c(&content));
+    content.extend_from_slice(checksum.as_bytes());
+    content
+}
+
+/// Reads the line of a key file; `None` unless it is exactly what [`content_of`] writes for `kek_id`.
+fn read_content(content: &[u8], kek_id: &str) -> Option<Kek> {
+    let line = std::str::from_utf8(content).ok()?.strip_suffix('\n')?;
+    let (checked, checksum) = line.rsplit_once(':')?;
+    if format!("{:08x}", crc32c::crc32c(checked.as_bytes())) != checksum {
+        return None;
+    }
+    let encoded = checked
+        .strip_prefix(FORMAT)?
+        .strip_prefix(':')?
+        .strip_prefix(kek_id)?
+        .strip_prefix(':')?;
+    let mut key = Zeroizing::new([0_u8; 32]);
+    let length = URL_SAFE_NO_PAD.decode_slice(encoded, key.as_mut_slice()).ok()?;
+    if length != key.len() {
+        return None;
+    }
+    Some(Kek::from_parts(kek_id.to_owned(), Key::from_slice(key.as_slice())?))
+}
+
+fn stat(path: &Path, file: &impl AsFd) -> Result<Stat, KekFileError> {
+    rustix::fs::fstat(file).map_err(|errno| io_error(path, errno))
+}
+
+/// Checks that something is of this type, ours, and nobody else's.
+fn check_private(path: &Path, stat: &Stat, expected: FileType) -> Result<(), KekFileError> {
+    let path = || path.to_owned();
+    if FileType::from_raw_mode(stat.st_mode) != expected {
+        return Err(KekFileError::NotAFile { path: path() });
+    }
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(KekFileError::WrongOwner { path: path() });
+    }
+    if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+        return Err(KekFileError::TooOpen { path: path() });
+    }
+    Ok(())
+}
+
+/// What it means that something could not be opened.
+fn open_error(path: &Path, errno: Errno) -> KekFileError {
+    let path = path.to_owned();
+    match errno {
+        Errno::NOENT => KekFileError::Missing { path },
+        // A symbolic link with NOFOLLOW; something else than a directory with DIRECTORY; a socket.
+        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => KekFileError::NotAFile { path },
+        errno => KekFileError::Io {
+            path,
+            source: errno.into(),
+        },
+    }
+}
+
+fn io_error(path: &Path, errno: Errno) -> KekFileError {
+    KekFileError::Io {
+        path: path.to_owned(),
+        source: errno.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use tempfile::TempDir;
+
+    use super::super::random::SystemRandom;
+    use super::*;
+
+    struct Fixed;
+
+    impl Random for Fixed {
+        fn fill(&self, destination: &mut [u8]) {
+            destination.fill(7);
+        }
+    }
+
+    /// A data directory with a key.
+    fn with_key() -> (TempDir, Kek, PathBuf) {
+        let data_dir = TempDir::new().unwrap();
+        let kek = create(data_dir.path(), &SystemRandom).unwrap();
+        let path = data_dir.path().join("keys").join(file_name(kek.id()));
+        (data_dir, kek, path)
+    }
+
+    fn mode_of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_key_that_was_made_is_read_back() {
+        let (data_dir, kek, _) = with_key();
+        assert_eq!(
+            load(data_dir.path(), kek.id()).unwrap().key().expose(),
+            kek.key().expose()
+        );
+    }
+
+    #[test]
+    fn a_key_file_is_private_and_nothing_else_is_left() {
+        let (data_dir, kek, path) = with_key();
+        assert_eq!(mode_of(&path), 0o600);
+        assert_eq!(mode_of(&data_dir.path().join("keys")), 0o700);
+        let names: Vec<_> = fs::read_dir(data_dir.path().join("keys"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, [file_name(kek.id()).as_str()]);
+    }
+
+    #[test]
+    fn a_key_file_has_the_form_that_its_documentation_says() {
+        let data_dir = TempDir::new().unwrap();
+        create(data_dir.path(), &Fixed).unwrap();
+        let content = fs::read_to_string(data_dir.path().join("keys/kek-0707070707070707.key")).unwrap();
+        let checked = "cckek1:0707070707070707:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+        assert_eq!(
+            content,
+            format!("{checked}:{:08x}\n", crc32c::crc32c(checked.as_bytes()))
+        );
+        assert_eq!(content.len(), FILE_BYTES);
+    }
+
+    #[test]
+    fn a_second_key_does_not_touch_the_first() {
+        let (data_dir, first, _) = with_key();
+        let second = create(data_dir.path(), &SystemRandom).unwrap();
+        assert_ne!(first.id(), second.id());
+        assert!(load(data_dir.path(), first.id()).is_ok());
+    }
+
+    #[test]
+    fn a_key_of_the_same_name_is_not_overwritten() {
+        let data_dir = TempDir::new().unwrap();
+        create(data_dir.path(), &Fixed).unwrap();
+        let path = data_dir.path().join("keys/kek-0707070707070707.key");
+        fs::write(&path, "mine").unwrap();
+        assert!(matches!(
+            create(data_dir.path(), &Fixed),
+            Err(KekFileError::AlreadyThere { .. })
+        ));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    }
+
+    #[test]
+    fn a_half_written_key_has_no_name_that_is_read() {
+        let (data_dir, kek, path) = with_key();
+        fs::rename(&path, path.with_extension("key.new")).unwrap();
+        assert!(matches!(
+            load(data_dir.path(), kek.id()),
+            Err(KekFileError::Missing { .. })
+        ));
+    }
+
+    #[test]
+    fn a_missing_key_is_an_error_and_makes_no_new_one() {
+        let (data_dir, kek, path) = with_key();
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Missing { path: p }) if p == path));
+        fs::remove_dir(data_dir.path().join("keys")).unwrap();
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Missing { path: p }) if p == path));
+        assert!(!data_dir.path().join("keys").exists());
+    }
+
+    #[test]
+    fn every_damaged_byte_is_found() {
+        let (data_dir, kek, path) = with_key();
+        let good = fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            assert!(
+                matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Corrupt { .. })),
+                "byte {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_truncation_and_extension_is_found() {
+        let (data_dir, kek, path) = with_key();
+        let good = fs::read(&path).unwrap();
+        for length in 0..good.len() {
+            fs::write(&path, &good[..length]).unwrap();
+            assert!(
+                matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Corrupt { .. })),
+                "{length}"
+            );
+        }
+        fs::write(&path, [good.as_slice(), b"\n"].concat()).unwrap();
+        assert!(matches!(
+            load(data_dir.path(), kek.id()),
+            Err(KekFileError::Corrupt { .. })
+        ));
+    }
+
+    #[test]
+    fn the_key_of_another_id_is_found() {
+        let (data_dir, kek, path) = with_key();
+        let other = create(data_dir.path(), &SystemRandom).unwrap();
+        fs::copy(data_dir.path().join("keys").join(file_name(other.id())), &path).unwrap();
+        assert!(matches!(
+            load(data_dir.path(), kek.id()),
+            Err(KekFileError::Corrupt { .. })
+        ));
+    }
+
+    #[test]
+    fn a_file_open_to_others_is_refused_and_left_as_it_is() {
+        let (data_dir, kek, path) = with_key();
+        for mode in [0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o644] {
+            set_mode(&path, mode);
+            assert!(
+                matches!(load(data_dir.path(), kek.id()), Err(KekFileError::TooOpen { .. })),
+                "{mode:o}"
+            );
+            assert_eq!(mode_of(&path), mode);
+        }
+        set_mode(&path, 0o400);
+        assert!(load(data_dir.path(), kek.id()).is_ok());
+    }
+
+    #[test]
+    fn a_directory_open_to_others_is_refused() {
+        let (data_dir, kek, _) = with_key();
+        let directory = data_dir.path().join("keys");
+        set_mode(&directory, 0o750);
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::TooOpen { path }) if path == directory));
+        assert!(matches!(
+            create(data_dir.path(), &SystemRandom),
+            Err(KekFileError::TooOpen { .. })
+        ));
+    }
+
+    #[test]
+    fn the_file_of_another_account_is_refused() {
+        let (_data_dir, _, path) = with_key();
+        let mut stat = rustix::fs::fstat(File::open(&path).unwrap()).unwrap();
+        assert!(check_private(&path, &stat, FileType::RegularFile).is_ok());
+        stat.st_uid = stat.st_uid.wrapping_add(1);
+        let refused = check_private(&path, &stat, FileType::RegularFile);
+        assert!(matches!(refused, Err(KekFileError::WrongOwner { .. })));
+    }
+
+    #[test]
+    fn a_symbolic_link_is_refused_in_either_place() {
+        let (data_dir, kek, path) = with_key();
+        let elsewhere = data_dir.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        assert!(matches!(
+            load(data_dir.path(), kek.id()),
+            Err(KekFileError::NotAFile { .. })
+        ));
+
+        let (data_dir, kek, _) = with_key();
+        let directory = data_dir.path().join("keys");
+        fs::rename(&directory, data_dir.path().join("moved")).unwrap();
+        symlink(data_dir.path().join("moved"), &directory).unwrap();
+        assert!(matches!(
+            load(data_dir.path(), kek.id()),
+            Err(KekFileError::NotAFile { .. })
+        ));
+    }
+
+    #[test]
+    fn a_directory_or_a_pipe_is_no_key_file() {
+        let (data_dir, kek, path) = with_key();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        set_mode(&path, 0o700);
+        assert!(matches!(
+            load(data_dir.path(), kek.id()),
+            Err(KekFileError::NotAFile { .. })
+        ));
+        fs::remove_dir(&path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(matches!(
+            load(data_dir.path(), kek.id()),
+            Err(KekFileError::NotAFile { .. })
+        ));
+    }
+
+    #[test]
+    fn an_id_that_is_none_reaches_no_file() {
+        let data_dir = TempDir::new().unwrap();
+        for id in [
+            "",
+            "../../etc/passwd",
+            "0123456789ABCDEF",
+            "0123456789abcde",
+            "0123456789abcdef0",
+        ] {
+            assert!(
+                matches!(load(data_dir.path(), id), Err(KekFileError::InvalidId)),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_data_directory_that_is_not_there_is_an_error() {
+        let data_dir = TempDir::new().unwrap();
+        let refused = create(&data_dir.path().join("missing"), &SystemRandom);
+        assert!(matches!(refused, Err(KekFileError::Io { .. })));
+    }
+
+    #[test]
+    fn errors_name_the_file_and_never_the_key() {
+        let (data_dir, kek, path) = with_key();
+        let key = fs::read_to_string(&path).unwrap().split(':').nth(2).unwrap().to_owned();
+        let broken = fs::read_to_string(&path).unwrap().replace("cckek1", "cckek2");
+        fs::write(&path, broken).unwrap();
+        let error = load(data_dir.path(), kek.id()).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(path.to_str().unwrap()) && !shown.contains(&key));
+    }
+}
