@@ -1,0 +1,434 @@
+//! The store: what is kept, and the rules that every engine keeps it by.
+//!
+//! The traits speak the domain's types and may use nothing else of this crate; an engine may use this
+//! module beside. Only an engine knows SQL. The rules, the same for each engine:
+//!
+//! - One method is one use case's effect, atomic, with its audit row in the same transaction. No
+//!   transaction handle leaves the store.
+//! - The tenant is the first argument and stands in every WHERE and every key. Only tenants themselves, the
+//!   catalogue and the service's own state are global; a method that crosses tenants says so by its
+//!   name (`.._all_tenants`).
+//! - What must hold at commit stands in the SQL (`docs/adr/0001-rules-as-rows.md`): constraints refuse
+//!   the bad row, a check in the same transaction finds the reason and the dependents before that.
+//! - Whatever a decision may rest on moves the tenant's `config_version`, the customer's `jump_version` or the
+//!   global `catalog_version`; recording and redeeming a jump compare all three.
+//! - Instants are parameters; no statement asks the database for the time.
+//! - Lists are keyset-paged by the id that names their rows.
+//!
+//! To add a method: its trait below, both engines under the same file and function name, a case in
+//! the conformance suite (`tests/store`).
+
+mod codes;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::activation::{BrokerActivation, NewActivation};
+use crate::domain::audit::{AuditEntry, AuditOutcome, AuditedPerson, Salt};
+use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
+use crate::domain::error::{Refusal, Version};
+use crate::domain::ids::{ActivationId, BrokerId, CustomerId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId};
+use crate::domain::jump::{
+    Jump, JumpInputs, JumpQuery, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RequestKey,
+};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::provider::{ProductProvider, ProviderScope, State};
+use crate::domain::service::ServiceState;
+use crate::domain::target::{ReturnUrl, Target};
+use crate::domain::tenant::{Tenant, TenantState, WrappedKeys};
+use crate::domain::text::Line;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{ConcenterUser, NewUser, SealedSecret};
+
+/// Most con:center users of one tenant.
+pub const MOST_USERS: u32 = 10_000;
+/// Most customers in one batch.
+pub const MOST_CUSTOMERS_AT_ONCE: usize = 1_000;
+
+/// Why the store could not do what it was asked to. Never a text of the caller's or of a driver's for the caller.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// More writes wait than the queue takes. Trying again later may work.
+    #[error("too many writes are waiting")]
+    Busy,
+    /// The volume is full. Nothing was lost; it goes on when there is room.
+    #[error("no space is left for the database")]
+    Full(#[source] Cause),
+    /// The database cannot be reached or answers with a failure of its own.
+    #[error("the database is not available")]
+    Down(#[source] Cause),
+    /// A row does not read as what it should be: somebody else wrote it.
+    #[error("a row of {table} does not read")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+    },
+    /// A constraint refused a row that the checks before it let through.
+    #[error("a constraint refused the row")]
+    Constraint(#[source] Cause),
+}
+
+/// What the driver said; for the log, never for the caller.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// What came of an effect that the rules may refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// It is done, and committed. Also when the same request had done it before.
+    Done(T),
+    /// Nothing changed but the audit log.
+    Refused(Refusal),
+}
+
+/// What every effect brings along: whose request it is, and what the audit log gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// When it happens.
+    pub at: Timestamp,
+    /// In whose log of requests it stands: the caller's tenant, [`TenantId::SYSTEM`] for an operator.
+    pub scope: TenantId,
+    /// The request. The same request a second time changes nothing and answers with the state now; the same id
+    /// with another content is refused (`REQUEST_ID_REUSED`).
+    pub request: RequestKey,
+    /// The audit row, but for its outcome.
+    pub audit: AuditEntry,
+}
+
+/// What a new tenant starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTenant {
+    /// Its id.
+    pub tenant_id: TenantId,
+    /// For people.
+    pub display_name: Line,
+    /// Its keys.
+    pub keys: WrappedKeys,
+    /// Its Standard user, unless it starts without one.
+    pub standard_user: Option<NewUser>,
+}
+
+/// What moving Standard did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandardMoved {
+    /// The user that is Standard now.
+    pub user: ConcenterUser,
+    /// The one that was before, now a broker's user; `None` if there was none, or if it is the same.
+    pub previous: Option<ConcenterUser>,
+}
+
+/// Everything that the service keeps.
+pub trait Store:
+    ServiceStore + TenantStore + CatalogStore + UserStore + ActivationStore + CustomerStore + JumpStore + AuditStore
+{
+}
+
+impl<T> Store for T where
+    T: ServiceStore + TenantStore + CatalogStore + UserStore + ActivationStore + CustomerStore + JumpStore + AuditStore
+{
+}
+
+/// The service's own state: one row.
+#[async_trait]
+pub trait ServiceStore: Send + Sync {
+    /// Reads the service's state; `None` in a database that nobody initialised yet.
+    async fn load_service(&self) -> Result<Option<ServiceState>, StoreError>;
+
+    /// Writes the state of a new service. Does nothing if there is one already: read it then.
+    async fn initialise_service(&self, state: &ServiceState) -> Result<(), StoreError>;
+
+    /// Answers if the database can be read and written.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Tenants.
+#[async_trait]
+pub trait TenantStore: Send + Sync {
+    /// Makes a tenant, with its keys, an empty customer access and, unless it starts without one, its Standard user.
+    async fn create_tenant(&self, effect: &Effect, new: &NewTenant) -> Result<Outcome<Tenant>, StoreError>;
+
+    /// Reads a tenant.
+    async fn get_tenant(&self, tenant: &TenantId) -> Result<Option<Tenant>, StoreError>;
+
+    /// Lists all tenants by id.
+    async fn list_tenants_all_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>, StoreError>;
+
+    /// Stops or starts a tenant; either way all its open jumps are revoked. No change if it is in `state` already.
+    ///
+    /// Refused: `NotFound`, `EtagMismatch`.
+    async fn set_tenant_state(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        version: Version,
+        state: TenantState,
+    ) -> Result<Outcome<Tenant>, StoreError>;
+
+    /// Reads a tenant's keys.
+    async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<WrappedKeys>, StoreError>;
+}
+
+/// The catalogue, the same for all tenants. Every change of it revokes all open jumps.
+#[async_trait]
+pub trait CatalogStore: Send + Sync {
+    /// Puts a provider: makes it (`known` is `None`) or changes it. `provider.state` and `provider.version` count only for a new one.
+    ///
+    /// Refused: `EtagMismatch` (also for a new one that is there already), `NotFound`.
+    async fn put_provider(
+        &self,
+        effect: &Effect,
+        provider: &ProductProvider,
+        known: Option<Version>,
+    ) -> Result<Outcome<ProductProvider>, StoreError>;
+
+    /// Disables or enables a provider. Refused: `NotFound`, `EtagMismatch`.
+    async fn set_provider_state(
+        &self,
+        effect: &Effect,
+        provider: &ProviderId,
+        version: Version,
+        state: State,
+    ) -> Result<Outcome<ProductProvider>, StoreError>;
+
+    /// Lists providers by key.
+    async fn list_providers(&self, page: &PageRequest) -> Result<Page<ProductProvider>, StoreError>;
+
+    /// Puts a target, as [`CatalogStore::put_provider`] does. Refused beside: `NotFound` for its provider.
+    async fn put_target(
+        &self,
+        effect: &Effect,
+        target: &Target,
+        known: Option<Version>,
+    ) -> Result<Outcome<Target>, StoreError>;
+
+    /// Disables or enables a target. Refused: `NotFound`, `EtagMismatch`.
+    async fn set_target_state(
+        &self,
+        effect: &Effect,
+        target: &TargetId,
+        version: Version,
+        state: State,
+    ) -> Result<Outcome<Target>, StoreError>;
+
+    /// Reads a target.
+    async fn get_target(&self, target: &TargetId) -> Result<Option<Target>, StoreError>;
+
+    /// Lists targets by key.
+    async fn list_targets(&self, page: &PageRequest) -> Result<Page<Target>, StoreError>;
+
+    /// Puts a return URL, as [`CatalogStore::put_provider`] does. Refused beside: `AlreadyExists` for a URL under another key.
+    async fn put_return_url(
+        &self,
+        effect: &Effect,
+        return_url: &ReturnUrl,
+        known: Option<Version>,
+    ) -> Result<Outcome<ReturnUrl>, StoreError>;
+
+    /// Disables or enables a return URL. Refused: `NotFound`, `EtagMismatch`.
+    async fn set_return_url_state(
+        &self,
+        effect: &Effect,
+        return_url: &ReturnUrlId,
+        version: Version,
+        state: State,
+    ) -> Result<Outcome<ReturnUrl>, StoreError>;
+
+    /// Lists return URLs by key.
+    async fn list_return_urls(&self, page: &PageRequest) -> Result<Page<ReturnUrl>, StoreError>;
+}
+
+/// Con:center users.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Makes a user, of kind `Broker` or `EndCustomer`.
+    ///
+    /// Refused: `AlreadyExists` (the name), `NotFound` (a provider of its scope), `LimitReached` ([`MOST_USERS`]).
+    async fn create_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        new: &NewUser,
+    ) -> Result<Outcome<ConcenterUser>, StoreError>;
+
+    /// Reads a user.
+    async fn get_user(&self, tenant: &TenantId, user: &UserId) -> Result<Option<ConcenterUser>, StoreError>;
+
+    /// Lists users by id, the oldest first.
+    async fn list_users(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<ConcenterUser>, StoreError>;
+
+    /// Replaces a user's secret. `sealed` is sealed for `secret_version`, which must be the user's next one.
+    ///
+    /// Refused: `NotFound`, `EtagMismatch` (also when `secret_version` is not the next one).
+    async fn set_user_secret(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        sealed: &SealedSecret,
+        secret_version: i64,
+    ) -> Result<Outcome<ConcenterUser>, StoreError>;
+
+    /// Moves Standard to a user; the one before becomes a broker's user. Nothing moves if it is Standard already.
+    ///
+    /// Refused: `NotFound`, `EtagMismatch`, `EndkundeConflict` (the user is marked Endkunde), `Assigned` (with dependents).
+    async fn set_standard_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+    ) -> Result<Outcome<StandardMoved>, StoreError>;
+
+    /// Marks a user Endkunde, or takes the mark away; with `scope` his scope is replaced in the same step.
+    ///
+    /// Refused: `NotFound` (also a provider), `EtagMismatch`, `EndkundeConflict` (the Standard user), `ProviderScopeRequired`
+    /// (Endkunde with all providers), `Assigned` (activations or customers depend on it), `SlotInUse` (it is a
+    /// segment's shared user); the last two with dependents.
+    async fn set_end_customer(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        end_customer: bool,
+        scope: Option<&ProviderScope>,
+    ) -> Result<Outcome<ConcenterUser>, StoreError>;
+
+    /// Disables or enables a user. Refused: `NotFound`, `EtagMismatch`.
+    async fn set_user_state(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        state: State,
+    ) -> Result<Outcome<ConcenterUser>, StoreError>;
+}
+
+/// Broker activations.
+#[async_trait]
+pub trait ActivationStore: Send + Sync {
+    /// Makes an activation.
+    ///
+    /// Refused: `NotFound` (the user), `EndkundeConflict` (it is marked Endkunde), `StandardNotForJumps`, `UserAlreadyAssigned` (with
+    /// the activations that have it; not where a sharing reason is given).
+    async fn create_activation(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        new: &NewActivation,
+    ) -> Result<Outcome<BrokerActivation>, StoreError>;
+
+    /// Reads an activation.
+    async fn get_activation(
+        &self,
+        tenant: &TenantId,
+        activation: &ActivationId,
+    ) -> Result<Option<BrokerActivation>, StoreError>;
+
+    /// Lists activations by id, of one broker or of all.
+    async fn list_activations(
+        &self,
+        tenant: &TenantId,
+        broker: Option<&BrokerId>,
+        page: &PageRequest,
+    ) -> Result<Page<BrokerActivation>, StoreError>;
+
+    /// Disables or enables an activation. Refused: `NotFound`, `EtagMismatch`.
+    async fn set_activation_state(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        activation: &ActivationId,
+        version: Version,
+        state: State,
+    ) -> Result<Outcome<BrokerActivation>, StoreError>;
+}
+
+/// Customers and the users they share.
+#[async_trait]
+pub trait CustomerStore: Send + Sync {
+    /// Puts records of customers, at most [`MOST_CUSTOMERS_AT_ONCE`], each id once; rows that do not differ are not touched.
+    async fn put_customers(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        entries: &[CustomerEntry],
+    ) -> Result<Outcome<PutCounts>, StoreError>;
+
+    /// Reads a customer's record.
+    async fn get_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<Option<Customer>, StoreError>;
+
+    /// Gives a customer an own user, or takes it away (`None`).
+    ///
+    /// Refused: `NotFound` (customer or user), `EtagMismatch`, `EndkundeRequired`.
+    async fn assign_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        customer: &CustomerId,
+        version: Version,
+        user: Option<&UserId>,
+    ) -> Result<Outcome<Customer>, StoreError>;
+
+    /// Reads the shared users; `None` only where there is no such tenant.
+    async fn get_customer_access(&self, tenant: &TenantId) -> Result<Option<CustomerAccess>, StoreError>;
+
+    /// Changes the shared users. Refused: `NotFound` (a user), `EtagMismatch`, `EndkundeRequired`.
+    async fn update_customer_access(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        version: Version,
+        change: &AccessChange,
+    ) -> Result<Outcome<CustomerAccess>, StoreError>;
+}
+
+/// Jumps.
+#[async_trait]
+pub trait JumpStore: Send + Sync {
+    /// Reads everything that deciding a jump needs, at one point in time. `None` if there is no such tenant.
+    async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Result<Option<JumpInputs>, StoreError>;
+
+    /// Keeps a jump if everything that it was decided on still holds at commit. The audit row is written only if it does.
+    async fn record_jump(
+        &self,
+        tenant: &TenantId,
+        jump: &Jump,
+        audit: &AuditEntry,
+    ) -> Result<RecordOutcome, StoreError>;
+
+    /// Reads everything that redeeming a jump needs, at one point in time. `None` if the tenant has no jump of that proof.
+    async fn redeem_inputs(
+        &self,
+        tenant: &TenantId,
+        proof: &ProofHash,
+        now: Timestamp,
+    ) -> Result<Option<RedeemInputs>, StoreError>;
+
+    /// Consumes a jump if it is unredeemed, in time, for this target, and everything that it was decided on still holds at
+    /// commit. Otherwise the refusal is audited, and a second redemption marks the first session revoked.
+    async fn redeem_jump(
+        &self,
+        tenant: &TenantId,
+        attempt: &RedeemAttempt,
+        audit: &AuditEntry,
+    ) -> Result<RedeemOutcome, StoreError>;
+}
+
+/// The audit log.
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// Writes the row of something that changes nothing else: a refusal before any effect, or an explanation.
+    async fn record_audit(
+        &self,
+        tenant: &TenantId,
+        entry: &AuditEntry,
+        outcome: AuditOutcome,
+    ) -> Result<(), StoreError>;
+
+    /// Reads the salts of people, in the order asked for; whoever has none gets the one offered with him, for good.
+    async fn ensure_salts(&self, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Result<Vec<Salt>, StoreError>;
+}

@@ -1,0 +1,181 @@
+//! The audit log and the salts that it forgets people by.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use sqlx::{SqliteConnection, SqliteExecutor};
+
+use super::SqliteStore;
+use super::error::{Failure, Step};
+use super::hot::json_array;
+use super::row::{Cells, hex};
+use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Salt};
+use crate::domain::ids::TenantId;
+use crate::store::codes::{Code as _, outcome_codes};
+use crate::store::{AuditStore, StoreError};
+
+/// An audit row that waits for its outcome, as JSON.
+pub(super) struct AuditRow(String);
+
+impl AuditRow {
+    /// The row of `entry` in the log of `tenant`.
+    pub(super) fn new(tenant: &TenantId, entry: &AuditEntry) -> Step<Self> {
+        let columns = EntryColumns {
+            tenant_id: tenant.to_string(),
+            audit_id: entry.audit_id.to_string(),
+            at: entry.at.unix_micros(),
+            role: entry.role.as_str(),
+            caller: hex(&entry.caller.0),
+            actor: entry.actor.map(|actor| hex(&actor.0)),
+            person: entry.person.map(|person| hex(&person.0)),
+            action: entry.action.as_str(),
+            object: entry.object.as_ref().map(AuditObject::as_str),
+            request_id: entry.request_id.map(|id| id.to_string()),
+        };
+        Ok(Self(serde_json::to_string(&columns)?))
+    }
+
+    /// The row with its outcome.
+    pub(super) fn with(&self, outcome: AuditOutcome) -> String {
+        let (word, reason) = outcome_codes(outcome);
+        // Both are words of ours, without a character that JSON would escape.
+        let reason = reason.map_or_else(|| "null".to_owned(), |reason| format!("\"{reason}\""));
+        format!(r#"{{"entry":{},"outcome":"{word}","reason":{reason}}}"#, self.0)
+    }
+}
+
+#[derive(Serialize)]
+struct EntryColumns<'a> {
+    tenant_id: String,
+    audit_id: String,
+    at: i64,
+    role: &'static str,
+    caller: String,
+    actor: Option<String>,
+    person: Option<String>,
+    action: &'static str,
+    object: Option<&'a str>,
+    request_id: Option<String>,
+}
+
+const APPEND: &str = "
+WITH item AS MATERIALIZED (
+    SELECT jsonb(value) AS row
+    FROM json_each(?1)
+)
+INSERT INTO audit_entry (
+    tenant_id, audit_id, at, role, caller, actor, person, action, object, request_id, outcome, reason
+)
+SELECT
+    item.row ->> '$.entry.tenant_id',
+    item.row ->> '$.entry.audit_id',
+    item.row ->> '$.entry.at',
+    item.row ->> '$.entry.role',
+    unhex(item.row ->> '$.entry.caller'),
+    unhex(item.row ->> '$.entry.actor'),
+    unhex(item.row ->> '$.entry.person'),
+    item.row ->> '$.entry.action',
+    item.row ->> '$.entry.object',
+    item.row ->> '$.entry.request_id',
+    item.row ->> '$.outcome',
+    item.row ->> '$.reason'
+FROM item
+";
+
+/// Appends rows, all by one statement.
+pub(super) async fn append(connection: &mut SqliteConnection, rows: impl Iterator<Item = String>) -> Step<()> {
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        let rows = json_array(rows.iter().map(String::as_str));
+        sqlx::query(APPEND).bind(rows).execute(connection).await?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn record_audit(
+        &self,
+        tenant: &TenantId,
+        entry: &AuditEntry,
+        outcome: AuditOutcome,
+    ) -> Result<(), StoreError> {
+        let row = AuditRow::new(tenant, entry)?.with(outcome);
+        self.writer()?.effect(move |tx| Box::pin(append(tx, std::iter::once(row)))).await
+    }
+
+    async fn ensure_salts(&self, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Result<Vec<Salt>, StoreError> {
+        // Nearly always they are all there: no write, no waiting for one.
+        let known = read_salts(self.readers(), tenant, people.iter().map(|(person, _)| person)).await?;
+        if let Some(salts) = known.into_iter().collect() {
+            return Ok(salts);
+        }
+        let (tenant, people) = (*tenant, people.to_vec());
+        self.writer()?.effect(move |tx| Box::pin(async move { keep_salts(tx, &tenant, &people).await })).await
+    }
+}
+
+/// Gives whoever has no salt the one offered.
+async fn keep_salts(tx: &mut SqliteConnection, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Step<Vec<Salt>> {
+    sqlx::query(
+        "
+        INSERT INTO person_salt (tenant_id, kind, person_id, salt)
+        SELECT ?1, item.value ->> 'kind', item.value ->> 'person_id', unhex(item.value ->> 'salt')
+        FROM json_each(?2) AS item
+        -- WHERE keeps the parser from taking ON for a join's.
+        WHERE TRUE
+        ON CONFLICT DO NOTHING
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(people_json(people.iter().map(|(person, salt)| (person, Some(salt))))?)
+    .execute(&mut *tx)
+    .await?;
+    let salts = read_salts(tx, tenant, people.iter().map(|(person, _)| person)).await?;
+    salts.into_iter().map(|salt| salt.ok_or(Failure(StoreError::Corrupt { table: "person_salt" }))).collect()
+}
+
+/// Reads salts in the order asked for.
+pub(super) async fn read_salts<'p>(
+    executor: impl SqliteExecutor<'_>,
+    tenant: &TenantId,
+    people: impl Iterator<Item = &'p AuditedPerson> + Clone,
+) -> Step<Vec<Option<Salt>>> {
+    let rows = sqlx::query(
+        "
+        SELECT p.kind, p.person_id, p.salt
+        FROM json_each(?2) AS item
+        CROSS JOIN person_salt AS p
+            ON p.tenant_id = ?1
+            AND p.kind = item.value ->> 'kind'
+            AND p.person_id = item.value ->> 'person_id'
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(people_json(people.clone().map(|person| (person, None)))?)
+    .fetch_all(executor)
+    .await?;
+    let mut salts: HashMap<(AuditedKind, &str), Salt> = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let cells = Cells::of(row, "person_salt");
+        salts.insert((cells.code("kind")?, cells.plain("person_id")?), Salt(cells.bytes32("salt")?));
+    }
+    Ok(people.map(|person| salts.get(&(person.kind, person.id.as_str())).copied()).collect())
+}
+
+#[derive(Serialize)]
+struct PersonRow<'a> {
+    kind: &'static str,
+    person_id: &'a str,
+    salt: Option<String>,
+}
+
+fn people_json<'p>(people: impl Iterator<Item = (&'p AuditedPerson, Option<&'p Salt>)>) -> Step<String> {
+    let rows = people.map(|(person, salt)| PersonRow {
+        kind: person.kind.code(),
+        person_id: &person.id,
+        salt: salt.map(|salt| hex(&salt.0)),
+    });
+    Ok(serde_json::to_string(&rows.collect::<Vec<_>>())?)
+}

@@ -1,0 +1,104 @@
+//! The SQLite engine: embedded, one process, the default. See `docs/adr/0002-embedded-sqlite-with-one-writer.md`.
+//!
+//! The map: `open` takes the lock and brings the schema up to date; `writer` owns the connection that writes and
+//! commits in groups; `hot` is what it does for jumps, many at once; `requests` is what every other effect has in
+//! common; `versions` moves the numbers that revoke jumps; `row` reads cells. Then a file for each noun, with the same
+//! name and functions as in the other engines.
+//!
+//! Reads go to a pool of read-only connections. A read of several statements takes a transaction, so that all of them
+//! see the same moment.
+//!
+//! One more method: its statements in the file of its noun, as literals with binds; a change goes through
+//! `SqliteStore::change`, with its checks before its first write.
+
+mod activations;
+mod audit;
+mod catalog;
+mod customers;
+mod error;
+mod hot;
+mod jumps;
+mod open;
+mod plans;
+mod requests;
+mod row;
+mod service;
+mod tenants;
+mod users;
+mod versions;
+mod writer;
+
+use std::path::Path;
+
+use sqlx::SqlitePool;
+
+use self::error::WriterGone;
+use self::writer::Writer;
+use super::StoreError;
+
+pub use self::open::OpenError;
+pub use self::writer::WriterHold;
+
+/// A database of the SQLite engine, open.
+#[derive(Debug)]
+pub struct SqliteStore {
+    readers: SqlitePool,
+    /// `None` where it was opened for reading only.
+    writer: Option<Writer>,
+}
+
+impl SqliteStore {
+    /// Opens the database in `data_dir` for a server: makes directory (0700) and database (0600) if they are missing, takes
+    /// the lock file and brings the schema up to date. Needs a Tokio runtime, on which its writer lives.
+    ///
+    /// # Errors
+    /// [`OpenError`], most of all [`OpenError::Held`] if another process has the lock.
+    pub async fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        let opened = open::for_writing(data_dir).await?;
+        let writer = Writer::start(opened.connection, opened.options, opened.lock);
+        Ok(Self { readers: opened.readers, writer: Some(writer) })
+    }
+
+    /// Opens the database in `data_dir` beside a running server, or none: takes no lock and changes nothing. Every effect
+    /// answers [`StoreError::Down`].
+    ///
+    /// # Errors
+    /// [`OpenError`], most of all [`OpenError::NoDatabase`] and, where the schema is not this program's,
+    /// [`OpenError::SchemaOlder`] and [`OpenError::SchemaNewer`].
+    pub async fn open_read_only(data_dir: &Path) -> Result<Self, OpenError> {
+        let readers = open::for_reading(data_dir).await?;
+        Ok(Self { readers, writer: None })
+    }
+
+    /// Lets the writes that wait finish, closes the database and releases the lock. Later calls answer
+    /// [`StoreError::Down`].
+    ///
+    /// A store that is dropped instead loses nothing that was answered, but its lock is released only when its writer has
+    /// noticed.
+    pub async fn close(&self) {
+        // Readers first: the last connection to close writes the log back into the database, and they may not.
+        self.readers.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
+    }
+
+    /// Makes the writer stand still until the hold is dropped, so that a test can fill one batch.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] with a full queue, [`StoreError::Down`] without a writer.
+    #[doc(hidden)]
+    pub async fn hold_writer(&self) -> Result<WriterHold, StoreError> {
+        self.writer()?.hold().await
+    }
+
+    /// Where reads go.
+    const fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Where writes go.
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        self.writer.as_ref().ok_or_else(|| WriterGone::ReadOnly.into())
+    }
+}

@@ -1,0 +1,354 @@
+//! Opening the database: the lock file, the pragmas, the version of SQLite and the schema.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
+
+use crate::store::Cause;
+
+/// The database.
+const DATABASE_FILE: &str = "concenter.db";
+/// What keeps a second process out.
+const LOCK_FILE: &str = "concenter.lock";
+/// Read-only connections.
+const READERS: u32 = 4;
+/// Longest wait for somebody else's lock on the database, a shell's or a backup's, and for a reader to be free.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements that a connection keeps prepared; more than the engine has.
+const STATEMENTS_KEPT: usize = 256;
+/// Earlier ones can corrupt the write-ahead log when it is reset.
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Why a database was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory cannot be made.
+    #[error("cannot make the data directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The lock file cannot be opened or written.
+    #[error("cannot use the lock file {}", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the database open.
+    #[error("{} is held by {}: stop it first, or choose another data directory", path.display(), holder(*pid))]
+    Held {
+        /// The lock file.
+        path: PathBuf,
+        /// The process that holds it, as it wrote it there; `None` if it cannot be read.
+        pid: Option<u32>,
+    },
+    /// There is no database to read.
+    #[error("there is no database at {}: start the server once, or name its data directory", path.display())]
+    NoDatabase {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The program was built with an SQLite that can corrupt its log.
+    #[error("SQLite {found} is older than 3.51.3 and can corrupt the database: build with the bundled one")]
+    SqliteTooOld {
+        /// The version that it was built with.
+        found: String,
+    },
+    /// A newer program has changed the schema.
+    #[error("the database {} has schema {version}, which this program does not know: use the newer program", path.display())]
+    SchemaNewer {
+        /// The database.
+        path: PathBuf,
+        /// The first migration that is not known.
+        version: i64,
+    },
+    /// The schema lacks migrations of this program, which opens the database for reading only.
+    #[error("the database {} has an older schema than this program: start the server of this version once", path.display())]
+    SchemaOlder {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A migration failed, or one that was applied is not the one that this program knows.
+    #[error("cannot bring the schema of {} up to date", path.display())]
+    Migration {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// The database cannot be opened.
+    #[error("cannot open the database {}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// A database that is open for writing.
+pub(super) struct Opened {
+    pub(super) connection: SqliteConnection,
+    /// How to open the connection anew.
+    pub(super) options: SqliteConnectOptions,
+    pub(super) readers: SqlitePool,
+    pub(super) lock: LockFile,
+}
+
+/// The lock on the data directory; released when it is dropped.
+#[derive(Debug)]
+pub(super) struct LockFile {
+    _file: File,
+}
+
+/// Opens for writing; see [`super::SqliteStore::open`].
+pub(super) async fn for_writing(data_dir: &Path) -> Result<Opened, OpenError> {
+    make_directory(data_dir)?;
+    let lock = LockFile::take(&data_dir.join(LOCK_FILE))?;
+    let path = data_dir.join(DATABASE_FILE);
+    make_database(&path)?;
+
+    let options = writing(&path);
+    let mut connection = options.connect().await.map_err(|error| cannot_open(&path, error))?;
+    check_sqlite(&mut connection, &path).await?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => OpenError::SchemaNewer { path: path.clone(), version },
+        other => OpenError::Migration { path: path.clone(), source: Arc::new(other) },
+    })?;
+    let readers = connect_readers(&path).await?;
+    Ok(Opened { connection, options, readers, lock })
+}
+
+/// Opens for reading only; see [`super::SqliteStore::open_read_only`].
+pub(super) async fn for_reading(data_dir: &Path) -> Result<SqlitePool, OpenError> {
+    let path = data_dir.join(DATABASE_FILE);
+    if !path.is_file() {
+        return Err(OpenError::NoDatabase { path });
+    }
+    let readers = connect_readers(&path).await?;
+    let mut connection = readers.acquire().await.map_err(|error| cannot_open(&path, error))?;
+    check_sqlite(&mut connection, &path).await?;
+    check_schema(&mut connection, &path).await?;
+    drop(connection);
+    Ok(readers)
+}
+
+fn make_directory(path: &Path) -> Result<(), OpenError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| OpenError::Directory { path: path.to_owned(), source })
+}
+
+/// Makes the file, because SQLite would make it readable to the group; it gives its log files the same mode.
+fn make_database(path: &Path) -> Result<(), OpenError> {
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|source| OpenError::Database { path: path.to_owned(), source: Arc::new(source) })
+}
+
+impl LockFile {
+    fn take(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Lock { path: path.to_owned(), source };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::Held { path: path.to_owned(), pid: read_pid(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        write_pid(&mut file).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+/// What every connection to the database has.
+fn common(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .statement_cache_capacity(STATEMENTS_KEPT)
+        // A schema that somebody tampered with runs no function that has side effects.
+        .pragma("trusted_schema", "OFF")
+        .disable_statement_logging()
+}
+
+fn writing(path: &Path) -> SqliteConnectOptions {
+    common(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // What was answered survives a loss of power.
+        .synchronous(SqliteSynchronous::Full)
+        // What was replaced is overwritten, sealed secrets most of all.
+        .pragma("secure_delete", "ON")
+        // In pages. The slowest commits are those that write the log back; ten times SQLite's default makes them rare.
+        .pragma("wal_autocheckpoint", "10000")
+}
+
+async fn connect_readers(path: &Path) -> Result<SqlitePool, OpenError> {
+    let options = common(path).read_only(true).pragma("query_only", "ON");
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(BUSY_TIMEOUT)
+        // There is no network in between: a connection that was good is good.
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await
+        .map_err(|error| cannot_open(path, error))
+}
+
+fn cannot_open(path: &Path, error: sqlx::Error) -> OpenError {
+    OpenError::Database { path: path.to_owned(), source: Arc::new(error) }
+}
+
+async fn check_sqlite(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let version = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await;
+    let found: String = version.map_err(|error| cannot_open(path, error))?;
+    if is_recent(&found) { Ok(()) } else { Err(OpenError::SqliteTooOld { found }) }
+}
+
+/// Tells whether a version, for example `3.51.3`, is recent enough. What is no version is not.
+fn is_recent(version: &str) -> bool {
+    let parts: Result<Vec<u32>, _> = version.split('.').map(str::parse).collect();
+    parts.is_ok_and(|parts| parts.as_slice() >= OLDEST_SQLITE.as_slice())
+}
+
+async fn check_schema(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let older = || OpenError::SchemaOlder { path: path.to_owned() };
+    let exists = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')");
+    let exists: bool = exists.fetch_one(&mut *connection).await.map_err(|error| cannot_open(path, error))?;
+    if !exists {
+        return Err(older());
+    }
+    let applied = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
+    let applied: Vec<i64> = applied.fetch_all(connection).await.map_err(|error| cannot_open(path, error))?;
+    if let Some(version) = applied.iter().find(|version| !MIGRATIONS.version_exists(**version)) {
+        return Err(OpenError::SchemaNewer { path: path.to_owned(), version: *version });
+    }
+    if MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)) { Ok(()) } else { Err(older()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sqlite_with_the_log_fault_is_too_old() {
+        for (version, recent) in [
+            ("3.51.3", true),
+            ("3.51.4", true),
+            ("3.52.0", true),
+            ("4.0.0", true),
+            ("3.51.2", false),
+            ("3.46.1", false),
+            ("", false),
+            ("3.x", false),
+        ] {
+            assert_eq!(is_recent(version), recent, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_second_lock_says_who_has_the_first() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(LOCK_FILE);
+        let first = LockFile::take(&path).expect("the first lock");
+        let refused = LockFile::take(&path).expect_err("the second lock");
+        assert!(matches!(refused, OpenError::Held { pid: Some(pid), .. } if pid == std::process::id()));
+        drop(first);
+        LockFile::take(&path).expect("the lock after its release");
+    }
+
+    #[tokio::test]
+    async fn a_newer_schema_is_left_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut opened = for_writing(directory.path()).await.expect("a new database");
+        sqlx::query("INSERT INTO _sqlx_migrations VALUES (9999, 'later', 0, TRUE, x'00', 0)")
+            .execute(&mut opened.connection)
+            .await
+            .expect("a migration of the future");
+        drop(opened);
+        let refused = for_reading(directory.path()).await.expect_err("a newer schema");
+        assert!(matches!(refused, OpenError::SchemaNewer { version: 9999, .. }));
+        let refused = for_writing(directory.path()).await.err().expect("a newer schema");
+        assert!(matches!(refused, OpenError::SchemaNewer { version: 9999, .. }));
+    }
+
+    #[tokio::test]
+    async fn reading_needs_a_database_of_this_schema() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let refused = for_reading(directory.path()).await.expect_err("no database");
+        assert!(matches!(refused, OpenError::NoDatabase { .. }));
+        make_database(&directory.path().join(DATABASE_FILE)).expect("an empty database");
+        let refused = for_reading(directory.path()).await.expect_err("an empty database");
+        assert!(matches!(refused, OpenError::SchemaOlder { .. }));
+    }
+
+    #[tokio::test]
+    async fn the_connection_that_writes_is_durable() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut opened = for_writing(directory.path()).await.expect("a new database");
+        for (pragma, expected) in [
+            ("PRAGMA synchronous", 2_i64),
+            ("PRAGMA foreign_keys", 1),
+            ("PRAGMA secure_delete", 1),
+            ("PRAGMA trusted_schema", 0),
+            ("PRAGMA wal_autocheckpoint", 10_000),
+        ] {
+            let value: i64 = sqlx::query_scalar(pragma).fetch_one(&mut opened.connection).await.expect(pragma);
+            assert_eq!(value, expected, "{pragma}");
+        }
+        let mode: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut opened.connection).await.expect("a mode");
+        assert_eq!(mode, "wal");
+    }
+
+    #[tokio::test]
+    async fn only_the_owner_may_read_the_files() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let parent = tempfile::tempdir().expect("a directory");
+        let directory = parent.path().join("data");
+        let _opened = for_writing(&directory).await.expect("a new database");
+        let mode = |path: &Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode(&directory), 0o700);
+        for name in ["concenter.db", "concenter.db-wal", "concenter.db-shm", "concenter.lock"] {
+            assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The service's own row and its signing keys.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::SqliteStore;
+use super::error::{Failure, Step};
+use super::row::Cells;
+use super::tenants::keys_of;
+use crate::domain::service::{SealedSigningKey, ServiceState};
+use crate::store::codes::Code as _;
+use crate::store::{ServiceStore, StoreError};
+
+#[async_trait]
+impl ServiceStore for SqliteStore {
+    async fn load_service(&self) -> Result<Option<ServiceState>, StoreError> {
+        let mut reader = self.readers().acquire().await.map_err(Failure::from)?;
+        Ok(load(&mut reader).await?)
+    }
+
+    async fn initialise_service(&self, state: &ServiceState) -> Result<(), StoreError> {
+        let state = state.clone();
+        self.writer()?.effect(move |tx| Box::pin(async move { initialise(tx, &state).await })).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT epoch FROM service").fetch_all(self.readers()).await.map_err(Failure::from)?;
+        self.writer()?.effect(|tx| Box::pin(touch(tx))).await
+    }
+}
+
+/// Writes what is there already: only a write that reaches the volume tells whether there is room on it.
+async fn touch(tx: &mut SqliteConnection) -> Step<()> {
+    sqlx::query("UPDATE service SET epoch = epoch").execute(tx).await?;
+    Ok(())
+}
+
+async fn load(reader: &mut SqliteConnection) -> Step<Option<ServiceState>> {
+    let mut snapshot = reader.begin().await?;
+    let service = sqlx::query(
+        "
+        SELECT epoch, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
+        FROM service
+        ",
+    )
+    .fetch_optional(&mut *snapshot)
+    .await?;
+    let Some(service) = &service else {
+        return Ok(None);
+    };
+    let keys = sqlx::query(
+        "
+        SELECT kid, purpose, state, sealed_private, created_at
+        FROM signing_key
+        -- What was removed or revoked neither signs nor verifies.
+        WHERE state IN ('current', 'retired')
+        ORDER BY created_at, kid
+        ",
+    )
+    .fetch_all(&mut *snapshot)
+    .await?;
+    snapshot.rollback().await?;
+    let cells = Cells::of(service, "service");
+    Ok(Some(ServiceState {
+        epoch: cells.plain("epoch")?,
+        kek_canary: cells.plain("kek_canary")?,
+        keys: keys_of(cells)?,
+        signing_keys: keys.iter().map(signing_key_of).collect::<Step<_>>()?,
+    }))
+}
+
+fn signing_key_of(row: &SqliteRow) -> Step<SealedSigningKey> {
+    let cells = Cells::of(row, "signing_key");
+    Ok(SealedSigningKey {
+        kid: cells.plain("kid")?,
+        purpose: cells.code("purpose")?,
+        state: cells.code("state")?,
+        sealed_private: cells.plain("sealed_private")?,
+        created_at: cells.instant("created_at")?,
+    })
+}
+
+async fn initialise(tx: &mut SqliteConnection, state: &ServiceState) -> Step<()> {
+    let made = sqlx::query(
+        "
+        INSERT INTO service (
+            singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
+        )
+        VALUES (1, ?1, 1, ?2, ?3, ?4, ?5, ?6)
+        ON CONFLICT (singleton) DO NOTHING
+        ",
+    )
+    .bind(state.epoch)
+    .bind(state.kek_canary.as_slice())
+    .bind(&state.keys.kek_id)
+    .bind(state.keys.dek_version)
+    .bind(state.keys.wrapped_dek.as_slice())
+    .bind(state.keys.sealed_mac_key.as_slice())
+    .execute(&mut *tx)
+    .await?;
+    if made.rows_affected() == 0 {
+        return Ok(());
+    }
+    for key in &state.signing_keys {
+        sqlx::query(
+            "
+            INSERT INTO signing_key (kid, purpose, state, sealed_private, created_at)
+            VALUES (?1, ?2, ?3, ?4, ?5)
+            ",
+        )
+        .bind(&key.kid)
+        .bind(key.purpose.code())
+        .bind(key.state.code())
+        .bind(key.sealed_private.as_slice())
+        .bind(key.created_at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,519 @@
+//! Con:center users.
+//!
+//! What keeps a user from changing its kind is a foreign key of whoever depends on it; the checks here come first and
+//! name the dependents.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, SqliteExecutor};
+
+use super::SqliteStore;
+use super::error::{Failure, Step};
+use super::requests::{Changed, Stop, unreadable_resource};
+use super::row::{Cells, page_of, rows_to_ask};
+use super::versions::{check_etag, move_config, tenant_exists};
+use super::{activations, customers};
+use crate::domain::error::{Reason, Refusal, Version};
+use crate::domain::ids::{ProviderId, TenantId, UserId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::provider::{ProviderList, ProviderScope, State};
+use crate::domain::text::{EmailAddress, Line, UserName};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{ConcenterUser, NewUser, SealedSecret, SecretState, UserKind};
+use crate::store::codes::Code as _;
+use crate::store::{Effect, MOST_USERS, Outcome, StandardMoved, StoreError, UserStore};
+
+#[async_trait]
+impl UserStore for SqliteStore {
+    async fn create_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        new: &NewUser,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, new) = (*tenant, new.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| Box::pin(async move { create(tx, at, &tenant, &new).await }),
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn get_user(&self, tenant: &TenantId, user: &UserId) -> Result<Option<ConcenterUser>, StoreError> {
+        Ok(load(self.readers(), tenant, user).await?)
+    }
+
+    async fn list_users(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<ConcenterUser>, StoreError> {
+        let rows = sqlx::query(
+            "
+            SELECT
+                user_id, user_name, kind, state, providers, display_name, notification_email,
+                reported_end_customer, secret_version, secret_set_at, created_at, updated_at, version
+            FROM concenter_user
+            WHERE tenant_id = ?1
+              AND user_id > ?2
+            ORDER BY user_id
+            LIMIT ?3
+            ",
+        )
+        .bind(tenant.to_string())
+        .bind(page.after.as_deref().unwrap_or_default())
+        .bind(rows_to_ask(page))
+        .fetch_all(self.readers())
+        .await
+        .map_err(Failure::from)?;
+        let users = rows.iter().map(user_of).collect::<Step<Vec<_>>>()?;
+        Ok(page_of(users, page, |user| user.user_id.to_string()))
+    }
+
+    async fn set_user_secret(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        sealed: &SealedSecret,
+        secret_version: i64,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user, sealed) = (*tenant, *user, sealed.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    set_secret(tx, at, &tenant, &current, &sealed, secret_version).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn set_standard_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+    ) -> Result<Outcome<StandardMoved>, StoreError> {
+        let (tenant, user) = (*tenant, *user);
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    move_standard(tx, at, &tenant, &current).await
+                })
+            },
+            move |tx, resource| Box::pin(load_moved(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn set_end_customer(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        end_customer: bool,
+        scope: Option<&ProviderScope>,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user, scope) = (*tenant, *user, scope.cloned());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    set_end_customer(tx, at, &tenant, current, end_customer, scope).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn set_user_state(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        state: State,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user) = (*tenant, *user);
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    set_state(tx, at, &tenant, &current, state).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+}
+
+fn user_of(row: &SqliteRow) -> Step<ConcenterUser> {
+    let cells = Cells::of(row, "concenter_user");
+    Ok(ConcenterUser {
+        user_id: cells.parsed("user_id", UserId::parse)?,
+        name: cells.parsed("user_name", UserName::parse)?,
+        kind: cells.code("kind")?,
+        state: cells.code("state")?,
+        scope: scope_of(cells)?,
+        display_name: cells.parsed_or_null("display_name", Line::parse)?,
+        notification_email: cells.parsed_or_null("notification_email", EmailAddress::parse)?,
+        reported_end_customer: cells.plain("reported_end_customer")?,
+        secret: SecretState {
+            version: cells.plain("secret_version")?,
+            set_at: cells.instant_or_null("secret_set_at")?,
+        },
+        created_at: cells.instant("created_at")?,
+        updated_at: cells.instant("updated_at")?,
+        version: cells.version()?,
+    })
+}
+
+/// Reads which providers a user supports.
+pub(super) fn scope_of(cells: Cells<'_>) -> Step<ProviderScope> {
+    match cells.list_or_null("providers", ProviderId::parse)? {
+        None => Ok(ProviderScope::All),
+        Some(providers) => ProviderList::new(providers).map(ProviderScope::Only).map_err(|_| cells.corrupt()),
+    }
+}
+
+fn scope_json(scope: &ProviderScope) -> Step<Option<String>> {
+    match scope {
+        ProviderScope::All => Ok(None),
+        ProviderScope::Only(list) => {
+            let providers: Vec<_> = list.as_slice().iter().map(ProviderId::as_str).collect();
+            Ok(Some(serde_json::to_string(&providers)?))
+        }
+    }
+}
+
+/// Reads a user.
+pub(super) async fn load(
+    executor: impl SqliteExecutor<'_>,
+    tenant: &TenantId,
+    user: &UserId,
+) -> Step<Option<ConcenterUser>> {
+    let row = sqlx::query(
+        "
+        SELECT
+            user_id, user_name, kind, state, providers, display_name, notification_email,
+            reported_end_customer, secret_version, secret_set_at, created_at, updated_at, version
+        FROM concenter_user
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(user.to_string())
+    .fetch_optional(executor)
+    .await?;
+    row.as_ref().map(user_of).transpose()
+}
+
+/// Reads a user that a change is about, in the version that the caller knows.
+async fn load_known(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    user: &UserId,
+    version: Version,
+) -> Result<ConcenterUser, Stop> {
+    let current = load(tx, tenant, user).await?.ok_or(Reason::NotFound)?;
+    check_etag(current.version, version)?;
+    Ok(current)
+}
+
+async fn load_resource(tx: &mut SqliteConnection, tenant: TenantId, resource: String) -> Step<ConcenterUser> {
+    let user = UserId::parse(&resource).map_err(|_| unreadable_resource())?;
+    load(tx, &tenant, &user).await?.ok_or_else(unreadable_resource)
+}
+
+async fn load_moved(tx: &mut SqliteConnection, tenant: TenantId, resource: String) -> Step<StandardMoved> {
+    let (user, previous) = match resource.split_once(' ') {
+        None => (resource, None),
+        Some((user, previous)) => (user.to_owned(), Some(previous.to_owned())),
+    };
+    let user = load_resource(&mut *tx, tenant, user).await?;
+    let previous = match previous {
+        None => None,
+        Some(previous) => Some(load_resource(tx, tenant, previous).await?),
+    };
+    Ok(StandardMoved { user, previous })
+}
+
+async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new: &NewUser) -> Changed {
+    if !tenant_exists(&mut *tx, tenant).await? {
+        return Err(Reason::NotFound.into());
+    }
+    let taken = sqlx::query_scalar(
+        "
+        SELECT EXISTS (
+            SELECT 1
+            FROM concenter_user
+            WHERE tenant_id = ?1
+              AND user_name_key = ?2
+        )
+        ",
+    );
+    if taken.bind(tenant.to_string()).bind(new.name.key()).fetch_one(&mut *tx).await? {
+        return Err(Reason::AlreadyExists.into());
+    }
+    check_providers(tx, &new.scope).await?;
+    let users = sqlx::query_scalar(
+        "
+        SELECT count(*)
+        FROM concenter_user
+        WHERE tenant_id = ?1
+        ",
+    );
+    let users: i64 = users.bind(tenant.to_string()).fetch_one(&mut *tx).await?;
+    if users >= i64::from(MOST_USERS) {
+        return Err(Reason::LimitReached.into());
+    }
+    insert(tx, at, tenant, new, new.kind).await?;
+    Ok(new.user_id.to_string())
+}
+
+/// Makes a user, of the kind given and not that of `new`; its checks are done.
+pub(super) async fn insert(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    new: &NewUser,
+    kind: UserKind,
+) -> Step<()> {
+    sqlx::query(
+        "
+        INSERT INTO concenter_user (
+            tenant_id, user_id, user_name, user_name_key, kind, state, providers, display_name,
+            notification_email, sealed_secret, secret_version, secret_set_at, version, created_at, updated_at
+        )
+        VALUES (
+            ?1, ?2, ?3, ?4, ?5, 'active', ?6, ?7,
+            ?8, ?9, iif(?9 IS NULL, 0, 1), iif(?9 IS NULL, NULL, ?10), 1, ?10, ?10
+        )
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(new.user_id.to_string())
+    .bind(new.name.as_str())
+    .bind(new.name.key())
+    .bind(kind.code())
+    .bind(scope_json(&new.scope)?)
+    .bind(new.display_name.as_ref().map(Line::as_str))
+    .bind(new.notification_email.as_ref().map(EmailAddress::as_str))
+    .bind(new.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
+    .bind(at.unix_micros())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Checks that the catalogue has every provider of a scope.
+async fn check_providers(tx: &mut SqliteConnection, scope: &ProviderScope) -> Result<(), Stop> {
+    let Some(named) = scope_json(scope)? else {
+        return Ok(());
+    };
+    let unknown = sqlx::query_scalar(
+        "
+        SELECT EXISTS (
+            SELECT 1
+            FROM json_each(?1) AS named
+            WHERE NOT EXISTS (
+                SELECT 1
+                FROM product_provider
+                WHERE provider_id = named.value
+            )
+        )
+        ",
+    );
+    if unknown.bind(named).fetch_one(tx).await? { Err(Reason::NotFound.into()) } else { Ok(()) }
+}
+
+async fn set_secret(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    sealed: &SealedSecret,
+    secret_version: i64,
+) -> Changed {
+    // A secret is sealed for its version; for another one it would never open again.
+    if secret_version != current.secret.version.saturating_add(1) {
+        return Err(Refusal::etag_mismatch(current.version).into());
+    }
+    sqlx::query(
+        "
+        UPDATE concenter_user
+        SET sealed_secret = ?3,
+            secret_version = ?4,
+            secret_set_at = ?5,
+            version = version + 1,
+            updated_at = ?5
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(current.user_id.to_string())
+    .bind(sealed.0.as_slice())
+    .bind(secret_version)
+    .bind(at.unix_micros())
+    .execute(&mut *tx)
+    .await?;
+    move_config(tx, tenant).await?;
+    Ok(current.user_id.to_string())
+}
+
+async fn move_standard(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+) -> Changed {
+    match current.kind {
+        UserKind::Standard => return Ok(current.user_id.to_string()),
+        UserKind::EndCustomer => return Err(Reason::EndkundeConflict.into()),
+        UserKind::Broker => activations::check_none_of(tx, tenant, &current.user_id, Reason::Assigned).await?,
+    }
+    let previous = sqlx::query(
+        "
+        SELECT user_id
+        FROM concenter_user
+        WHERE tenant_id = ?1
+          AND kind = 'standard'
+        ",
+    );
+    let previous = previous.bind(tenant.to_string()).fetch_optional(&mut *tx).await?;
+    let mut resource = current.user_id.to_string();
+    // The old one first: there is never more than one, not even between two statements.
+    if let Some(row) = &previous {
+        let previous = Cells::of(row, "concenter_user").parsed("user_id", UserId::parse)?;
+        write_kind(tx, at, tenant, &previous, UserKind::Broker).await?;
+        resource.push(' ');
+        resource.push_str(&previous.to_string());
+    }
+    write_kind(tx, at, tenant, &current.user_id, UserKind::Standard).await?;
+    move_config(tx, tenant).await?;
+    Ok(resource)
+}
+
+async fn write_kind(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    user: &UserId,
+    kind: UserKind,
+) -> Step<()> {
+    sqlx::query(
+        "
+        UPDATE concenter_user
+        SET kind = ?3,
+            version = version + 1,
+            updated_at = ?4
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(user.to_string())
+    .bind(kind.code())
+    .bind(at.unix_micros())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn set_end_customer(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: ConcenterUser,
+    end_customer: bool,
+    scope: Option<ProviderScope>,
+) -> Changed {
+    let user = current.user_id;
+    let scope = scope.unwrap_or_else(|| current.scope.clone());
+    check_providers(tx, &scope).await?;
+    let kind = match (current.kind, end_customer) {
+        (UserKind::Standard, true) => return Err(Reason::EndkundeConflict.into()),
+        (_, true) => UserKind::EndCustomer,
+        // Standard has no mark to take away.
+        (UserKind::Standard, false) => UserKind::Standard,
+        (UserKind::Broker | UserKind::EndCustomer, false) => UserKind::Broker,
+    };
+    if end_customer && scope == ProviderScope::All {
+        return Err(Reason::ProviderScopeRequired.into());
+    }
+    if kind != current.kind && end_customer {
+        activations::check_none_of(tx, tenant, &user, Reason::Assigned).await?;
+    }
+    if kind != current.kind && !end_customer {
+        customers::check_none_has(tx, tenant, &user).await?;
+        customers::check_not_shared(tx, tenant, &user).await?;
+    }
+    if kind != current.kind || scope != current.scope {
+        sqlx::query(
+            "
+            UPDATE concenter_user
+            SET kind = ?3,
+                providers = ?4,
+                version = version + 1,
+                updated_at = ?5
+            WHERE tenant_id = ?1
+              AND user_id = ?2
+            ",
+        )
+        .bind(tenant.to_string())
+        .bind(user.to_string())
+        .bind(kind.code())
+        .bind(scope_json(&scope)?)
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+        move_config(tx, tenant).await?;
+    }
+    Ok(user.to_string())
+}
+
+async fn set_state(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    state: State,
+) -> Changed {
+    if current.state != state {
+        sqlx::query(
+            "
+            UPDATE concenter_user
+            SET state = ?3,
+                version = version + 1,
+                updated_at = ?4
+            WHERE tenant_id = ?1
+              AND user_id = ?2
+            ",
+        )
+        .bind(tenant.to_string())
+        .bind(current.user_id.to_string())
+        .bind(state.code())
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+        move_config(tx, tenant).await?;
+    }
+    Ok(current.user_id.to_string())
+}

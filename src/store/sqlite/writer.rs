@@ -1,0 +1,466 @@
+//! The writer: one task that owns the one connection that writes.
+//!
+//! Works wait in a bounded queue. A batch is what waited while the last one committed; there is no timer. One
+//! transaction holds the batch, and callers are answered after its COMMIT only. See
+//! `docs/adr/0002-embedded-sqlite-with-one-writer.md`.
+//!
+//! A caller may go away at any time: his work lives in the queue, not in his future.
+
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::error::{Failure, Step, WriterGone};
+use super::hot::{self, RecordWork, RedeemWork};
+use super::open::LockFile;
+use crate::domain::jump::{RecordOutcome, RedeemOutcome};
+use crate::store::StoreError;
+
+/// Most works that wait; one more is refused as [`StoreError::Busy`].
+const MOST_WAITING: usize = 1_024;
+/// Most works in one transaction.
+const MOST_IN_A_BATCH: usize = 512;
+
+/// What a caller gets.
+type Answer<T> = Result<T, StoreError>;
+/// Where a caller waits for it.
+type Reply<T> = oneshot::Sender<Answer<T>>;
+
+/// The store's end of the queue.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Work>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A work that waits for the writer.
+enum Work {
+    Record(RecordWork, Reply<RecordOutcome>),
+    Redeem(RedeemWork, Reply<RedeemOutcome>),
+    Effect(Box<dyn QueuedEffect>),
+    Hold(Hold),
+    Close,
+}
+
+/// Somebody wants the writer to stand still.
+struct Hold {
+    begun: oneshot::Sender<()>,
+    until_dropped: oneshot::Receiver<()>,
+}
+
+/// Keeps the writer still until it is dropped: whatever is written meanwhile waits, up to the bound of the queue, and
+/// then goes into one batch (of at most 512).
+#[derive(Debug)]
+pub struct WriterHold {
+    queue: mpsc::Sender<Work>,
+    _until_dropped: oneshot::Sender<()>,
+}
+
+impl WriterHold {
+    /// How many writes wait now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+}
+
+impl Writer {
+    /// Starts the task. It takes over `connection` and opens it anew by `options` after a failure; `lock` is released
+    /// when it ends, which it does when the store is closed or dropped and the queue has drained.
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, lock: LockFile) -> Self {
+        let (queue, inbox) = mpsc::channel(MOST_WAITING);
+        let desk = Desk { inbox, connection: Some(connection), options };
+        let task = tokio::spawn(supervise(desk, lock));
+        Self { queue, task: Mutex::new(Some(task)) }
+    }
+
+    /// Records a jump.
+    pub(super) async fn record(&self, work: RecordWork) -> Answer<RecordOutcome> {
+        self.submit(|reply| Work::Record(work, reply)).await
+    }
+
+    /// Redeems a jump.
+    pub(super) async fn redeem(&self, work: RedeemWork) -> Answer<RedeemOutcome> {
+        self.submit(|reply| Work::Redeem(work, reply)).await
+    }
+
+    /// Runs `body` in a savepoint of its own. What it wrote is undone if it fails.
+    pub(super) async fn effect<T, B>(&self, body: B) -> Answer<T>
+    where
+        T: Send + 'static,
+        B: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Step<T>> + Send + 'static,
+    {
+        self.submit(|reply| Work::Effect(Box::new(EffectWork { body: Some(body), result: None, reply }))).await
+    }
+
+    /// Makes the writer stand still.
+    pub(super) async fn hold(&self) -> Answer<WriterHold> {
+        let (begun, has_begun) = oneshot::channel();
+        let (drop_to_end, until_dropped) = oneshot::channel();
+        self.enqueue(Work::Hold(Hold { begun, until_dropped }))?;
+        has_begun.await.map_err(|_| WriterGone::Ended)?;
+        Ok(WriterHold { queue: self.queue.clone(), _until_dropped: drop_to_end })
+    }
+
+    /// Ends the task when all that waits is done. A second call returns at once.
+    pub(super) async fn close(&self) {
+        let Some(task) = self.task.lock().await.take() else {
+            return;
+        };
+        // Fails only if the task has ended already.
+        let _ = self.queue.send(Work::Close).await;
+        let _ = task.await;
+    }
+
+    async fn submit<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(work(reply))?;
+        answer.await.map_err(|_| WriterGone::Ended)?
+    }
+
+    fn enqueue(&self, work: Work) -> Answer<()> {
+        self.queue.try_send(work).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => WriterGone::Closed.into(),
+        })
+    }
+}
+
+/// An effect whose type the queue need not know.
+trait QueuedEffect: Send {
+    /// Runs it and keeps its result; tells whether its savepoint has to be rolled back.
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Step<()>>;
+
+    /// Answers its caller: `lost` if the whole batch was, else with its own result.
+    fn answer(self: Box<Self>, lost: Option<StoreError>);
+}
+
+struct EffectWork<T, B> {
+    body: Option<B>,
+    result: Option<Answer<T>>,
+    reply: Reply<T>,
+}
+
+impl<T, B> QueuedEffect for EffectWork<T, B>
+where
+    T: Send,
+    B: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Step<T>> + Send,
+{
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Step<()>> {
+        Box::pin(async move {
+            let Some(body) = self.body.take() else {
+                return Err(WriterGone::Ended.into());
+            };
+            let result = body(connection).await;
+            let told = result.as_ref().map(|_| ()).map_err(Failure::clone);
+            self.result = Some(result.map_err(StoreError::from));
+            told
+        })
+    }
+
+    fn answer(self: Box<Self>, lost: Option<StoreError>) {
+        let own = self.result.unwrap_or_else(|| Err(WriterGone::Ended.into()));
+        // Nobody listens if the caller went away.
+        let _ = self.reply.send(lost.map_or(own, Err));
+    }
+}
+
+/// What the task works with.
+struct Desk {
+    inbox: mpsc::Receiver<Work>,
+    /// `None` after a failure: whatever the old connection was in the middle of must not be carried on.
+    connection: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+}
+
+/// Serves until the store is closed. An effect that panics costs its batch, not the writer.
+async fn supervise(desk: Desk, lock: LockFile) {
+    let desk = Arc::new(Mutex::new(desk));
+    loop {
+        match tokio::spawn(serve(Arc::clone(&desk))).await {
+            Err(ended) if ended.is_panic() => tracing::error!("an effect panicked, its batch is lost"),
+            Ok(()) | Err(_) => break,
+        }
+    }
+    drop(lock);
+}
+
+/// Serves until the queue is closed and empty.
+async fn serve(desk: Arc<Mutex<Desk>>) {
+    let mut desk = desk.lock().await;
+    let mut works = Vec::with_capacity(MOST_IN_A_BATCH);
+    while desk.inbox.recv_many(&mut works, MOST_IN_A_BATCH).await > 0 {
+        let mut batch = Batch::default();
+        let mut holds = Vec::new();
+        for work in works.drain(..) {
+            match work {
+                Work::Record(work, reply) => batch.records.push((work, reply)),
+                Work::Redeem(work, reply) => batch.redeems.push((work, reply)),
+                Work::Effect(effect) => batch.effects.push(effect),
+                Work::Hold(hold) => holds.push(hold),
+                Work::Close => desk.inbox.close(),
+            }
+        }
+        desk.run(batch).await;
+        for hold in holds {
+            // Whoever asked for the hold may be gone; then there is nothing to wait for.
+            if hold.begun.send(()).is_ok() {
+                let _ = hold.until_dropped.await;
+            }
+        }
+    }
+    if let Some(connection) = desk.connection.take() {
+        let _ = connection.close().await;
+    }
+}
+
+impl Desk {
+    /// Runs a batch and answers everybody in it.
+    async fn run(&mut self, mut batch: Batch) {
+        if batch.is_empty() {
+            return;
+        }
+        // Taken out, so that a panic takes the connection along.
+        let connection = match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => self.options.connect().await.map_err(Failure::from),
+        };
+        let mut connection = match connection {
+            Ok(connection) => connection,
+            Err(failure) => return batch.lost(&failure),
+        };
+        match batch.write(&mut connection).await {
+            Ok(outcomes) => {
+                self.connection = Some(connection);
+                batch.answer(outcomes);
+            }
+            Err(failure) => {
+                // Closing undoes what the transaction did; dropping would leave its lock for a moment.
+                let _ = connection.close().await;
+                batch.lost(&failure);
+            }
+        }
+    }
+}
+
+/// What goes into one transaction.
+#[derive(Default)]
+struct Batch {
+    effects: Vec<Box<dyn QueuedEffect>>,
+    records: Vec<(RecordWork, Reply<RecordOutcome>)>,
+    redeems: Vec<(RedeemWork, Reply<RedeemOutcome>)>,
+}
+
+/// What came of the hot works, in their order.
+#[derive(Default)]
+struct HotAnswers {
+    records: Vec<Answer<RecordOutcome>>,
+    redeems: Vec<Answer<RedeemOutcome>>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.effects.is_empty() && self.records.is_empty() && self.redeems.is_empty()
+    }
+
+    /// Writes and commits. Fails only as a whole: then nothing of the batch is in the database.
+    async fn write(&mut self, connection: &mut SqliteConnection) -> Step<HotAnswers> {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        // Before the jumps, so that a user who was disabled in this batch is not jumped with in this batch.
+        for effect in &mut self.effects {
+            savepoint(connection).await?;
+            match effect.run(connection).await {
+                Ok(()) => release(connection).await?,
+                Err(failure) => roll_back(connection, failure).await?,
+            }
+        }
+        let records: Vec<_> = self.records.iter().map(|(work, _)| work).collect();
+        let redeems: Vec<_> = self.redeems.iter().map(|(work, _)| work).collect();
+        let answers = write_hot(connection, &records, &redeems).await?;
+        sqlx::query("COMMIT").execute(&mut *connection).await?;
+        Ok(answers)
+    }
+
+    /// Answers everybody, after COMMIT.
+    fn answer(self, answers: HotAnswers) {
+        for effect in self.effects {
+            effect.answer(None);
+        }
+        // Nobody listens where the caller went away.
+        for ((_, reply), answer) in self.records.into_iter().zip(answers.records) {
+            let _ = reply.send(answer);
+        }
+        for ((_, reply), answer) in self.redeems.into_iter().zip(answers.redeems) {
+            let _ = reply.send(answer);
+        }
+    }
+
+    /// Tells everybody that nothing was written.
+    fn lost(self, failure: &Failure) {
+        let error = match &failure.0 {
+            StoreError::Full(_) | StoreError::Down(_) => failure.0.clone(),
+            // Somebody's own error, but the others could not be kept apart from it.
+            StoreError::Constraint(cause) => StoreError::Down(Arc::clone(cause)),
+            StoreError::Corrupt { .. } | StoreError::Busy => WriterGone::Ended.into(),
+        };
+        tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "a batch of writes was lost");
+        for effect in self.effects {
+            effect.answer(Some(error.clone()));
+        }
+        for (_, reply) in self.records {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for (_, reply) in self.redeems {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+}
+
+/// Writes hot works: all at once, or if that fails one by one.
+async fn write_hot(
+    connection: &mut SqliteConnection,
+    records: &[&RecordWork],
+    redeems: &[&RedeemWork],
+) -> Step<HotAnswers> {
+    if records.is_empty() && redeems.is_empty() {
+        return Ok(HotAnswers::default());
+    }
+    match together(connection, records, redeems).await? {
+        Ok(outcomes) => Ok(HotAnswers {
+            records: outcomes.records.into_iter().map(Ok).collect(),
+            redeems: outcomes.redeems.into_iter().map(Ok).collect(),
+        }),
+        Err(error) => {
+            tracing::warn!(cause = ?std::error::Error::source(&error), "jumps failed together, now one by one");
+            one_by_one(connection, records, redeems).await
+        }
+    }
+}
+
+/// Runs works that failed together again, each in a savepoint of its own, so that only the bad one fails.
+async fn one_by_one(
+    connection: &mut SqliteConnection,
+    records: &[&RecordWork],
+    redeems: &[&RedeemWork],
+) -> Step<HotAnswers> {
+    let mut answers = HotAnswers::default();
+    for record in records {
+        let own = together(connection, &[*record], &[]).await?;
+        answers.records.push(own.and_then(|outcomes| first(outcomes.records)));
+    }
+    for redeem in redeems {
+        let own = together(connection, &[], &[*redeem]).await?;
+        answers.redeems.push(own.and_then(|outcomes| first(outcomes.redeems)));
+    }
+    Ok(answers)
+}
+
+/// Writes hot works in a savepoint of their own. The outer result is that of the batch.
+async fn together(
+    connection: &mut SqliteConnection,
+    records: &[&RecordWork],
+    redeems: &[&RedeemWork],
+) -> Step<Answer<hot::Outcomes>> {
+    savepoint(connection).await?;
+    match hot::write(connection, records, redeems).await {
+        Ok(outcomes) => {
+            release(connection).await?;
+            Ok(Ok(outcomes))
+        }
+        Err(failure) => {
+            let own = failure.clone().into();
+            roll_back(connection, failure).await?;
+            Ok(Err(own))
+        }
+    }
+}
+
+/// The one outcome of one work.
+fn first<T>(outcomes: Vec<T>) -> Answer<T> {
+    outcomes.into_iter().next().ok_or_else(|| WriterGone::Ended.into())
+}
+
+async fn savepoint(connection: &mut SqliteConnection) -> Step<()> {
+    sqlx::query("SAVEPOINT work").execute(connection).await?;
+    Ok(())
+}
+
+async fn release(connection: &mut SqliteConnection) -> Step<()> {
+    sqlx::query("RELEASE work").execute(connection).await?;
+    Ok(())
+}
+
+/// Undoes what was done since the savepoint, because of `reason`.
+///
+/// A full volume or an I/O error makes SQLite end the whole transaction by itself; then there is no savepoint any more,
+/// and `reason` is what the whole batch failed for.
+async fn roll_back(connection: &mut SqliteConnection, reason: Failure) -> Step<()> {
+    if sqlx::query("ROLLBACK TO work").execute(&mut *connection).await.is_err() {
+        return Err(reason);
+    }
+    release(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{ServiceStore as _, StoreError};
+
+    async fn opened() -> (TempDir, SqliteStore) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = SqliteStore::open(directory.path()).await.expect("a store");
+        (directory, store)
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_its_batch_and_not_the_writer() {
+        let (_directory, store) = opened().await;
+        let writer = store.writer().expect("a writer");
+        let lost: Result<(), _> = writer.effect(|_| Box::pin(async { panic!("on purpose") })).await;
+        assert!(matches!(lost, Err(StoreError::Down(_))), "{lost:?}");
+        store.check().await.expect("the next write");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_ended_by_itself_costs_its_batch_and_not_the_writer() {
+        let (_directory, store) = opened().await;
+        let writer = store.writer().expect("a writer");
+        // As SQLite does on a full volume or an I/O error.
+        let lost: Result<(), _> = writer
+            .effect(|tx| {
+                Box::pin(async move {
+                    sqlx::query("ROLLBACK").execute(tx).await?;
+                    Ok(())
+                })
+            })
+            .await;
+        assert!(matches!(lost, Err(StoreError::Down(_))), "{lost:?}");
+        store.check().await.expect("the next write");
+    }
+
+    #[tokio::test]
+    async fn what_failed_leaves_nothing_behind() {
+        let (_directory, store) = opened().await;
+        let writer = store.writer().expect("a writer");
+        let failed: Result<(), _> = writer
+            .effect(|tx| {
+                Box::pin(async move {
+                    let insert = "INSERT INTO product_provider VALUES ('half', 'Half', 'insurer', 'active', 1)";
+                    sqlx::query(insert).execute(&mut *tx).await?;
+                    sqlx::query(insert).execute(&mut *tx).await?;
+                    Ok(())
+                })
+            })
+            .await;
+        assert!(matches!(failed, Err(StoreError::Constraint(_))), "{failed:?}");
+        let left = sqlx::query_scalar("SELECT count(*) FROM product_provider").fetch_one(store.readers()).await;
+        let left: i64 = left.expect("a number");
+        assert_eq!(left, 0);
+    }
+}
