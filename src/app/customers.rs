@@ -1,0 +1,73 @@
+//! Customers, their own users and the users they share.
+
+use super::{App, Call, Failure, done, found};
+use crate::domain::audit::{Action, AuditObject};
+use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
+use crate::domain::error::Version;
+use crate::domain::ids::{CustomerId, UserId};
+
+impl App {
+    /// Puts records of customers, at most 1 000, each id once.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub async fn put_customers(&self, call: &Call, entries: &[CustomerEntry]) -> Result<PutCounts, Failure> {
+        let effect = self.tenant_effect(call, Action::PutCustomers, None).await?;
+        done(self.store.put_customers(call.tenant()?, &effect, entries).await?)
+    }
+
+    /// Reads a customer's record.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`.
+    pub async fn get_customer(&self, call: &Call, customer: &CustomerId) -> Result<Customer, Failure> {
+        found(self.store.get_customer(call.tenant()?, customer).await?)
+    }
+
+    /// Gives a customer an own user, or takes it away.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`, `EndkundeRequired`.
+    pub async fn assign_user(
+        &self,
+        call: &Call,
+        customer: &CustomerId,
+        version: Version,
+        user: Option<&UserId>,
+    ) -> Result<Customer, Failure> {
+        // The object is the con:center user: a customer's id must not stand in the audit log.
+        let object = user.map(AuditObject::new);
+        let effect = self.tenant_effect(call, Action::AssignUser, object).await?;
+        done(
+            self.store
+                .assign_user(call.tenant()?, &effect, customer, version, user)
+                .await?,
+        )
+    }
+
+    /// Reads the shared users.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`.
+    pub async fn get_customer_access(&self, call: &Call) -> Result<CustomerAccess, Failure> {
+        found(self.store.get_customer_access(call.tenant()?).await?)
+    }
+
+    /// Changes the shared users.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`, `EndkundeRequired`.
+    pub async fn update_customer_access(
+        &self,
+        call: &Call,
+        version: Version,
+        change: &AccessChange,
+    ) -> Result<CustomerAccess, Failure> {
+        let effect = self.tenant_effect(call, Action::UpdateCustomerAccess, None).await?;
+        done(
+            self.store
+                .update_customer_access(call.tenant()?, &effect, version, change)
+                .await?,
+        )
+    }
+}

@@ -1,0 +1,460 @@
+//! Jumps: deciding, signing, keeping; and explaining without doing.
+//!
+//! [`App::issue_jump`], from the checked request to the answer:
+//!
+//! 1. the person comes from the request (portal) or from the credential (broker, customer);
+//! 2. `store.jump_inputs`: one read finds candidates, versions and an earlier jump of the same request;
+//! 3. an earlier jump answers again, as it was;
+//! 4. [`resolve`] decides; a refusal is audited and ends it;
+//! 5. the token is signed and passes our own front door;
+//! 6. `store.record_jump`: one transaction in which everything that step 4 rested on still holds. If it does not, back to 2,
+//!    at most twice;
+//! 7. only then the token leaves this function: no commit, no token.
+//!
+//! [`App::explain_jump`] takes steps 1, 2 and 4 and writes nothing but an audit row.
+
+use super::effects::{Deed, Involved};
+use super::{App, Call, Failure};
+use crate::domain::audit::{Action, AuditObject, AuditOutcome, AuditedPerson, Salt};
+use crate::domain::caller::TenantRole;
+use crate::domain::error::Reason;
+use crate::domain::ids::{ActivationId, CustomerId, JumpId, LineOfBusiness, ProviderId, SubjectId, TargetId, TenantId};
+use crate::domain::jump::{
+    Actor, ActorClaim, ActorRole, Jump, JumpClaims, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person,
+    PersonKind, RecordOutcome, RequestKey, TokenLife,
+};
+use crate::domain::resolve::{Decision, Resolution, resolve};
+use crate::domain::target::{Delivery, Target, TargetKind};
+use crate::domain::time::Timestamp;
+use crate::domain::user::ConcenterUser;
+use crate::secrets::TenantKeys;
+use crate::token::{self, SubjectKind};
+
+/// How often a decision is made at most before it is given up as overtaken.
+const MOST_DECISIONS: usize = 3;
+
+/// What a caller asks for. Who it is for is settled by [`App::issue_jump`], with the credential in hand.
+#[derive(Debug, Clone)]
+pub struct JumpWish {
+    /// The person that a portal (or, for an explanation, an administrator) names; others must name none.
+    pub person: Option<Person>,
+    /// The human at the screen that a portal names.
+    pub actor_id: Option<SubjectId>,
+    /// Where to.
+    pub target_id: TargetId,
+    /// The kind of target that the call is for; `None` takes either.
+    pub wanted: Option<TargetKind>,
+    /// Which activation of the broker.
+    pub activation_id: Option<ActivationId>,
+    /// The customer that a broker works for.
+    pub customer_context: Option<CustomerId>,
+    /// For which line of business.
+    pub line_of_business: Option<LineOfBusiness>,
+    /// For which product provider.
+    pub provider_id: Option<ProviderId>,
+    /// What the jump carries.
+    pub luggage: Luggage,
+}
+
+/// A jump that was kept: its token may leave.
+pub struct IssuedJump {
+    /// Its id.
+    pub jump_id: JumpId,
+    /// When its token expires.
+    pub expires_at: Timestamp,
+    /// What the browser needs.
+    pub passage: Passage,
+}
+
+/// What brings the browser to the target. All of it redeems the jump, so none of it is for logs.
+pub enum Passage {
+    /// The portal posts a form with the token to the target.
+    Post {
+        /// Where to.
+        action_url: String,
+        /// The signed token.
+        token: String,
+    },
+    /// The browser opens a link.
+    Link(String),
+}
+
+/// A decision, and the user it names.
+pub struct Explanation {
+    /// The decision with its trace.
+    pub decision: Decision,
+    /// The user that was decided on.
+    pub user: Option<ConcenterUser>,
+}
+
+/// A jump that is being decided: what stays the same from try to try.
+struct Attempt<'a> {
+    call: &'a Call,
+    tenant: TenantId,
+    order: JumpOrder,
+    luggage: Luggage,
+    life: TokenLife,
+    request: RequestKey,
+}
+
+/// What deciding came to.
+enum Decided {
+    /// A jump that is not kept yet: its passage must not leave.
+    New(Box<Jump>, Passage),
+    /// The jump that the same request made before.
+    Before(IssuedJump),
+}
+
+impl IssuedJump {
+    fn of(jump: &Jump, passage: Passage) -> Self {
+        Self {
+            jump_id: jump.jump_id,
+            expires_at: jump.expires_at,
+            passage,
+        }
+    }
+}
+
+impl App {
+    /// Decides a jump, keeps it, and hands out its token.
+    ///
+    /// # Errors
+    /// Refused: `Role`, `TenantMismatch`, `NotFound`, `RequestIdReused`, every reason of [`resolve`], and for a repeated
+    /// request `JumpAlreadyRedeemed`, `JumpExpired`, `JumpRevoked`. Invalid: `person`, `return_url`, `nonce`.
+    pub async fn issue_jump(&self, call: &Call, wish: JumpWish, life: TokenLife) -> Result<IssuedJump, Failure> {
+        let tenant = *call.tenant()?;
+        let (order, luggage) = self.settled(call, wish).await?;
+        let request = self.request_key(&tenant, call)?;
+        let attempt = Attempt {
+            call,
+            tenant,
+            order,
+            luggage,
+            life,
+            request,
+        };
+        for _ in 0..MOST_DECISIONS {
+            if let Some(issued) = self.try_jump(&attempt).await? {
+                return Ok(issued);
+            }
+        }
+        Err(Failure::Contended)
+    }
+
+    /// Settles who the jump is for; a caller who names somebody he may not name is written down.
+    async fn settled(&self, call: &Call, wish: JumpWish) -> Result<(JumpOrder, Luggage), Failure> {
+        let settled = settle(call, wish);
+        if let Err(Failure::Refused(refusal)) = &settled {
+            self.record_denial(&call.caller, refusal.reason).await?;
+        }
+        settled
+    }
+
+    /// Decides once. `None`: what it rested on has moved, decide again.
+    async fn try_jump(&self, attempt: &Attempt<'_>) -> Result<Option<IssuedJump>, Failure> {
+        let Attempt {
+            call,
+            tenant,
+            order,
+            luggage,
+            request,
+            ..
+        } = attempt;
+        let now = self.now();
+        let involved = Involved::caller_of(call)?.with_people(&order.person, order.actor.as_ref());
+        let people = involved.people();
+        let return_url = luggage.return_url.as_ref();
+        let query = JumpQuery {
+            order,
+            return_url,
+            request: Some(request),
+            people: &people,
+            now,
+        };
+        let inputs = self
+            .store
+            .jump_inputs(tenant, query)
+            .await?
+            .ok_or(Reason::TenantMismatch)?;
+        self.saw_epoch(inputs.epoch);
+        let keys = self.open_keys(tenant, &inputs.keys)?;
+        let salts = self.salts_of(tenant, &people, &inputs.salts).await?;
+        let deed = |object| Deed {
+            action: Action::IssueJump,
+            object: Some(object),
+            at: now,
+        };
+
+        let (jump, passage) = match self.decide(attempt, &keys, &inputs, now) {
+            Ok(Decided::New(jump, passage)) => (jump, passage),
+            Ok(Decided::Before(issued)) => return Ok(Some(issued)),
+            Err(Failure::Refused(refusal)) => {
+                let deed = deed(AuditObject::new(&order.target_id));
+                let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
+                self.store
+                    .record_audit(tenant, &entry, AuditOutcome::Refused(refusal.reason))
+                    .await?;
+                return Err(Failure::Refused(refusal));
+            }
+            Err(failure) => return Err(failure),
+        };
+        let entry = self.audit_entry_with(call, involved, deed(AuditObject::new(&jump.jump_id)), &people, &salts)?;
+        match self.store.record_jump(tenant, &jump, &entry).await? {
+            RecordOutcome::Recorded => Ok(Some(IssuedJump::of(&jump, passage))),
+            RecordOutcome::Stale | RecordOutcome::Repeated => Ok(None),
+        }
+    }
+
+    /// Decides on what was read: a new jump with its token, the one that this request made before, or a refusal.
+    fn decide(
+        &self,
+        attempt: &Attempt<'_>,
+        keys: &TenantKeys,
+        inputs: &JumpInputs,
+        now: Timestamp,
+    ) -> Result<Decided, Failure> {
+        if let Some((earlier, state)) = &inputs.earlier {
+            return self.repeat(attempt, keys, inputs, earlier, *state).map(Decided::Before);
+        }
+        let resolution = resolve(&attempt.order, &inputs.candidates)
+            .outcome
+            .map_err(Failure::Refused)?;
+        let target = inputs.target.as_ref().ok_or(Reason::NotFound)?;
+        check_luggage(&attempt.luggage, target, inputs.return_url_allowed)?;
+        let jump = self.new_jump(attempt, keys, inputs, resolution, now);
+        let passage = self.passage(&attempt.tenant, keys, target, &jump)?;
+        Ok(Decided::New(Box::new(jump), passage))
+    }
+
+    /// Answers a repeated request with the jump that it made before, while that can still be redeemed.
+    fn repeat(
+        &self,
+        attempt: &Attempt<'_>,
+        keys: &TenantKeys,
+        inputs: &JumpInputs,
+        earlier: &Jump,
+        state: JumpState,
+    ) -> Result<IssuedJump, Failure> {
+        if earlier.request != attempt.request {
+            return Err(Reason::RequestIdReused.into());
+        }
+        match state {
+            JumpState::Issued => {}
+            JumpState::Redeemed => return Err(Reason::JumpAlreadyRedeemed.into()),
+            JumpState::Expired => return Err(Reason::JumpExpired.into()),
+            JumpState::Revoked => return Err(Reason::JumpRevoked.into()),
+        }
+        let target = inputs.target.as_ref().ok_or(Reason::NotFound)?;
+        Ok(IssuedJump::of(
+            earlier,
+            self.passage(&attempt.tenant, keys, target, earlier)?,
+        ))
+    }
+
+    /// The salts of everybody involved; those seen for the first time get theirs now.
+    async fn salts_of(
+        &self,
+        tenant: &TenantId,
+        people: &[AuditedPerson],
+        known: &[Option<Salt>],
+    ) -> Result<Vec<Salt>, Failure> {
+        match known.iter().copied().collect::<Option<Vec<_>>>() {
+            Some(salts) if salts.len() == people.len() => Ok(salts),
+            _ => self.salts(tenant, people).await,
+        }
+    }
+
+    fn new_jump(
+        &self,
+        attempt: &Attempt<'_>,
+        keys: &TenantKeys,
+        inputs: &JumpInputs,
+        resolution: Resolution,
+        now: Timestamp,
+    ) -> Jump {
+        let Attempt {
+            tenant,
+            order,
+            luggage,
+            life,
+            request,
+            ..
+        } = attempt;
+        let jump_id = JumpId::new(now, &*self.random);
+        let mac = |label, parts: &[&[u8]]| keys.mac.mac(label, parts);
+        let kind = SubjectKind::from(order.person.kind());
+        let actor_subject = order
+            .actor
+            .as_ref()
+            .map(|actor| token::subject(&mac, *tenant, &order.target_id, SubjectKind::Actor, actor.id.as_str()));
+        let takes_handle = inputs
+            .target
+            .as_ref()
+            .is_some_and(|target| target.delivery == Delivery::GetHandle);
+        let handle_hash = takes_handle.then(|| token::handle_hash(&token::handle(&mac, *tenant, jump_id)));
+        let issued_at = now.floor_to_second();
+        Jump {
+            jump_id,
+            jti_hash: token::jti_hash(&token::jti(&mac, *tenant, jump_id)),
+            handle_hash,
+            request: request.clone(),
+            order: order.clone(),
+            luggage: luggage.clone(),
+            user_id: resolution.user_id,
+            way: resolution.way,
+            segment: resolution.segment,
+            subject: token::subject(&mac, *tenant, &order.target_id, kind, order.person.id()),
+            actor_subject,
+            issued_at,
+            expires_at: issued_at.plus(life.span()),
+            epoch: inputs.epoch,
+            versions: inputs.versions,
+        }
+    }
+
+    /// Makes what brings the browser to the target. The same jump always gives the same `jti` and handle.
+    fn passage(&self, tenant: &TenantId, keys: &TenantKeys, target: &Target, jump: &Jump) -> Result<Passage, Failure> {
+        let mac = |label, parts: &[&[u8]]| keys.mac.mac(label, parts);
+        if target.delivery == Delivery::GetHandle {
+            return Ok(Passage::Link(target.url.with_handle(&token::handle(
+                &mac,
+                *tenant,
+                jump.jump_id,
+            ))));
+        }
+        let actor = jump.order.actor.as_ref().zip(jump.actor_subject.as_ref());
+        let token = self.jump_tokens.issue(&JumpClaims {
+            tenant: *tenant,
+            target: jump.order.target_id.clone(),
+            subject: jump.subject.clone(),
+            jti: token::jti(&mac, *tenant, jump.jump_id),
+            issued_at: jump.issued_at,
+            expires_at: jump.expires_at,
+            end_customer: jump.order.person.kind() == PersonKind::Customer,
+            segment: jump.segment,
+            epoch: jump.epoch,
+            actor: actor.map(|(actor, subject)| ActorClaim {
+                subject: subject.clone(),
+                role: actor.role,
+            }),
+            nonce: jump.luggage.nonce.clone(),
+        })?;
+        Ok(match target.delivery {
+            Delivery::Fragment => Passage::Link(target.url.with_fragment(&token)),
+            Delivery::FormPost | Delivery::GetHandle => Passage::Post {
+                action_url: target.url.as_str().to_owned(),
+                token,
+            },
+        })
+    }
+
+    /// Says who would get which user, by the rules of a real jump on a fresh read.
+    ///
+    /// # Errors
+    /// Refused: `TenantMismatch`, `NotFound` (target or provider). Invalid: `person`. A refusal by the rules is an answer.
+    pub async fn explain_jump(&self, call: &Call, wish: JumpWish) -> Result<Explanation, Failure> {
+        let tenant = *call.tenant()?;
+        let (order, _) = self.settled(call, wish).await?;
+        let now = self.now();
+        let involved = Involved::caller_of(call)?.with_people(&order.person, order.actor.as_ref());
+        let people = involved.people();
+        let query = JumpQuery {
+            order: &order,
+            return_url: None,
+            request: None,
+            people: &people,
+            now,
+        };
+        let inputs = self
+            .store
+            .jump_inputs(&tenant, query)
+            .await?
+            .ok_or(Reason::TenantMismatch)?;
+        let decision = resolve(&order, &inputs.candidates);
+
+        let salts = self.salts_of(&tenant, &people, &inputs.salts).await?;
+        let deed = Deed {
+            action: Action::ExplainJump,
+            object: Some(AuditObject::new(&order.target_id)),
+            at: now,
+        };
+        let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
+        let not_found = matches!(&decision.outcome, Err(refusal) if refusal.reason == Reason::NotFound);
+        let outcome = if not_found {
+            AuditOutcome::Refused(Reason::NotFound)
+        } else {
+            AuditOutcome::Accepted
+        };
+        self.store.record_audit(&tenant, &entry, outcome).await?;
+        if not_found {
+            return Err(Reason::NotFound.into());
+        }
+        let user = match &decision.outcome {
+            Ok(resolution) => self.store.get_user(&tenant, &resolution.user_id).await?,
+            Err(_) => None,
+        };
+        Ok(Explanation { decision, user })
+    }
+}
+
+/// Settles who the jump is for and who acts, with the credential in hand (`docs/domain.md#three-people-in-every-jump`).
+fn settle(call: &Call, wish: JumpWish) -> Result<(JumpOrder, Luggage), Failure> {
+    let (_, role, subject) = call.tenant_caller()?;
+    let (person, actor) = match role {
+        TenantRole::Portal | TenantRole::Admin => {
+            let Some(person) = wish.person else {
+                return Err(Failure::field("person", "must be named by this caller"));
+            };
+            let named = wish.actor_id.as_ref();
+            let actor = named.and_then(|actor| staff(actor, person.id(), ActorRole::PortalUser));
+            (person, actor)
+        }
+        TenantRole::Broker(_) | TenantRole::Customer(_) if wish.person.is_some() || wish.actor_id.is_some() => {
+            // He is the person by his credential; naming anybody, even himself, is not his to do.
+            return Err(Reason::Role.into());
+        }
+        TenantRole::Broker(broker) => {
+            let actor = staff(subject, broker.as_str(), ActorRole::BrokerStaff);
+            (Person::Broker(broker.clone()), actor)
+        }
+        TenantRole::Customer(customer) => {
+            let actor = staff(subject, customer.as_str(), ActorRole::CustomerStaff);
+            (
+                Person::Customer {
+                    customer_id: customer.clone(),
+                    stated: None,
+                },
+                actor,
+            )
+        }
+    };
+    let order = JumpOrder {
+        person,
+        actor,
+        target_id: wish.target_id,
+        wanted: wish.wanted,
+        activation_id: wish.activation_id,
+        customer_context: wish.customer_context,
+        line_of_business: wish.line_of_business,
+        provider_id: wish.provider_id,
+    };
+    Ok((order, wish.luggage))
+}
+
+/// The human at the screen, where he is not the person himself.
+fn staff(subject: &SubjectId, person: &str, role: ActorRole) -> Option<Actor> {
+    (subject.as_str() != person).then(|| Actor {
+        id: subject.clone(),
+        role,
+    })
+}
+
+fn check_luggage(luggage: &Luggage, target: &Target, return_url_allowed: bool) -> Result<(), Failure> {
+    if !return_url_allowed {
+        return Err(Failure::field("return_url", "is not a registered return URL"));
+    }
+    if target.nonce_required && luggage.nonce.is_none() {
+        return Err(Failure::field("nonce", "is required by the target"));
+    }
+    Ok(())
+}

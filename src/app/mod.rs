@@ -1,0 +1,225 @@
+//! The use cases: what a caller can have done, step by step.
+//!
+//! One file per group of use cases. A use case takes a [`Call`] and a checked request in the domain's types, and
+//! reaches out through the ports: `store`, `token` and `secrets`. It knows neither gRPC nor SQL. To add one: a
+//! function here, its effect in the store, a row in the policy table, a handler that converts.
+
+pub mod activations;
+pub mod catalog;
+pub mod customers;
+mod effects;
+pub mod jump;
+pub mod pages;
+pub mod redeem;
+pub mod startup;
+pub mod tenants;
+pub mod users;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use zeroize::Zeroizing;
+
+use crate::domain::caller::{Caller, TenantRole};
+use crate::domain::error::{Reason, Refusal, Violation};
+use crate::domain::ids::{Random, RequestId, SubjectId, TenantId};
+use crate::domain::tenant::WrappedKeys;
+use crate::domain::time::{Clock, Timestamp};
+use crate::secrets::{Kek, OpenError, SealError, TenantKeys};
+use crate::store::{Outcome, Store};
+use crate::token::{JumpTokens, TokenError};
+
+// What an `App` takes and answers with, for rooms that may not name the ports.
+pub use crate::secrets::Secret;
+pub use crate::store::{MOST_CUSTOMERS_AT_ONCE, StandardMoved, StoreError};
+
+use startup::Keys;
+
+/// The service without its listeners: everything that a use case needs.
+pub struct App {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    kek: Kek,
+    /// The service's own keys, for what belongs to no tenant.
+    system: TenantKeys,
+    jump_tokens: JumpTokens,
+    /// The newest epoch seen. Only a hint that saves work: the database has the last word.
+    epoch: AtomicI64,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub random: Arc<dyn Random>,
+    /// The opened keys.
+    pub keys: Keys,
+    /// The issuer of jump tokens (`iss`), 1 to 64 characters.
+    pub issuer: String,
+}
+
+/// One call: who calls, and the request as it came.
+pub struct Call {
+    /// Who calls, from the credential alone.
+    pub caller: Caller,
+    /// The caller's id of the request; `None` where the request has none.
+    pub request_id: Option<RequestId>,
+    /// Method and content, so that the same id with another content is noticed. May hold a secret.
+    pub content: Zeroizing<Vec<u8>>,
+}
+
+/// Why a use case did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Fields of the request cannot be taken; all of them are listed, at least one.
+    #[error("the request has invalid fields")]
+    Invalid(Vec<Violation>),
+    /// The rules say no.
+    #[error("refused: {}", .0.reason.as_str())]
+    Refused(Refusal),
+    /// The store failed. Nothing half-done is left.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the decision rested on kept moving. Trying again may work.
+    #[error("the decision was overtaken by changes too often")]
+    Contended,
+    /// A key does not open, so nothing that needs it can be done.
+    #[error("a key is not available")]
+    Key(#[source] OpenError),
+    /// A secret could not be sealed.
+    #[error("a secret could not be sealed")]
+    Seal(#[from] SealError),
+    /// A token could not be made.
+    #[error("a token could not be made")]
+    Token(#[from] TokenError),
+    /// The request is one that the policy table lets nobody make. A defect of ours.
+    #[error("the caller does not fit the use case")]
+    CallerUnfit,
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason.into())
+    }
+}
+
+impl Failure {
+    /// One field cannot be taken.
+    fn field(field: &str, problem: &'static str) -> Self {
+        Self::Invalid(vec![Violation::new(field, problem)])
+    }
+}
+
+/// Turns what the store answered into what the caller gets.
+fn done<T>(outcome: Outcome<T>) -> Result<T, Failure> {
+    match outcome {
+        Outcome::Done(done) => Ok(done),
+        Outcome::Refused(refusal) => Err(Failure::Refused(refusal)),
+    }
+}
+
+/// Turns an absent resource into what the caller gets: the same for one that never was and one of another tenant.
+fn found<T>(found: Option<T>) -> Result<T, Failure> {
+    found.ok_or_else(|| Reason::NotFound.into())
+}
+
+impl Call {
+    /// The tenant that the caller belongs to.
+    ///
+    /// # Errors
+    /// [`Failure::CallerUnfit`] if he belongs to none.
+    fn tenant(&self) -> Result<&TenantId, Failure> {
+        match &self.caller {
+            Caller::Tenant { tenant, .. } => Ok(tenant),
+            Caller::Anonymous | Caller::Operator { .. } | Caller::Target { .. } => Err(Failure::CallerUnfit),
+        }
+    }
+
+    /// The tenant that the caller belongs to, what he is there, and the subject of his credential.
+    fn tenant_caller(&self) -> Result<(&TenantId, &TenantRole, &SubjectId), Failure> {
+        match &self.caller {
+            Caller::Tenant { tenant, role, subject } => Ok((tenant, role, subject)),
+            Caller::Anonymous | Caller::Operator { .. } | Caller::Target { .. } => Err(Failure::CallerUnfit),
+        }
+    }
+}
+
+impl App {
+    /// Puts the service together.
+    ///
+    /// # Errors
+    /// [`TokenError`] if the current signing key cannot be named in a header.
+    pub fn new(parts: Parts) -> Result<Self, TokenError> {
+        let Parts {
+            store,
+            clock,
+            random,
+            keys,
+            issuer,
+        } = parts;
+        Ok(Self {
+            store,
+            clock,
+            random,
+            kek: keys.kek,
+            system: keys.system,
+            jump_tokens: JumpTokens::new(keys.jump_ring, issuer)?,
+            epoch: AtomicI64::new(keys.epoch),
+        })
+    }
+
+    /// The public keys that verify jump tokens: the JSON text of a JWK set (RFC 7517, section 5).
+    #[must_use]
+    pub fn jwks(&self) -> String {
+        self.jump_tokens.ring().jwks_json()
+    }
+
+    /// Answers if the service can do its work.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.store.check().await
+    }
+
+    /// Where random bytes come from.
+    pub fn random(&self) -> &dyn Random {
+        &*self.random
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn known_epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    fn saw_epoch(&self, epoch: i64) {
+        self.epoch.fetch_max(epoch, Ordering::Relaxed);
+    }
+
+    fn open_keys(&self, tenant: &TenantId, wrapped: &WrappedKeys) -> Result<TenantKeys, Failure> {
+        TenantKeys::open(&self.kek, *tenant, wrapped).map_err(Failure::Key)
+    }
+
+    /// The keys of the tenant of the caller's credential. One that is not there is refused like one that the credential is
+    /// not for.
+    async fn caller_keys(&self, call: &Call) -> Result<TenantKeys, Failure> {
+        let tenant = call.tenant()?;
+        match self.store.tenant_keys(tenant).await? {
+            Some(wrapped) => self.open_keys(tenant, &wrapped),
+            None => self.unknown_tenant(call).await,
+        }
+    }
+
+    /// Writes down and answers that the tenant of the caller's credential is not there.
+    async fn unknown_tenant<T>(&self, call: &Call) -> Result<T, Failure> {
+        self.record_denial(&call.caller, Reason::TenantMismatch).await?;
+        Err(Reason::TenantMismatch.into())
+    }
+}

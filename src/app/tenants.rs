@@ -1,0 +1,95 @@
+//! Tenants: for operators.
+
+use super::{App, Call, Failure, done, found};
+use crate::domain::audit::{Action, AuditObject};
+use crate::domain::error::Version;
+use crate::domain::ids::{TenantId, UserId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::provider::ProviderScope;
+use crate::domain::tenant::{Tenant, TenantState};
+use crate::domain::text::{Line, UserName};
+use crate::domain::user::{NewUser, UserKind};
+use crate::secrets::TenantKeys;
+use crate::store::NewTenant;
+
+/// The con:center user of a new installation, as con:center's own documentation names it.
+const TRANSFER_USER: &str = "cloudtransfer";
+
+impl App {
+    /// Makes a tenant with keys of its own and, if asked for, the Standard user `cloudtransfer` without a secret.
+    ///
+    /// # Errors
+    /// Only when the store or the keys fail.
+    pub async fn create_tenant(
+        &self,
+        call: &Call,
+        display_name: Line,
+        with_standard_user: bool,
+    ) -> Result<Tenant, Failure> {
+        let now = self.now();
+        let tenant_id = TenantId::new(now, &*self.random);
+        let (_, keys) = TenantKeys::generate(&self.kek, tenant_id, &*self.random)?;
+        let standard_user = if with_standard_user {
+            // The name is a constant; one that did not parse would be a defect, and no tenant is better than half of one.
+            let name = UserName::parse(TRANSFER_USER).map_err(|_| Failure::CallerUnfit)?;
+            Some(NewUser {
+                user_id: UserId::new(now, &*self.random),
+                name,
+                kind: UserKind::Standard,
+                scope: ProviderScope::All,
+                display_name: None,
+                notification_email: None,
+                sealed_secret: None,
+            })
+        } else {
+            None
+        };
+        let effect = self
+            .operator_effect(call, Action::CreateTenant, Some(AuditObject::new(&tenant_id)))
+            .await?;
+        let new = NewTenant {
+            tenant_id,
+            display_name,
+            keys,
+            standard_user,
+        };
+        done(self.store.create_tenant(&effect, &new).await?)
+    }
+
+    /// Reads a tenant.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`.
+    pub async fn get_tenant(&self, tenant: &TenantId) -> Result<Tenant, Failure> {
+        found(self.store.get_tenant(tenant).await?)
+    }
+
+    /// Lists tenants, the oldest first.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub async fn list_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>, Failure> {
+        Ok(self.store.list_tenants_all_tenants(page).await?)
+    }
+
+    /// Stops or starts a tenant; its open jumps are revoked either way.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`.
+    pub async fn set_tenant_state(
+        &self,
+        call: &Call,
+        tenant: &TenantId,
+        version: Version,
+        state: TenantState,
+    ) -> Result<Tenant, Failure> {
+        let action = match state {
+            TenantState::Active => Action::StartTenant,
+            TenantState::Stopped => Action::StopTenant,
+        };
+        let effect = self
+            .operator_effect(call, action, Some(AuditObject::new(tenant)))
+            .await?;
+        done(self.store.set_tenant_state(tenant, &effect, version, state).await?)
+    }
+}
