@@ -1,0 +1,212 @@
+//! What came of a jump, in the words of the contract.
+
+use crate::api::convert::{
+    count, duration, person_kind_out, provider_scope_out, segment_out, timestamp, user_kind_out,
+};
+use crate::api::status::{advice, error_reason};
+use crate::app::jump::{Explanation, IssuedJump, Passage};
+use crate::app::redeem::RedeemedJump;
+use crate::app::{Failure, Secret};
+use crate::domain::error::{Reason, Refusal, Related};
+use crate::domain::jump::{ActorClaim, ActorRole, PersonKind, SessionLimits};
+use crate::domain::resolve::{Resolution, Rule, StepOutcome, TraceStep, Way};
+use crate::domain::user::ConcenterUser;
+use crate::proto::v1;
+use crate::proto::v1::explain_jump_response::Result as Outcome;
+
+impl From<IssuedJump> for v1::JumpToTarifResponse {
+    fn from(issued: IssuedJump) -> Self {
+        let (deep_link, form_post) = passage(issued.passage);
+        let expires_at = Some(timestamp(issued.expires_at));
+        Self { jump_id: issued.jump_id.to_string(), deep_link, expires_at, form_post }
+    }
+}
+
+impl From<IssuedJump> for v1::JumpToInsurerPortalResponse {
+    fn from(issued: IssuedJump) -> Self {
+        let (deep_link, form_post) = passage(issued.passage);
+        let expires_at = Some(timestamp(issued.expires_at));
+        Self { jump_id: issued.jump_id.to_string(), deep_link, expires_at, form_post }
+    }
+}
+
+/// The link, empty where the target is only posted to, and the form that is posted then.
+fn passage(passage: Passage) -> (String, Option<v1::FormPost>) {
+    match passage {
+        Passage::Link(link) => (link, None),
+        Passage::Post { action_url, token } => (String::new(), Some(v1::FormPost { action_url, token })),
+    }
+}
+
+/// Says what would become of a jump. A refusal is an answer.
+///
+/// # Errors
+/// [`Failure::Contended`] if the user that was decided on is gone by now.
+pub(super) fn explanation(explanation: Explanation) -> Result<v1::ExplainJumpResponse, Failure> {
+    let Explanation { decision, user } = explanation;
+    let result = match decision.outcome {
+        Ok(resolution) => Outcome::Resolved(resolved(resolution, &user.ok_or(Failure::Contended)?)),
+        Err(refusal) => Outcome::Refusal(jump_refusal(&refusal)),
+    };
+    let trace = decision.trace.into_iter().map(step).collect();
+    Ok(v1::ExplainJumpResponse { result: Some(result), trace })
+}
+
+fn resolved(resolution: Resolution, user: &ConcenterUser) -> v1::ResolvedJump {
+    let way = match resolution.way {
+        Way::Activation => v1::ResolutionWay::Activation,
+        Way::OwnUser => v1::ResolutionWay::OwnUser,
+        Way::SharedPrivate => v1::ResolutionWay::SharedPrivate,
+        Way::SharedCommercial => v1::ResolutionWay::SharedCommercial,
+        Way::FallbackPrivate => v1::ResolutionWay::FallbackPrivate,
+    };
+    v1::ResolvedJump {
+        user_id: resolution.user_id.to_string(),
+        user_name: user.name.to_string(),
+        kind: user_kind_out(user.kind).into(),
+        way: way.into(),
+    }
+}
+
+fn jump_refusal(refusal: &Refusal) -> v1::JumpRefusal {
+    let candidate = |related: &Related| match related {
+        Related::Activation(id) => Some(id.to_string()),
+        Related::Customer(_) | Related::SharedUser(_) => None,
+    };
+    let mut candidates: Vec<_> = refusal.related.iter().filter_map(candidate).collect();
+    candidates.sort_unstable();
+    v1::JumpRefusal {
+        reason: error_reason(refusal.reason).into(),
+        advice: advice(refusal.reason).to_owned(),
+        candidates,
+        candidate_count: count(refusal.related_total),
+    }
+}
+
+fn step(step: TraceStep) -> v1::TraceStep {
+    let (outcome, reason) = match step.outcome {
+        StepOutcome::Passed => (v1::StepOutcome::Passed, v1::ErrorReason::Unspecified),
+        StepOutcome::NotSet => (v1::StepOutcome::NotSet, v1::ErrorReason::Unspecified),
+        StepOutcome::Failed(reason) => (v1::StepOutcome::Failed, error_reason(reason)),
+    };
+    v1::TraceStep { rule: rule(step.rule).into(), outcome: outcome.into(), reason: reason.into() }
+}
+
+const fn rule(rule: Rule) -> v1::ResolutionRule {
+    match rule {
+        Rule::TenantActive => v1::ResolutionRule::TenantActive,
+        Rule::TargetKind => v1::ResolutionRule::TargetKind,
+        Rule::TargetEnabled => v1::ResolutionRule::TargetEnabled,
+        Rule::ProviderEnabled => v1::ResolutionRule::ProviderEnabled,
+        Rule::TargetTakesPerson => v1::ResolutionRule::TargetTakesPerson,
+        Rule::TargetLineOfBusiness => v1::ResolutionRule::TargetLineOfBusiness,
+        Rule::Activation => v1::ResolutionRule::Activation,
+        Rule::Segment => v1::ResolutionRule::Segment,
+        Rule::OwnUser => v1::ResolutionRule::OwnUser,
+        Rule::SharedCommercialUser => v1::ResolutionRule::SharedCommercialUser,
+        Rule::FallbackAllowed => v1::ResolutionRule::FallbackAllowed,
+        Rule::SharedPrivateUser => v1::ResolutionRule::SharedPrivateUser,
+        Rule::UserNotStandard => v1::ResolutionRule::UserNotStandard,
+        Rule::UserKindFits => v1::ResolutionRule::UserKindFits,
+        Rule::UserReportedEndCustomer => v1::ResolutionRule::UserReportedEndCustomer,
+        Rule::UserActive => v1::ResolutionRule::UserActive,
+        Rule::UserHasSecret => v1::ResolutionRule::UserHasSecret,
+        Rule::ProviderInScope => v1::ResolutionRule::ProviderInScope,
+        Rule::NamedProviderInScope => v1::ResolutionRule::NamedProviderInScope,
+    }
+}
+
+/// Hands a redeemed jump over.
+///
+/// # Errors
+/// Refused: `SecretCorrupt` if the password is no text; it came as one.
+pub(super) fn redeemed(jump: RedeemedJump) -> Result<v1::RedeemJumpResponse, Failure> {
+    let password = jump.password.as_ref().map(password).transpose()?;
+    Ok(v1::RedeemJumpResponse {
+        jump_id: jump.jump_id.to_string(),
+        concenter_user_name: jump.user_name.to_string(),
+        password,
+        subject: jump.subject.as_str().to_owned(),
+        actor: jump.actor.as_ref().map(actor),
+        person_kind: person_kind_out(jump.person).into(),
+        end_customer: jump.person == PersonKind::Customer,
+        segment: jump.segment.map_or(v1::Segment::Unspecified, segment_out).into(),
+        line_of_business: jump.line_of_business.map(|line| line.to_string()),
+        provider_scope: Some(provider_scope_out(&jump.scope)),
+        product_provider_id: jump.provider_id.map(|provider| provider.to_string()),
+        context: jump.context.map(|context| context.as_str().to_owned()),
+        customer_context: jump.customer_context.map(|subject| subject.as_str().to_owned()),
+        return_url: jump.return_url.map(|url| url.as_str().to_owned()),
+        session_limits: Some(session_limits(jump.session)),
+        tenant_id: jump.tenant.to_string(),
+    })
+}
+
+/// The one copy of a password that is not wiped: the message that carries it is the library's.
+fn password(secret: &Secret) -> Result<String, Failure> {
+    let text = std::str::from_utf8(secret.expose()).map_err(|_| Reason::SecretCorrupt)?;
+    Ok(text.to_owned())
+}
+
+fn actor(actor: &ActorClaim) -> v1::Actor {
+    let role = match actor.role {
+        ActorRole::PortalUser => v1::ActorRole::PortalUser,
+        ActorRole::CustomerStaff => v1::ActorRole::CustomerStaff,
+        ActorRole::BrokerStaff => v1::ActorRole::BrokerStaff,
+    };
+    v1::Actor { subject: actor.subject.as_str().to_owned(), role: role.into() }
+}
+
+fn session_limits(limits: SessionLimits) -> v1::SessionLimits {
+    v1::SessionLimits { idle: Some(duration(limits.idle)), absolute: Some(duration(limits.absolute)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{ActivationId, UserId};
+    use crate::domain::resolve::Decision;
+
+    const LOW: &str = "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c";
+    const HIGH: &str = "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6d";
+
+    fn activation(id: &str) -> Related {
+        Related::Activation(ActivationId::parse(id).unwrap())
+    }
+
+    #[test]
+    fn a_link_and_a_form_exclude_each_other() {
+        assert_eq!(passage(Passage::Link("https://a.example/#token=t".to_owned())).1, None);
+        let post = Passage::Post { action_url: "https://a.example/".to_owned(), token: "t".to_owned() };
+        let (link, form) = passage(post);
+        assert_eq!((link.as_str(), form.map(|form| form.action_url)), ("", Some("https://a.example/".to_owned())));
+    }
+
+    #[test]
+    fn a_refusal_is_explained_with_reason_advice_candidates_and_trace() {
+        let refusal = Refusal::with_related(Reason::AmbiguousActivation, vec![activation(HIGH), activation(LOW)], 2);
+        let failed = TraceStep { rule: Rule::Activation, outcome: StepOutcome::Failed(Reason::AmbiguousActivation) };
+        let passed = TraceStep { rule: Rule::TenantActive, outcome: StepOutcome::Passed };
+        let decision = Decision { outcome: Err(refusal), trace: vec![passed, failed] };
+        let answer = explanation(Explanation { decision, user: None }).unwrap();
+
+        let Some(Outcome::Refusal(refusal)) = answer.result else { panic!("must be a refusal") };
+        assert_eq!(refusal.reason(), v1::ErrorReason::AmbiguousActivation);
+        assert_eq!(refusal.advice, advice(Reason::AmbiguousActivation));
+        assert_eq!((refusal.candidates, refusal.candidate_count), (vec![LOW.to_owned(), HIGH.to_owned()], 2));
+        let steps: Vec<_> = answer.trace.iter().map(|step| (step.rule(), step.outcome(), step.reason())).collect();
+        let expected = [
+            (v1::ResolutionRule::TenantActive, v1::StepOutcome::Passed, v1::ErrorReason::Unspecified),
+            (v1::ResolutionRule::Activation, v1::StepOutcome::Failed, v1::ErrorReason::AmbiguousActivation),
+        ];
+        assert_eq!(steps, expected);
+    }
+
+    #[test]
+    fn a_user_that_is_gone_is_no_answer() {
+        let user_id = UserId::parse(LOW).unwrap();
+        let resolution = Resolution { user_id, way: Way::Activation, segment: None };
+        let decision = Decision { outcome: Ok(resolution), trace: Vec::new() };
+        assert!(matches!(explanation(Explanation { decision, user: None }), Err(Failure::Contended)));
+    }
+}

@@ -1,0 +1,108 @@
+//! `JumpService`: making, explaining and redeeming jumps.
+//!
+//! [`wish`] reads what is asked for, [`answer`] says what came of it.
+
+mod answer;
+mod wish;
+
+use std::time::Duration;
+
+use tonic::Request;
+
+use super::convert::duration;
+use super::desk::{Answer, Desk};
+use crate::app::Failure;
+use crate::app::redeem::Proof;
+use crate::domain::error::Reason;
+use crate::domain::jump::Nonce;
+use crate::domain::target::TargetKind;
+use crate::proto::v1;
+use crate::proto::v1::jump_service_server::JumpService;
+use crate::proto::v1::redeem_jump_request as redeem;
+
+use self::wish::WireJump;
+
+/// How long the public keys may be kept: 5 min.
+const JWKS_AGE: Duration = Duration::from_secs(300);
+
+/// The service.
+pub(super) struct Jumps {
+    pub(super) desk: Desk,
+}
+
+#[tonic::async_trait]
+impl JumpService for Jumps {
+    async fn jump_to_tarif(&self, request: Request<v1::JumpToTarifRequest>) -> Answer<v1::JumpToTarifResponse> {
+        let (call, (wish, life)) = self.desk.effect(request, |fields, message| {
+            wish::jump(fields, message.into(), Some(TargetKind::TariffCalculator))
+        })?;
+        let issued = self.desk.checked(self.desk.app.issue_jump(&call, wish, life).await)?;
+        Ok(v1::JumpToTarifResponse::from(issued).into())
+    }
+
+    async fn jump_to_insurer_portal(
+        &self,
+        request: Request<v1::JumpToInsurerPortalRequest>,
+    ) -> Answer<v1::JumpToInsurerPortalResponse> {
+        let (call, (wish, life)) = self
+            .desk
+            .effect(request, |fields, message| wish::jump(fields, message.into(), Some(TargetKind::InsurerPortal)))?;
+        let issued = self.desk.checked(self.desk.app.issue_jump(&call, wish, life).await)?;
+        Ok(v1::JumpToInsurerPortalResponse::from(issued).into())
+    }
+
+    async fn explain_jump(&self, request: Request<v1::ExplainJumpRequest>) -> Answer<v1::ExplainJumpResponse> {
+        let (call, message) = self.desk.open(request)?;
+        let (wish, _) = self.desk.read(|fields| wish::jump(fields, WireJump::from(message), None))?;
+        let explanation = self.desk.checked(self.desk.app.explain_jump(&call, wish).await)?;
+        Ok(self.desk.checked(answer::explanation(explanation))?.into())
+    }
+
+    async fn redeem_jump(&self, request: Request<v1::RedeemJumpRequest>) -> Answer<v1::RedeemJumpResponse> {
+        let (call, message) = self.desk.open(request)?;
+        let (proof, nonce) = self.desk.checked(presented(message))?;
+        let redeemed = self.desk.checked(self.desk.app.redeem_jump(&call, &proof, nonce.as_ref()).await)?;
+        Ok(self.desk.checked(answer::redeemed(redeemed))?.into())
+    }
+
+    /// For everybody: the one method that asks for no caller.
+    async fn get_jwks(&self, _: Request<v1::GetJwksRequest>) -> Answer<v1::GetJwksResponse> {
+        Ok(v1::GetJwksResponse { jwks: self.desk.app.jwks(), max_age: Some(duration(JWKS_AGE)) }.into())
+    }
+}
+
+/// Reads what a target presents. Whatever is wrong with it gets the answer that a forged token gets: the difference
+/// would help a forger only.
+fn presented(message: v1::RedeemJumpRequest) -> Result<(Proof, Option<Nonce>), Failure> {
+    let proof = match message.proof {
+        Some(redeem::Proof::Token(token)) => Proof::Token(token),
+        Some(redeem::Proof::Handle(handle)) => Proof::Handle(handle),
+        None => return Err(Reason::JumpInvalid.into()),
+    };
+    let nonce = message.nonce.as_deref().map(Nonce::parse).transpose().map_err(|_| Reason::JumpInvalid)?;
+    Ok((proof, nonce))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(message: v1::RedeemJumpRequest) -> Option<Reason> {
+        match presented(message) {
+            Ok(_) => None,
+            Err(Failure::Refused(refusal)) => Some(refusal.reason),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_redeem_is_not_told() {
+        let token = Some(redeem::Proof::Token("a.b.c".to_owned()));
+        let with_nonce = |nonce: &str| v1::RedeemJumpRequest { proof: token.clone(), nonce: Some(nonce.to_owned()) };
+        assert_eq!(reason(v1::RedeemJumpRequest::default()), Some(Reason::JumpInvalid));
+        for nonce in ["", "a b", &"x".repeat(65)] {
+            assert_eq!(reason(with_nonce(nonce)), Some(Reason::JumpInvalid), "{nonce:?}");
+        }
+        assert_eq!(reason(with_nonce("n-1")), None);
+    }
+}

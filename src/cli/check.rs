@@ -1,0 +1,96 @@
+//! `concenter check`: looks a data directory over, and changes nothing.
+
+use std::io::{self, Write as _};
+
+use crate::app::startup::{self, UnlockError};
+use crate::config::DataDir;
+use crate::store::sqlite::{OpenError, SqliteStore};
+
+/// Look a data directory over
+///
+/// Says of each of these whether it is in order, and stops at the first that is not: the
+/// database, its schema, whether it was ever served from, the key file, whether that is the key
+/// of this database, and whether the keys of the service open. The data is only read; a service
+/// may run on it.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, after_help = "Example:\n  concenter check --data-dir /var/lib/concenter && echo ready")]
+pub struct Args {
+    /// Where the data is.
+    #[command(flatten)]
+    pub data_dir: DataDir,
+}
+
+/// What is looked at, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Item {
+    Database,
+    Schema,
+    Initialised,
+    KeyFile,
+    KeyFits,
+    Keys,
+}
+
+impl Item {
+    const ALL: [Self; 6] = [Self::Database, Self::Schema, Self::Initialised, Self::KeyFile, Self::KeyFits, Self::Keys];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Database => "the database opens",
+            Self::Schema => "its schema is that of this program",
+            Self::Initialised => "it holds the keys of a service",
+            Self::KeyFile => "the key file is whole and private",
+            Self::KeyFits => "the key file is that of this database",
+            Self::Keys => "the keys of the service open",
+        }
+    }
+}
+
+/// Prints one line for each thing that was looked at.
+///
+/// # Errors
+/// What is not in order.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let outcome = look_over(&args).await;
+    let failed = outcome.as_ref().err().map(|(item, _)| *item);
+    let mut out = io::stdout().lock();
+    for item in Item::ALL {
+        if failed == Some(item) {
+            writeln!(out, "FAILED  {}", item.name())?;
+            break;
+        }
+        writeln!(out, "ok      {}", item.name())?;
+    }
+    outcome.map_err(|(_, error)| error)
+}
+
+/// Looks at everything; gives the first thing that is not in order, and why.
+async fn look_over(args: &Args) -> Result<(), (Item, anyhow::Error)> {
+    let data_dir = &args.data_dir.path;
+    let store = SqliteStore::open_read_only(data_dir).await.map_err(|error| (item_of_open(&error), error.into()))?;
+    let unlocked = startup::unlock_existing(&store, data_dir).await;
+    store.close().await;
+    unlocked.map(drop).map_err(|error| (item_of_unlock(&error), error.into()))
+}
+
+const fn item_of_open(error: &OpenError) -> Item {
+    match error {
+        OpenError::SchemaNewer { .. } | OpenError::SchemaOlder { .. } | OpenError::Migration { .. } => Item::Schema,
+        OpenError::Directory { .. }
+        | OpenError::Lock { .. }
+        | OpenError::Held { .. }
+        | OpenError::NoDatabase { .. }
+        | OpenError::SqliteTooOld { .. }
+        | OpenError::Database { .. } => Item::Database,
+    }
+}
+
+const fn item_of_unlock(error: &UnlockError) -> Item {
+    match error {
+        UnlockError::NotInitialised => Item::Initialised,
+        UnlockError::KekFile(_) => Item::KeyFile,
+        UnlockError::WrongKek { .. } => Item::KeyFits,
+        UnlockError::Damaged { .. } | UnlockError::Make(_) | UnlockError::Seal(_) => Item::Keys,
+        UnlockError::Store(_) => Item::Database,
+    }
+}

@@ -1,0 +1,315 @@
+//! `concenter demo`: the example of five con:center users, told through the real API.
+//!
+//! It starts the service in this process on a fresh data directory and then is nothing but its client. [`script`] is
+//! what happens, [`play`] makes the calls, [`seen`] holds what came of them against the script, [`output`] tells it.
+
+mod desk;
+mod output;
+mod play;
+mod script;
+mod seen;
+mod table;
+
+use std::collections::HashMap;
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+
+use self::desk::{Desk, TOKEN_LIFE};
+use self::output::{Form, Output};
+use self::play::Stage;
+use self::script::{COMPARATOR_CALCULATOR, Caller, MEIER, PRIVATE_1, PRIVATE_2, STORY};
+use self::seen::{Seen, differences};
+use crate::config::ServerSettings;
+use crate::domain::ids::RequestId;
+use crate::server::{Outside, Running, Server};
+
+/// Where gRPC listens if the service stays up.
+const GRPC_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
+/// Where HTTP listens if the service stays up.
+const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Any free port of this machine alone.
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Tell the example of five con:center users through the real API, and stay up for trying by hand
+///
+/// Starts the service on a fresh data directory, sets the example up, jumps and redeems, and checks that every step comes
+/// out as it must. Nothing leaves this machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    concenter demo\n  \
+    concenter demo --once --json\n  \
+    concenter demo --data-dir /tmp/try --grpc-addr 127.0.0.1:0 --http-addr 127.0.0.1:0\n\n\
+    Exit code 0 if every step came out as told, 1 if not")]
+pub struct Args {
+    /// End after the story instead of staying up until Ctrl-C
+    #[arg(long)]
+    pub once: bool,
+
+    /// Print one JSON object a step to standard output, and nothing else
+    #[arg(long)]
+    pub json: bool,
+
+    /// Directory for the data; it must be empty or absent [default: a new one for temporary files]
+    // No environment variable here: the one of `serve` may point to data that matters.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Address and port for gRPC [default: 127.0.0.1:50051, or any free port with --once]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub grpc_addr: Option<SocketAddr>,
+
+    /// Address and port for HTTP [default: 127.0.0.1:8080, or any free port with --once]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub http_addr: Option<SocketAddr>,
+}
+
+/// Tells the story, and stays up if asked to.
+///
+/// # Errors
+/// If the data directory is not fresh, if the service does not start, or if a step came out otherwise than told.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let (mut out, mut notes) = (io::stdout(), io::stderr());
+    let form = if args.json { Form::Json } else { Form::Story };
+    let mut output = Output { form, out: &mut out, notes: &mut notes };
+
+    let outside = Outside::system();
+    let data_dir = fresh_directory(args.data_dir.as_deref(), &outside)?;
+    let ended = run_on(&data_dir, &args, outside, &mut output).await;
+    // Where nobody was told of the directory and nothing is to be looked into, nobody would ever clear it away.
+    if args.data_dir.is_none() && args.once && args.json && ended.is_ok() {
+        fs::remove_dir_all(&data_dir).with_context(|| format!("remove {}", data_dir.display()))?;
+    }
+    ended
+}
+
+async fn run_on(data_dir: &Path, args: &Args, outside: Outside, output: &mut Output<'_>) -> anyhow::Result<()> {
+    let mut service = Server::start(settings(args, data_dir)).await?;
+    output.say(&format!(
+        "con:center gateway\n  gRPC  http://{}\n  HTTP  http://{}\n  data  {}\n",
+        service.grpc_addr,
+        service.http_addr,
+        data_dir.display()
+    ))?;
+
+    let mut desk = Desk::connect(&service, outside).await?;
+    desk.open().await?;
+    let told = tell(&mut Stage::new(&desk), output).await?;
+    if output.form == Form::Story {
+        show_tokens(&desk, output)?;
+        show_what_next(&service, &desk, data_dir, args.once, output)?;
+    }
+    if !args.once {
+        stay_up(&mut service).await?;
+    }
+    // Its connection would hold up the end.
+    drop(desk);
+    service.shutdown().await;
+    told.into_result()
+}
+
+/// How many steps came out as told.
+struct Told {
+    as_told: usize,
+}
+
+impl Told {
+    fn into_result(self) -> anyhow::Result<()> {
+        ensure!(self.as_told == STORY.len(), "only {} of {} steps came out as told", self.as_told, STORY.len());
+        Ok(())
+    }
+}
+
+/// Plays every step; one that fails does not keep the next ones from being tried.
+async fn tell(stage: &mut Stage<'_>, output: &mut Output<'_>) -> io::Result<Told> {
+    let mut subjects = HashMap::new();
+    let mut as_told = 0;
+    for step in STORY {
+        let seen = match stage.play(step).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                output.complain(&format!("{}: could not be played: {error:#}", step.name))?;
+                continue;
+            }
+        };
+        output.step(step, &seen)?;
+        let wrong = differences(&step.expected, &seen, &subjects);
+        for difference in &wrong {
+            output.complain(&format!("{}: {difference}", step.name))?;
+        }
+        as_told += usize::from(wrong.is_empty());
+        if let Seen::Redeemed(redeemed) = seen {
+            subjects.insert(step.name, redeemed.subject);
+        }
+    }
+    Ok(Told { as_told })
+}
+
+fn settings(args: &Args, data_dir: &Path) -> ServerSettings {
+    // A story that only runs through must not collide with a service that stands on the usual ports.
+    let (grpc, http) = if args.once { (ANY_PORT, ANY_PORT) } else { (GRPC_ADDR, HTTP_ADDR) };
+    ServerSettings {
+        grpc_addr: args.grpc_addr.unwrap_or(grpc),
+        http_addr: args.http_addr.unwrap_or(http),
+        ..ServerSettings::local(data_dir.to_owned())
+    }
+}
+
+/// The directory that was asked for, if it holds nothing; without one, a new one that nobody else may read.
+fn fresh_directory(wanted: Option<&Path>, outside: &Outside) -> anyhow::Result<PathBuf> {
+    if let Some(wanted) = wanted {
+        return match fs::read_dir(wanted).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => Ok(wanted.to_owned()),
+            Ok(false) => bail!("{} is not empty: the demo needs a fresh data directory", wanted.display()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(wanted.to_owned()),
+            Err(error) => Err(error).with_context(|| format!("look into {}", wanted.display())),
+        };
+    }
+    let id = RequestId::new(outside.clock.now(), &*outside.random);
+    let directory = std::env::temp_dir().join(format!("concenter-demo-{id}"));
+    DirBuilder::new().mode(0o700).create(&directory).with_context(|| format!("create {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// Ready-made tokens as shell variables, one a role.
+fn show_tokens(desk: &Desk, output: &mut Output<'_>) -> anyhow::Result<()> {
+    let hours = TOKEN_LIFE.as_secs() / 3600;
+    output.say(&format!("Tokens for trying by hand, good for {hours} hours. Paste them into a shell:\n"))?;
+    let private_2 = Caller::Customer { id: PRIVATE_2, at_screen: PRIVATE_2 };
+    let roles = [
+        ("OPERATOR", Caller::Operator, "tenants and the catalogue".to_owned()),
+        ("ADMIN", Caller::Admin, "users, activations, customer access of the firm".to_owned()),
+        ("PORTAL", Caller::Portal, "jumps for whomever it names".to_owned()),
+        ("BROKER", Caller::Broker(MEIER), format!("broker {MEIER}")),
+        ("CUSTOMER", private_2, format!("customer {PRIVATE_2}")),
+        ("TARGET", Caller::Target(COMPARATOR_CALCULATOR.id), format!("target {}", COMPARATOR_CALCULATOR.id)),
+    ];
+    for (variable, caller, what) in roles {
+        output.say(&format!("# {what}\n{variable}={}", desk.token(caller)?))?;
+    }
+    Ok(())
+}
+
+/// Calls to paste into a shell, and how it ends or goes on.
+fn show_what_next(
+    service: &Running,
+    desk: &Desk,
+    data_dir: &Path,
+    once: bool,
+    output: &mut Output<'_>,
+) -> io::Result<()> {
+    if once {
+        return output
+            .say(&format!("\nTo go on with these data and tokens: concenter serve --data-dir {}", data_dir.display()));
+    }
+    let target = COMPARATOR_CALCULATOR.id;
+    let jump = format!(
+        r#"{{"requestId":"{}","targetId":"{target}","person":{{"customer":{{"customerId":"{PRIVATE_1}"}}}}}}"#,
+        desk.request_id()
+    );
+    let explain = format!(r#"{{"targetId":"{target}","person":{{"brokerId":"{MEIER}"}}}}"#);
+    let redeem = r#"{"token":"'"$JUMP"'"}"#;
+    let calls = [
+        (
+            "A jump for a private customer. The next one needs another UUID as requestId",
+            "JumpToTarif",
+            "PORTAL",
+            &*jump,
+        ),
+        (
+            "The target redeems it within 60 s. Put into JUMP what stands behind #token= in deepLink",
+            "RedeemJump",
+            "TARGET",
+            redeem,
+        ),
+        ("Which con:center user a broker would get, and why", "ExplainJump", "ADMIN", &*explain),
+    ];
+    for (tells, method, variable, request) in calls {
+        output.say(&format!(
+            "\n# {tells}:\nbuf curl --protocol grpc --http2-prior-knowledge -H \"authorization: Bearer ${variable}\" \\\n  \
+             -d '{request}' \\\n  http://{}/concenter.v1.JumpService/{method}",
+            service.grpc_addr
+        ))?;
+    }
+    output.say("\nThe service stays up until Ctrl-C. The data directory is left.")
+}
+
+/// Waits for Ctrl-C.
+async fn stay_up(service: &mut Running) -> anyhow::Result<()> {
+    tokio::select! {
+        signal = tokio::signal::ctrl_c() => signal.context("wait for Ctrl-C"),
+        error = service.failed() => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(once: bool) -> Args {
+        Args { once, json: true, data_dir: None, grpc_addr: None, http_addr: None }
+    }
+
+    #[test]
+    fn a_story_that_only_runs_through_takes_free_ports() {
+        let settings = |args: &Args| settings(args, Path::new("x"));
+        assert_eq!(settings(&args(true)).grpc_addr, ANY_PORT);
+        assert_eq!(settings(&args(false)).grpc_addr, GRPC_ADDR);
+        let asked = Args { http_addr: Some(HTTP_ADDR), ..args(true) };
+        assert_eq!(settings(&asked).http_addr, HTTP_ADDR);
+    }
+
+    #[test]
+    fn a_directory_with_something_in_it_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let fresh = |path: &Path| fresh_directory(Some(path), &Outside::system());
+        assert!(fresh(parent.path()).is_ok());
+        assert!(fresh(&parent.path().join("absent")).is_ok());
+        fs::write(parent.path().join("file"), "x").unwrap();
+        assert!(fresh(parent.path()).unwrap_err().to_string().contains("is not empty"));
+        assert!(fresh(&parent.path().join("file")).is_err());
+    }
+
+    /// Tells the whole story in one form; gives what was told, and every password that was entered.
+    async fn told(form: Form) -> (String, String, Vec<String>) {
+        let directory = tempfile::tempdir().unwrap();
+        let service = Server::start(ServerSettings::local(directory.path().join("data"))).await.unwrap();
+        let mut desk = Desk::connect(&service, Outside::system()).await.unwrap();
+        desk.open().await.unwrap();
+        let (mut out, mut notes) = (Vec::new(), Vec::new());
+        let mut stage = Stage::new(&desk);
+        let told = tell(&mut stage, &mut Output { form, out: &mut out, notes: &mut notes }).await.unwrap();
+        let passwords = stage.passwords();
+        drop(desk);
+        service.shutdown().await;
+        let notes = String::from_utf8(notes).unwrap();
+        assert!(told.into_result().is_ok(), "{notes}");
+        (String::from_utf8(out).unwrap(), notes, passwords)
+    }
+
+    #[tokio::test]
+    async fn every_step_comes_out_as_told_with_one_object_a_line() {
+        let (out, notes, _) = told(Form::Json).await;
+        assert_eq!(notes, "");
+        let steps: Vec<String> = out
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|object| object["step"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(steps, STORY.iter().map(|step| step.name).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn the_story_shows_every_delivery_and_no_password() {
+        let (out, _, passwords) = told(Form::Story).await;
+        for trace in ["#token=", "?j=", "form field token="] {
+            assert!(out.contains(trace), "{trace}");
+        }
+        assert_eq!(passwords.len(), 4);
+        assert!(passwords.iter().all(|password| !out.contains(password)));
+    }
+}

@@ -1,0 +1,169 @@
+//! Settings: each with its type, its bounds, its default, one flag and one environment variable.
+//!
+//! The one place where settings are read; other code takes what it needs as a parameter. A setting that is a secret
+//! does not exist: secrets come from files with their own checks. One more setting: a field here, with a
+//! `value_parser` that refuses what is out of bounds, so that it is found before anything starts.
+//!
+//! May use `domain`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// The issuer of jump tokens if nobody says otherwise.
+pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
+/// Most characters of an issuer. It travels in every jump token.
+const ISSUER_CHARACTERS: usize = 64;
+
+/// Where the data is.
+#[derive(Debug, Clone, Args)]
+pub struct DataDir {
+    /// Directory of the database, its lock and the key file
+    ///
+    /// A path, relative to the working directory or absolute. Made with mode 0700 on the first start.
+    #[arg(
+        id = "data_dir",
+        long = "data-dir",
+        env = "CONCENTER_DATA_DIR",
+        value_name = "DIR",
+        default_value = "concenter-data"
+    )]
+    pub path: PathBuf,
+}
+
+/// What the service needs to run.
+#[derive(Debug, Clone, Args)]
+pub struct ServerSettings {
+    /// Where the data is.
+    #[command(flatten)]
+    pub data_dir: DataDir,
+
+    /// Address and port for gRPC
+    ///
+    /// An IP address with a port; port 0 takes any free one.
+    #[arg(long, env = "CONCENTER_GRPC_ADDR", value_name = "ADDR:PORT", default_value = "127.0.0.1:50051")]
+    pub grpc_addr: SocketAddr,
+
+    /// Address and port for HTTP: /.well-known/jwks.json and /healthz
+    ///
+    /// An IP address with a port; port 0 takes any free one.
+    #[arg(long, env = "CONCENTER_HTTP_ADDR", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub http_addr: SocketAddr,
+
+    /// Issuer of jump tokens, their claim `iss`
+    ///
+    /// A URL or URN that targets compare byte by byte: 1 to 200 visible ASCII characters.
+    #[arg(
+        long,
+        env = "CONCENTER_ISSUER",
+        value_name = "URI",
+        default_value = DEFAULT_ISSUER,
+        value_parser = parse_issuer
+    )]
+    pub issuer: String,
+}
+
+impl ServerSettings {
+    /// A service for this machine alone, on two free ports: for the demonstration and for tests.
+    #[must_use]
+    pub fn local(data_dir: PathBuf) -> Self {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            data_dir: DataDir { path: data_dir },
+            grpc_addr: any_port,
+            http_addr: any_port,
+            issuer: DEFAULT_ISSUER.to_owned(),
+        }
+    }
+}
+
+/// How the log is written. It goes to standard error; standard output is for answers.
+#[derive(Debug, Clone, Args)]
+pub struct LogSettings {
+    /// Form of the log on standard error
+    #[arg(
+        long,
+        env = "CONCENTER_LOG_FORMAT",
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t = LogFormat::Text,
+        global = true
+    )]
+    pub log_format: LogFormat,
+
+    /// What to log: a level (error, warn, info, debug, trace), or directives by module
+    ///
+    /// For example `warn,concenter_gateway::edge=debug`. Libraries are heard from info upwards only.
+    #[arg(long, env = "CONCENTER_LOG", value_name = "FILTER", default_value = "info", global = true)]
+    pub log: String,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line, for machines
+    Json,
+}
+
+/// Reads an issuer: 1 to [`ISSUER_CHARACTERS`] visible ASCII characters.
+fn parse_issuer(text: &str) -> Result<String, &'static str> {
+    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || text.len() > ISSUER_CHARACTERS || !is_visible {
+        return Err("must be 1 to 64 visible ASCII characters");
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        server: ServerSettings,
+        #[command(flatten)]
+        log: LogSettings,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Line, clap::Error> {
+        Line::try_parse_from([&["concenter"], arguments].concat())
+    }
+
+    #[test]
+    fn without_arguments_nothing_is_reachable_from_outside() {
+        let settings = parse(&[]).unwrap().server;
+        assert_eq!(settings.grpc_addr.to_string(), "127.0.0.1:50051");
+        assert_eq!(settings.http_addr.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.data_dir.path, PathBuf::from("concenter-data"));
+        assert_eq!(settings.issuer, DEFAULT_ISSUER);
+    }
+
+    #[test]
+    fn settings_out_of_bounds_are_refused() {
+        let long = "x".repeat(65);
+        for arguments in [
+            ["--data-dir", ""],
+            ["--grpc-addr", "localhost:1"],
+            ["--grpc-addr", "127.0.0.1"],
+            ["--http-addr", "127.0.0.1:65536"],
+            ["--issuer", ""],
+            ["--issuer", "urn:a b"],
+            ["--issuer", "urn:ä"],
+            ["--issuer", &long],
+            ["--log-format", "xml"],
+        ] {
+            assert!(parse(&arguments).is_err(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_of_the_most_characters_is_taken() {
+        assert_eq!(parse_issuer(&"x".repeat(64)).map(|issuer| issuer.len()), Ok(64));
+    }
+}

@@ -1,0 +1,100 @@
+//! Who calls: from the metadata `authorization` alone.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use super::Denial;
+use crate::domain::time::Timestamp;
+use crate::token::{CallerTokenError, CallerTokens, VerifiedCaller};
+
+/// Most bytes of a credential with its scheme. Checked before anything is decoded.
+const CREDENTIAL_BYTES: usize = 8 * 1024;
+/// The only authentication scheme (RFC 6750, section 2.1).
+const SCHEME: &str = "bearer";
+
+/// Verifies the bearer token of a call.
+///
+/// # Errors
+/// [`Denial::CredentialMissing`] without one, [`Denial::CredentialExpired`] for one that was good once,
+/// [`Denial::CredentialInvalid`] for everything else.
+pub(super) fn authenticate(
+    headers: &HeaderMap,
+    tokens: &CallerTokens,
+    now: Timestamp,
+) -> Result<VerifiedCaller, Denial> {
+    tokens.verify(bearer_token(headers)?, now).map_err(|error| match error {
+        CallerTokenError::Expired => Denial::CredentialExpired,
+        CallerTokenError::Invalid(_) => Denial::CredentialInvalid,
+    })
+}
+
+/// The token of the only `authorization` of a call.
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Denial> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Denial::CredentialMissing)?;
+    // Of two credentials a proxy in front of us may have checked the other one.
+    if values.next().is_some() || value.len() > CREDENTIAL_BYTES {
+        return Err(Denial::CredentialInvalid);
+    }
+    let text = value.to_str().map_err(|_| Denial::CredentialInvalid)?;
+    let (scheme, token) = text.split_once(' ').ok_or(Denial::CredentialInvalid)?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return Err(Denial::CredentialInvalid);
+    }
+    match token.trim_start_matches(' ') {
+        "" => Err(Denial::CredentialInvalid),
+        token => Ok(token),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(values: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_call_without_authorization_has_no_credential() {
+        assert_eq!(bearer_token(&HeaderMap::new()), Err(Denial::CredentialMissing));
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case() {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "Bearer   a.b.c"] {
+            assert_eq!(bearer_token(&headers(&[value.as_bytes()])), Ok("a.b.c"), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_bearer_token_is_invalid() {
+        let long = format!("Bearer {}", "x".repeat(CREDENTIAL_BYTES));
+        for values in [
+            &[&b""[..]][..],
+            &[b"Bearer"],
+            &[b"Bearer "],
+            &[b"Bearera.b.c"],
+            &[b"Basic dXNlcjpwYXNz"],
+            &[b" Bearer a.b.c"],
+            &[b"Bearer a.b.\xff"],
+            &[long.as_bytes()],
+            &[b"Bearer a.b.c", b"Bearer a.b.c"],
+            &[b"Bearer a.b.c", b""],
+        ] {
+            assert_eq!(bearer_token(&headers(values)), Err(Denial::CredentialInvalid), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_credential_of_just_the_most_bytes_is_read() {
+        let token = "x".repeat(CREDENTIAL_BYTES - "Bearer ".len());
+        assert_eq!(bearer_token(&headers(&[format!("Bearer {token}").as_bytes()])), Ok(token.as_str()));
+    }
+}

@@ -1,0 +1,152 @@
+//! One call from outside: its span, its deadline, and one line in the log when it is over.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::time::Instant;
+use tonic::body::Body;
+use tower::{Layer, Service};
+use tracing::{Instrument as _, Span, field};
+
+use super::policy;
+use super::{Denial, Render};
+use crate::domain::ids::Random;
+
+/// The outermost layer. It ends a call that takes too long, and gives what is logged during a call an id in common.
+///
+/// The deadline covers a call until its answer begins; a stream may go on after that. An effect that was handed to
+/// the store before the deadline still happens: the caller finds out by repeating the request under its request id.
+#[derive(Clone)]
+pub struct CallLayer {
+    /// How long a call may take.
+    pub deadline: Duration,
+    /// Where the id of a call comes from.
+    pub random: Arc<dyn Random>,
+    /// How a denial looks on the wire.
+    pub render: Render,
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Calls<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Calls { layer: self.clone(), inner }
+    }
+}
+
+/// A service whose calls have a span and a deadline.
+#[derive(Clone)]
+pub struct Calls<S> {
+    layer: CallLayer,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Calls<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let CallLayer { deadline, render, .. } = self.layer;
+        let begun = Instant::now();
+        let span = self.layer.span(request.uri().path());
+        let answer = {
+            // The services below may log while they are called, not only while they are polled.
+            let _entered = span.enter();
+            self.inner.call(request)
+        };
+        Box::pin(
+            async move {
+                let answer = match tokio::time::timeout_at(begun + deadline, answer).await {
+                    Ok(answer) => answer?,
+                    Err(_) => render(Denial::Deadline),
+                };
+                note_end(&answer, begun);
+                Ok(answer)
+            }
+            .instrument(span),
+        )
+    }
+}
+
+impl CallLayer {
+    /// The span of a call: its id, the method as the policy table writes it, and room for who calls.
+    fn span(&self, path: &str) -> Span {
+        let mut id = [0; 8];
+        self.random.fill(&mut id);
+        // Not the path itself: it is text of the client's.
+        let method = policy::find(path).map_or("unknown", |row| row.method);
+        tracing::info_span!(
+            "edge.call",
+            call = %format_args!("{:016x}", u64::from_be_bytes(id)),
+            method,
+            role = field::Empty,
+            tenant = field::Empty,
+        )
+    }
+}
+
+/// One line for a finished call. A status in the headers is a refusal or a failure; without one the answer has begun
+/// well.
+fn note_end(answer: &Response<Body>, begun: Instant) {
+    let status = answer.headers().get("grpc-status").and_then(|value| value.to_str().ok()).unwrap_or("0");
+    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(status, millis, "edge.call.done");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{pending, ready};
+
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    struct Zeros;
+
+    impl Random for Zeros {
+        fn fill(&self, destination: &mut [u8]) {
+            destination.fill(0);
+        }
+    }
+
+    fn layer(deadline: Duration) -> CallLayer {
+        CallLayer { deadline, random: Arc::new(Zeros), render }
+    }
+
+    fn render(denial: Denial) -> Response<Body> {
+        Response::builder().header("denial", denial.to_string()).body(Body::empty()).unwrap()
+    }
+
+    fn request() -> Request<Body> {
+        Request::new(Body::empty())
+    }
+
+    #[tokio::test]
+    async fn a_call_that_never_answers_ends_at_the_deadline() {
+        let stuck = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
+        let answer = layer(Duration::ZERO).layer(stuck).oneshot(request()).await.unwrap();
+        assert_eq!(answer.headers()["denial"], Denial::Deadline.to_string());
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_time_passes_as_it_is() {
+        let quick = service_fn(|_: Request<Body>| {
+            ready(Ok::<_, Infallible>(Response::builder().header("answer", "yes").body(Body::empty()).unwrap()))
+        });
+        let answer = layer(Duration::from_secs(10)).layer(quick).oneshot(request()).await.unwrap();
+        assert_eq!(answer.headers()["answer"], "yes");
+    }
+}

@@ -1,0 +1,317 @@
+//! The gate: nothing passes without a row in the policy table and a caller that the row lets through.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, Request, Response};
+use tonic::body::Body;
+use tower::{Layer, Service};
+use tracing::Span;
+
+use super::authenticate::authenticate;
+use super::policy::{self, Access};
+use super::{Denial, Render};
+use crate::app::App;
+use crate::domain::caller::{Caller, Role};
+use crate::domain::error::Reason;
+use crate::domain::time::{Clock, Timestamp};
+use crate::token::{CallerTokens, VerifiedCaller};
+
+/// What a [`Gate`] is made of.
+pub struct GateParts {
+    /// Verifies callers' tokens.
+    pub tokens: Arc<CallerTokens>,
+    /// Where refusals of known callers are written down.
+    pub app: Arc<App>,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// How a denial looks on the wire.
+    pub render: Render,
+}
+
+/// The layer that lets a call through with its [`Caller`], or answers it.
+#[derive(Clone)]
+pub struct Gate {
+    parts: Arc<GateParts>,
+}
+
+impl Gate {
+    /// Puts the gate together.
+    #[must_use]
+    pub fn new(parts: GateParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+}
+
+impl<S> Layer<S> for Gate {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Gated { parts: Arc::clone(&self.parts), inner }
+    }
+}
+
+/// A service behind the gate.
+#[derive(Clone)]
+pub struct Gated<S> {
+    parts: Arc<GateParts>,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Gated<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let parts = Arc::clone(&self.parts);
+        // The one that was asked whether it is ready, and a fresh one for the next call.
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        Box::pin(async move {
+            match parts.admit(request.uri().path(), request.headers()).await {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    inner.call(request).await
+                }
+                Err(denial) => Ok((parts.render)(denial)),
+            }
+        })
+    }
+}
+
+impl GateParts {
+    /// Finds out who calls, and writes down if he may not.
+    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Denial> {
+        match judge(path, headers, &self.tokens, self.clock.now()) {
+            Verdict::Admitted(caller) => {
+                note_caller(&caller);
+                Ok(caller)
+            }
+            Verdict::Refused(caller) => {
+                note_caller(&caller);
+                Err(self.refuse_known(&caller).await)
+            }
+            Verdict::Denied(denial) => {
+                // A counter, not a row: whoever floods us with it must not fill the audit log.
+                tracing::debug!(monotonic_counter.edge_anonymous_denied = 1_u64, reason = %denial, "edge.denied");
+                Err(denial)
+            }
+        }
+    }
+
+    /// The answer to a known caller without the role. The audit row comes first; without it he is not told.
+    async fn refuse_known(&self, caller: &Caller) -> Denial {
+        match self.app.record_denial(caller, Reason::Role).await {
+            Ok(()) => Denial::Role,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "edge.denial.not_recorded");
+                Denial::AuditUnavailable
+            }
+        }
+    }
+}
+
+/// What the table and the credential say of a call.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// He may.
+    Admitted(Caller),
+    /// He is known, and may not.
+    Refused(Caller),
+    /// Nobody knows who it is, or what he wants.
+    Denied(Denial),
+}
+
+/// Looks up the method, then who calls it.
+fn judge(path: &str, headers: &HeaderMap, tokens: &CallerTokens, now: Timestamp) -> Verdict {
+    let Some(row) = policy::find(path) else {
+        return Verdict::Denied(Denial::UnknownMethod);
+    };
+    let Access::Roles(roles) = row.access else {
+        return Verdict::Admitted(Caller::Anonymous);
+    };
+    let verified = match authenticate(headers, tokens, now) {
+        Ok(verified) => verified,
+        Err(denial) => return Verdict::Denied(denial),
+    };
+    match (first_fitting(&verified, roles), first_fitting(&verified, &verified.roles)) {
+        (Some(caller), _) => Verdict::Admitted(caller),
+        (None, Some(caller)) => Verdict::Refused(caller),
+        // Not one role that has what it needs: the credential says nothing of anybody.
+        (None, None) => Verdict::Denied(Denial::CredentialInvalid),
+    }
+}
+
+/// The caller in the first of `roles` that his credential carries, with everything that the role needs.
+fn first_fitting(verified: &VerifiedCaller, roles: &[Role]) -> Option<Caller> {
+    roles.iter().find_map(|role| verified.as_caller(*role))
+}
+
+/// Puts role and tenant into the call's span; never the subject, which stands for a person.
+fn note_caller(caller: &Caller) {
+    let span = Span::current();
+    if let Some(role) = caller.role() {
+        span.record("role", role.as_str());
+    }
+    if let Caller::Tenant { tenant, .. } = caller {
+        span.record("tenant", tracing::field::display(tenant));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderValue;
+    use http::header::AUTHORIZATION;
+
+    use super::*;
+    use crate::domain::caller::TenantRole;
+    use crate::domain::ids::{BrokerId, Random, SubjectId, TargetId, TenantId};
+    use crate::domain::service::KeyState;
+    use crate::token::{CallerGrant, KeyRing, SigningKey};
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+    const JUMP: &str = "/concenter.v1.JumpService/JumpToTarif";
+    const REDEEM: &str = "/concenter.v1.JumpService/RedeemJump";
+    const JWKS: &str = "/concenter.v1.JumpService/GetJwks";
+
+    struct Ones;
+
+    impl Random for Ones {
+        fn fill(&self, destination: &mut [u8]) {
+            destination.fill(1);
+        }
+    }
+
+    fn issuer() -> CallerTokens {
+        let (key, _) = SigningKey::generate().unwrap();
+        let ring = KeyRing::new(vec![(key, KeyState::Current)]).unwrap();
+        CallerTokens::new(ring, "urn:test:issuer".to_owned(), "urn:test:service".to_owned())
+    }
+
+    fn tenant() -> TenantId {
+        TenantId::parse("019a0b6e-6a00-7000-8000-000000000001").unwrap()
+    }
+
+    fn subject() -> SubjectId {
+        SubjectId::parse("somebody").unwrap()
+    }
+
+    fn broker() -> BrokerId {
+        BrokerId::parse("b-1").unwrap()
+    }
+
+    /// Somebody of the tenant, with these roles.
+    fn grant(roles: &[Role]) -> CallerGrant {
+        CallerGrant {
+            subject: subject(),
+            roles: roles.to_vec(),
+            tenant: Some(tenant()),
+            broker_id: Some(broker()),
+            customer_id: None,
+            target_audience: None,
+            life: Duration::from_secs(60),
+        }
+    }
+
+    fn within(role: TenantRole) -> Caller {
+        Caller::Tenant { tenant: tenant(), role, subject: subject() }
+    }
+
+    fn bearing(token: &str) -> HeaderMap {
+        let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+        HeaderMap::from_iter([(AUTHORIZATION, value)])
+    }
+
+    /// What becomes of a call to `path` by whom `grant` describes.
+    fn verdict(path: &str, grant: &CallerGrant) -> Verdict {
+        let issuer = issuer();
+        let token = issuer.mint(grant, NOW, &Ones).unwrap();
+        judge(path, &bearing(&token), &issuer, NOW)
+    }
+
+    #[test]
+    fn a_caller_with_the_role_is_admitted() {
+        assert_eq!(verdict(JUMP, &grant(&[Role::Portal])), Verdict::Admitted(within(TenantRole::Portal)));
+    }
+
+    #[test]
+    fn a_caller_without_the_role_is_refused_by_name() {
+        assert_eq!(verdict(REDEEM, &grant(&[Role::Portal])), Verdict::Refused(within(TenantRole::Portal)));
+        let target = TargetId::parse("tarif").unwrap();
+        let grant = CallerGrant {
+            tenant: None,
+            broker_id: None,
+            target_audience: Some(target.clone()),
+            ..grant(&[Role::Target])
+        };
+        let caller = Caller::Target { audience: target, subject: subject() };
+        assert_eq!(verdict(REDEEM, &grant), Verdict::Admitted(caller.clone()));
+        assert_eq!(verdict(JUMP, &grant), Verdict::Refused(caller));
+    }
+
+    #[test]
+    fn of_several_roles_the_first_of_the_row_counts() {
+        let both = grant(&[Role::Broker, Role::Admin, Role::Portal]);
+        assert_eq!(verdict(JUMP, &both), Verdict::Admitted(within(TenantRole::Portal)));
+        let broker_and_admin = grant(&[Role::Admin, Role::Broker]);
+        assert_eq!(verdict(JUMP, &broker_and_admin), Verdict::Admitted(within(TenantRole::Broker(broker()))));
+    }
+
+    #[test]
+    fn an_unknown_method_is_denied_whoever_calls() {
+        let path = "/concenter.v1.JumpService/JumpAnywhere";
+        assert_eq!(verdict(path, &grant(&[Role::Admin])), Verdict::Denied(Denial::UnknownMethod));
+        assert_eq!(judge(path, &HeaderMap::new(), &issuer(), NOW), Verdict::Denied(Denial::UnknownMethod));
+    }
+
+    #[test]
+    fn a_call_without_a_credential_is_denied() {
+        let verdict = judge(JUMP, &HeaderMap::new(), &issuer(), NOW);
+        assert_eq!(verdict, Verdict::Denied(Denial::CredentialMissing));
+    }
+
+    #[test]
+    fn a_token_of_another_issuer_is_denied() {
+        let token = issuer().mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
+        let verdict = judge(JUMP, &bearing(&token), &issuer(), NOW);
+        assert_eq!(verdict, Verdict::Denied(Denial::CredentialInvalid));
+    }
+
+    #[test]
+    fn a_token_is_denied_six_seconds_after_its_end() {
+        let issuer = issuer();
+        let token = issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
+        let late = NOW.plus(Duration::from_secs(66));
+        assert_eq!(judge(JUMP, &bearing(&token), &issuer, late), Verdict::Denied(Denial::CredentialExpired));
+    }
+
+    #[test]
+    fn where_anyone_may_call_a_credential_is_not_looked_at() {
+        for headers in [HeaderMap::new(), bearing("not.a.token")] {
+            assert_eq!(judge(JWKS, &headers, &issuer(), NOW), Verdict::Admitted(Caller::Anonymous));
+        }
+    }
+
+    #[test]
+    fn what_a_client_says_of_himself_changes_nothing() {
+        let issuer = issuer();
+        let mut headers = bearing(&issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap());
+        let plain = judge(JUMP, &headers, &issuer, NOW);
+        for name in ["x-tenant-id", "x-actor", "x-forwarded-client-cert", "x-role"] {
+            headers.insert(name, HeaderValue::from_static("operator"));
+        }
+        assert_eq!(judge(JUMP, &headers, &issuer, NOW), plain);
+    }
+}

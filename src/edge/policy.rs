@@ -1,0 +1,241 @@
+//! THE table: which role may call which method.
+//!
+//! A method without a row is refused. One more RPC: a row here, under its service. The roles of a row stand in the
+//! order of preference: a credential with several of them acts in the first one that it can (`docs/domain.md`).
+
+use crate::domain::caller::Role;
+
+/// Who may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever comes; a credential is not even looked at.
+    Anyone,
+    /// Callers with one of these roles: at least one, each once, the preferred one first.
+    Roles(&'static [Role]),
+}
+
+use Access::{Anyone, Roles};
+use Role::{Admin, Broker, Customer, Operator, Portal, Target};
+
+/// A method of the API and who may call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// `/package.Service/Method`, as it stands in the `:path` of a call.
+    pub method: &'static str,
+    /// Who may call it.
+    pub access: Access,
+}
+
+/// Every method of our own services, each once.
+// One line a method, or it is no table.
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    // Con:center users: the firm's administrator alone.
+    row("/concenter.v1.UserService/CreateUser", Roles(&[Admin])),
+    row("/concenter.v1.UserService/GetUser", Roles(&[Admin])),
+    row("/concenter.v1.UserService/ListUsers", Roles(&[Admin])),
+    row("/concenter.v1.UserService/SetUserSecret", Roles(&[Admin])),
+    row("/concenter.v1.UserService/SetStandardUser", Roles(&[Admin])),
+    row("/concenter.v1.UserService/SetEndCustomer", Roles(&[Admin])),
+    row("/concenter.v1.UserService/DisableUser", Roles(&[Admin])),
+    row("/concenter.v1.UserService/EnableUser", Roles(&[Admin])),
+    // Broker activations: likewise.
+    row("/concenter.v1.BrokerActivationService/CreateBrokerActivation", Roles(&[Admin])),
+    row("/concenter.v1.BrokerActivationService/GetBrokerActivation", Roles(&[Admin])),
+    row("/concenter.v1.BrokerActivationService/ListBrokerActivations", Roles(&[Admin])),
+    row("/concenter.v1.BrokerActivationService/DisableBrokerActivation", Roles(&[Admin])),
+    row("/concenter.v1.BrokerActivationService/EnableBrokerActivation", Roles(&[Admin])),
+    // Customers: the portal writes their records; which con:center user they get, the administrator decides.
+    row("/concenter.v1.CustomerService/PutCustomers", Roles(&[Portal, Admin])),
+    row("/concenter.v1.CustomerService/GetCustomer", Roles(&[Portal, Admin])),
+    row("/concenter.v1.CustomerService/AssignUser", Roles(&[Admin])),
+    row("/concenter.v1.CustomerService/GetCustomerAccess", Roles(&[Admin])),
+    row("/concenter.v1.CustomerService/UpdateCustomerAccess", Roles(&[Admin])),
+    // The catalogue, for whoever offers a choice of it.
+    row("/concenter.v1.CatalogService/ListProductProviders", Roles(&[Portal, Admin])),
+    row("/concenter.v1.CatalogService/ListTargets", Roles(&[Portal, Broker, Customer, Admin])),
+    // Jumps. No customer gets an insurer's portal; a portal that names one there is refused by the rules.
+    row("/concenter.v1.JumpService/JumpToTarif", Roles(&[Portal, Broker, Customer])),
+    row("/concenter.v1.JumpService/JumpToInsurerPortal", Roles(&[Portal, Broker])),
+    row("/concenter.v1.JumpService/ExplainJump", Roles(&[Portal, Admin])),
+    row("/concenter.v1.JumpService/RedeemJump", Roles(&[Target])),
+    // Public keys.
+    row("/concenter.v1.JumpService/GetJwks", Anyone),
+    // The operator's own.
+    row("/concenter.admin.v1.TenantService/CreateTenant", Roles(&[Operator])),
+    row("/concenter.admin.v1.TenantService/GetTenant", Roles(&[Operator])),
+    row("/concenter.admin.v1.TenantService/ListTenants", Roles(&[Operator])),
+    row("/concenter.admin.v1.TenantService/StopTenant", Roles(&[Operator])),
+    row("/concenter.admin.v1.TenantService/StartTenant", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/PutProductProvider", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/DisableProductProvider", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/EnableProductProvider", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/ListProductProviders", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/PutTarget", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/DisableTarget", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/EnableTarget", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/ListTargets", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/PutReturnUrl", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/DisableReturnUrl", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/EnableReturnUrl", Roles(&[Operator])),
+    row("/concenter.admin.v1.CatalogAdminService/ListReturnUrls", Roles(&[Operator])),
+];
+
+/// The services that are not ours, with all their methods. They tell nothing that is not public: whether we serve, and
+/// what the published proto files say. This is the only place that lets them through.
+const STANDARD_SERVICES: &[Row] =
+    &[row("/grpc.health.v1.Health/", Anyone), row("/grpc.reflection.v1.ServerReflection/", Anyone)];
+
+const fn row(method: &'static str, access: Access) -> Row {
+    Row { method, access }
+}
+
+/// Finds the row of a call's path; `None` if the method is unknown.
+///
+/// For a standard service the row is that of the service, and its `method` ends with the slash.
+#[must_use]
+pub fn find(path: &str) -> Option<Row> {
+    let ours = TABLE.iter().find(|row| row.method == path);
+    let standard = || STANDARD_SERVICES.iter().find(|row| path.starts_with(row.method));
+    ours.or_else(standard).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    /// What the build made of `proto/`.
+    const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("concenter_descriptor");
+
+    /// One column a role: operator, admin, portal, broker, customer, target; the last one is a caller without a
+    /// credential. Written down apart from the table, so that a slip in one of them shows.
+    #[rustfmt::skip]
+    const EXPECTED: &[(&str, &str)] = &[
+        ("concenter.v1.UserService/CreateUser", ".A....."),
+        ("concenter.v1.UserService/GetUser", ".A....."),
+        ("concenter.v1.UserService/ListUsers", ".A....."),
+        ("concenter.v1.UserService/SetUserSecret", ".A....."),
+        ("concenter.v1.UserService/SetStandardUser", ".A....."),
+        ("concenter.v1.UserService/SetEndCustomer", ".A....."),
+        ("concenter.v1.UserService/DisableUser", ".A....."),
+        ("concenter.v1.UserService/EnableUser", ".A....."),
+        ("concenter.v1.BrokerActivationService/CreateBrokerActivation", ".A....."),
+        ("concenter.v1.BrokerActivationService/GetBrokerActivation", ".A....."),
+        ("concenter.v1.BrokerActivationService/ListBrokerActivations", ".A....."),
+        ("concenter.v1.BrokerActivationService/DisableBrokerActivation", ".A....."),
+        ("concenter.v1.BrokerActivationService/EnableBrokerActivation", ".A....."),
+        ("concenter.v1.CustomerService/PutCustomers", ".AP...."),
+        ("concenter.v1.CustomerService/GetCustomer", ".AP...."),
+        ("concenter.v1.CustomerService/AssignUser", ".A....."),
+        ("concenter.v1.CustomerService/GetCustomerAccess", ".A....."),
+        ("concenter.v1.CustomerService/UpdateCustomerAccess", ".A....."),
+        ("concenter.v1.CatalogService/ListProductProviders", ".AP...."),
+        ("concenter.v1.CatalogService/ListTargets", ".APBC.."),
+        ("concenter.v1.JumpService/JumpToTarif", "..PBC.."),
+        ("concenter.v1.JumpService/JumpToInsurerPortal", "..PB..."),
+        ("concenter.v1.JumpService/ExplainJump", ".AP...."),
+        ("concenter.v1.JumpService/RedeemJump", ".....T."),
+        ("concenter.v1.JumpService/GetJwks", "OAPBCT-"),
+        ("concenter.admin.v1.TenantService/CreateTenant", "O......"),
+        ("concenter.admin.v1.TenantService/GetTenant", "O......"),
+        ("concenter.admin.v1.TenantService/ListTenants", "O......"),
+        ("concenter.admin.v1.TenantService/StopTenant", "O......"),
+        ("concenter.admin.v1.TenantService/StartTenant", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/PutProductProvider", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/DisableProductProvider", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/EnableProductProvider", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/ListProductProviders", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/PutTarget", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/DisableTarget", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/EnableTarget", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/ListTargets", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/PutReturnUrl", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/DisableReturnUrl", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/EnableReturnUrl", "O......"),
+        ("concenter.admin.v1.CatalogAdminService/ListReturnUrls", "O......"),
+    ];
+
+    /// The path of every RPC in the descriptor set.
+    fn described() -> BTreeSet<String> {
+        let files = FileDescriptorSet::decode(DESCRIPTORS).unwrap().file;
+        let mut paths = BTreeSet::new();
+        for file in &files {
+            for service in &file.service {
+                for method in &service.method {
+                    paths.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
+                }
+            }
+        }
+        paths
+    }
+
+    /// What the table says of a method, in the letters of [`EXPECTED`].
+    fn letters(path: &str) -> String {
+        let access = find(path).map(|row| row.access);
+        let by_role = Role::ALL.iter().zip("OAPBCT".chars()).map(|(role, letter)| match access {
+            Some(Roles(roles)) if roles.contains(role) => letter,
+            Some(Anyone) => letter,
+            Some(Roles(_)) | None => '.',
+        });
+        by_role.chain([if access == Some(Anyone) { '-' } else { '.' }]).collect()
+    }
+
+    #[test]
+    fn every_rpc_has_exactly_one_row_and_every_row_an_rpc() {
+        let rows: Vec<String> = TABLE.iter().map(|row| row.method.to_owned()).collect();
+        assert_eq!(rows.iter().cloned().collect::<BTreeSet<_>>(), described());
+        assert_eq!(rows.len(), described().len(), "a method has two rows");
+    }
+
+    #[test]
+    fn every_rpc_is_open_to_exactly_the_roles_that_are_expected() {
+        let expected = EXPECTED.iter().map(|(method, _)| format!("/{method}")).collect::<BTreeSet<_>>();
+        assert_eq!(expected, described());
+        for (method, roles) in EXPECTED {
+            assert_eq!(letters(&format!("/{method}")), *roles, "{method}");
+        }
+    }
+
+    #[test]
+    fn every_row_names_at_least_one_role_and_none_twice() {
+        for row in TABLE {
+            if let Roles(roles) = row.access {
+                assert!(!roles.is_empty(), "{}", row.method);
+                assert_eq!(roles.iter().collect::<BTreeSet<_>>().len(), roles.len(), "{}", row.method);
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_exactly_that_of_a_method_is_unknown() {
+        for path in [
+            "",
+            "/",
+            "/concenter.v1.UserService",
+            "/concenter.v1.UserService/",
+            "/concenter.v1.UserService/getuser",
+            "/concenter.v1.UserService/GetUser/",
+            "/concenter.v1.UserService/GetUser/../CreateUser",
+            "concenter.v1.UserService/GetUser",
+            "//concenter.v1.UserService/GetUser",
+            "/concenter.v1.UserService/%47etUser",
+            "/concenter.v1.JumpService/GetJwks ",
+            "/grpc.health.v1.HealthX/Check",
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        ] {
+            assert_eq!(find(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn health_and_reflection_are_for_anyone() {
+        for path in ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] {
+            assert_eq!(find(path).map(|row| row.access), Some(Anyone), "{path}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The program `concenter`: reads its arguments, starts the log, runs one subcommand.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use concenter_gateway::cli::{self, Cli};
+use concenter_gateway::config::{LogFormat, LogSettings};
+use concenter_gateway::telemetry::{self, Format};
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => cli::report(&error),
+    }
+}
+
+fn start() -> anyhow::Result<()> {
+    let Cli { log, command } = Cli::try_parse()?;
+    start_log(&log)?;
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let outcome = runtime.block_on(cli::run(command));
+    // Without waiting: what had to finish has finished, and a second signal must end the process at once.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn start_log(settings: &LogSettings) -> anyhow::Result<()> {
+    let format = match settings.log_format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    Ok(telemetry::start(format, &settings.log)?)
+}

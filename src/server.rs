@@ -1,0 +1,482 @@
+//! THE stack: how the service is put together. Read this first.
+//!
+//! ```text
+//! data directory -> store -> keys -> App -+-> gRPC: CallLayer -> Gate -> services, health, reflection
+//!                                         +-> HTTP: /.well-known/jwks.json, /healthz
+//! ```
+//!
+//! `serve`, the demonstration and the tests all start it here, so what is tested is what runs. One more listener: bind
+//! it in `Server::start_on`, and let it end when `stop` says so.
+//!
+//! May use everything.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::Response;
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::body::Body;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use crate::app::startup::{self, UnlockError};
+use crate::app::{App, Parts};
+use crate::config::ServerSettings;
+use crate::domain::ids::Random;
+use crate::domain::time::{Clock, Timestamp};
+use crate::edge::{CallLayer, Denial, Gate, GateParts};
+use crate::secrets::SystemRandom;
+use crate::store::Store;
+use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::token::{CallerTokens, KeyRing, TokenError};
+use crate::{api, proto, web};
+
+/// How long a call may take before it gets `DEADLINE_EXCEEDED`.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// How often a silent connection is asked whether its peer is still there, and how long it may take to answer.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+/// Most calls in flight on one connection.
+const STREAMS_PER_CONNECTION: u32 = 100;
+/// Most bytes of a call's metadata: a credential of 8 KiB, and as much again for everything else.
+const METADATA_BYTES: u32 = 16 * 1024;
+/// How long running calls may take once the service is told to stop; a supervisor's usual patience is 30 s.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// The name of the embedded issuer in callers' tokens (`iss`), and that of the service there (`aud`). Not settings: a
+/// token that `concenter token` minted must fit the service that runs on the same data, however that was started.
+const EMBEDDED_ISSUER: &str = "urn:concenter:embedded-issuer";
+const EMBEDDED_AUDIENCE: &str = "urn:concenter:gateway";
+
+/// The issuer of callers' tokens that comes with the service.
+#[must_use]
+pub fn embedded_issuer(ring: KeyRing) -> CallerTokens {
+    CallerTokens::new(ring, EMBEDDED_ISSUER.to_owned(), EMBEDDED_AUDIENCE.to_owned())
+}
+
+/// What the service takes from the world around it; tests bring their own.
+#[derive(Clone)]
+pub struct Outside {
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from. Signing keys alone come from the cryptographic library itself.
+    pub random: Arc<dyn Random>,
+}
+
+impl Outside {
+    /// The clock and the random generator of the operating system.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+    }
+}
+
+/// The operating system's clock: the only place that asks it.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where the system's time comes in")]
+    fn now(&self) -> Timestamp {
+        // A clock that stands before 1970 was never set. At the epoch every token is from the future and is refused.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_unix_micros(0).plus(since_epoch)
+    }
+}
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database does not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The keys do not open.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// The issuer does not fit into a token.
+    #[error("no token can be made with this issuer: choose another one")]
+    Issuer(#[source] TokenError),
+    /// An address cannot be listened on.
+    #[error("{address} cannot be listened on for {listener}: is another process there, or is it not this machine's?")]
+    Bind {
+        /// What for.
+        listener: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The descriptors that the build made do not read. A defect of ours.
+    #[error("the descriptors of the API do not read")]
+    Descriptors(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StartError {
+    const fn bind(listener: &'static str, address: SocketAddr, source: io::Error) -> Self {
+        Self::Bind { listener, address, source }
+    }
+}
+
+/// Why a listener that was not told to ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenerError {
+    /// The gRPC listener failed.
+    #[error("the gRPC listener failed")]
+    Grpc(#[source] tonic::transport::Error),
+    /// The HTTP listener failed.
+    #[error("the HTTP listener failed")]
+    Http(#[source] io::Error),
+    /// It ended for no reason that it could give, or it panicked.
+    #[error("a listener ended unexpectedly")]
+    Ended,
+}
+
+/// The service, before it runs.
+#[derive(Debug)]
+pub enum Server {}
+
+impl Server {
+    /// Starts the service with the clock and the random generator of the operating system.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing is left running, and the data directory is free again.
+    pub async fn start(settings: ServerSettings) -> Result<Running, StartError> {
+        Self::start_with(settings, Outside::system()).await
+    }
+
+    /// Starts the service. When this returns, both listeners answer.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing is left running, and the data directory is free again.
+    pub async fn start_with(settings: ServerSettings, outside: Outside) -> Result<Running, StartError> {
+        // The store first: it takes the lock, and a second start must hear of that rather than of a port in use.
+        let store = Arc::new(SqliteStore::open(&settings.data_dir.path).await?);
+        match Self::start_on(&store, settings, outside).await {
+            Ok(running) => Ok(running),
+            Err(error) => {
+                // Dropped only, it would hold its lock a little longer than this call lasts.
+                store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_on(
+        store: &Arc<SqliteStore>,
+        settings: ServerSettings,
+        outside: Outside,
+    ) -> Result<Running, StartError> {
+        let (app, caller_tokens) = unlock(Arc::clone(store) as _, &settings, &outside).await?;
+        let Outside { clock, random } = outside;
+
+        let grpc = TcpIncoming::bind(settings.grpc_addr);
+        let grpc = grpc.map_err(|source| StartError::bind("gRPC", settings.grpc_addr, source))?;
+        let grpc_addr = grpc.local_addr().map_err(|source| StartError::bind("gRPC", settings.grpc_addr, source))?;
+        let http = TcpListener::bind(settings.http_addr).await;
+        let http = http.map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
+        let http_addr = http.local_addr().map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
+
+        let calls = CallLayer { deadline: CALL_DEADLINE, random, render: render_denial };
+        let gate = Gate::new(GateParts {
+            tokens: Arc::clone(&caller_tokens),
+            app: Arc::clone(&app),
+            clock,
+            render: render_denial,
+        });
+        let (health, services) = healthy().await?;
+        let (stop, stopped) = watch::channel(false);
+        let mut listeners = JoinSet::new();
+        listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
+        listeners.spawn(serve_http(http, Arc::clone(&app), stopped));
+        let store = Arc::clone(store);
+        Ok(Running { grpc_addr, http_addr, app, caller_tokens, store, health, services, stop, listeners })
+    }
+}
+
+/// Opens the keys, in an empty database makes them; puts the service together, without listeners yet.
+async fn unlock(
+    store: Arc<dyn Store>,
+    settings: &ServerSettings,
+    outside: &Outside,
+) -> Result<(Arc<App>, Arc<CallerTokens>), StartError> {
+    let Outside { clock, random } = outside.clone();
+    let (keys, caller_ring) = startup::unlock(&*store, &settings.data_dir.path, &*clock, &*random).await?;
+    let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone() };
+    let app = App::new(parts).map_err(StartError::Issuer)?;
+    Ok((Arc::new(app), Arc::new(embedded_issuer(caller_ring))))
+}
+
+/// gRPC until `stopped`, then until the calls in flight are answered. The layers, from the outside in, are one
+/// expression.
+fn serve_grpc(
+    incoming: TcpIncoming,
+    calls: CallLayer,
+    gate: Gate,
+    app: Arc<App>,
+    health: HealthReporter,
+    stopped: watch::Receiver<bool>,
+) -> Result<impl Future<Output = Result<(), ListenerError>> + Send + 'static, StartError> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(|error| StartError::Descriptors(error.into()))?;
+    let (keepalive_every, keepalive_answer) = KEEPALIVE;
+
+    let router = tonic::transport::Server::builder()
+        // The connection: a peer that vanished without a word is noticed within 40 s.
+        .http2_keepalive_interval(Some(keepalive_every))
+        .http2_keepalive_timeout(Some(keepalive_answer))
+        // One connection cannot take more than its share.
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        // Metadata beyond this is refused before anything looks at it.
+        .http2_max_header_list_size(METADATA_BYTES)
+        // The call: a span with an id, and the deadline, so that nothing below can hold a caller for longer.
+        .layer(calls)
+        // The caller: who it is, and whether the method is for him. Nothing below is reached without.
+        .layer(gate)
+        // Our services. Each limits its own messages, since a batch of customers is larger than a jump.
+        .add_routes(api::services(app))
+        // Whether we serve. Open to anyone, by the policy table.
+        .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
+        // The published proto files, for `grpcurl` and `buf curl`. Open to anyone, likewise.
+        .add_service(reflection);
+
+    // An answer is small: it must not wait for more of it to come.
+    let incoming = incoming.with_nodelay(Some(true));
+    Ok(async move {
+        router.serve_with_incoming_shutdown(incoming, told_to_stop(stopped)).await.map_err(ListenerError::Grpc)
+    })
+}
+
+/// HTTP until `stopped`, then until the requests in flight are answered.
+async fn serve_http(listener: TcpListener, app: Arc<App>, stopped: watch::Receiver<bool>) -> Result<(), ListenerError> {
+    axum::serve(listener, web::router(app))
+        .with_graceful_shutdown(told_to_stop(stopped))
+        .await
+        .map_err(ListenerError::Http)
+}
+
+/// Waits until the service is told to stop, or is dropped.
+async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
+    // An error means that the one who could tell is gone; that is a reason to stop too.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// What a denial of the edge looks like on the wire.
+fn render_denial(denial: Denial) -> Response<Body> {
+    api::status::denial(&denial).into_http()
+}
+
+/// A health service that reports all our services as serving, and their names; the empty one stands for the whole.
+async fn healthy() -> Result<(HealthReporter, Vec<String>), StartError> {
+    let descriptors =
+        FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).map_err(|error| StartError::Descriptors(error.into()))?;
+    let ours = descriptors
+        .file
+        .iter()
+        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())));
+    let services: Vec<String> = std::iter::once(String::new()).chain(ours).collect();
+    let health = HealthReporter::new();
+    for service in &services {
+        health.set_service_status(service, ServingStatus::Serving).await;
+    }
+    Ok((health, services))
+}
+
+/// The service, running. Dropping it stops both listeners without waiting for anybody.
+pub struct Running {
+    /// Where gRPC listens; with the port that was found if 0 was asked for.
+    pub grpc_addr: SocketAddr,
+    /// Where HTTP listens; likewise.
+    pub http_addr: SocketAddr,
+    /// The service itself, for who wants to use it without a socket.
+    pub app: Arc<App>,
+    /// The embedded issuer, for who wants to mint a token without a file.
+    pub caller_tokens: Arc<CallerTokens>,
+    store: Arc<SqliteStore>,
+    health: HealthReporter,
+    services: Vec<String>,
+    stop: watch::Sender<bool>,
+    listeners: JoinSet<Result<(), ListenerError>>,
+}
+
+impl Running {
+    /// Waits until a listener ends, which none does unless it is told to. The future may be dropped at any time.
+    pub async fn failed(&mut self) -> ListenerError {
+        match self.listeners.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Ok(Ok(())) | Err(_)) | None => ListenerError::Ended,
+        }
+    }
+
+    /// Stops in order: no new connections, GOAWAY to the open ones, 25 s for calls in flight, then the store closes.
+    pub async fn shutdown(mut self) {
+        self.end_health_streams().await;
+        // Fails only if both listeners have ended already.
+        let _ = self.stop.send(true);
+        let drained = tokio::time::timeout(DRAIN, async { while self.listeners.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!(seconds = DRAIN.as_secs(), "server.drain.cut_off");
+            self.listeners.abort_all();
+        }
+        self.store.close().await;
+    }
+
+    /// Tells those who watch our health that it ends, and ends their streams: else they would hold up the whole drain.
+    async fn end_health_streams(&mut self) {
+        for service in &self.services {
+            self.health.set_service_status(service, ServingStatus::NotServing).await;
+            // The last status still reaches its watchers.
+            self.health.clear_service_status(service).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tonic::transport::Channel;
+    use tonic_health::pb::health_check_response::ServingStatus as Reported;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::domain::caller::Role;
+    use crate::domain::ids::SubjectId;
+    use crate::token::CallerGrant;
+
+    async fn started(directory: &TempDir) -> Running {
+        Server::start(ServerSettings::local(directory.path().to_owned())).await.unwrap()
+    }
+
+    async fn health_of(running: &Running) -> HealthClient<Channel> {
+        let endpoint = Channel::from_shared(format!("http://{}", running.grpc_addr)).unwrap();
+        HealthClient::new(endpoint.connect().await.unwrap())
+    }
+
+    fn request(service: &str) -> HealthCheckRequest {
+        HealthCheckRequest { service: service.to_owned() }
+    }
+
+    #[test]
+    fn the_clock_tells_microseconds_of_this_century() {
+        let year_2100 = Timestamp::from_unix_seconds(4_102_444_800);
+        assert!((Timestamp::from_unix_seconds(1_700_000_000)..year_2100).contains(&SystemClock.now()));
+    }
+
+    #[tokio::test]
+    async fn every_service_reports_that_it_serves() {
+        let directory = TempDir::new().unwrap();
+        let running = started(&directory).await;
+        let mut client = health_of(&running).await;
+        for service in ["", "concenter.v1.JumpService", "concenter.admin.v1.TenantService"] {
+            let answer: HealthCheckResponse = client.check(request(service)).await.unwrap().into_inner();
+            assert_eq!(answer.status(), Reported::Serving, "{service}");
+        }
+        drop(client);
+        running.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn who_watches_our_health_hears_of_the_end_and_does_not_hold_it_up() {
+        let directory = TempDir::new().unwrap();
+        let running = started(&directory).await;
+        let mut watch = health_of(&running).await.watch(request("")).await.unwrap().into_inner();
+        assert_eq!(watch.message().await.unwrap().unwrap().status(), Reported::Serving);
+
+        let begun = tokio::time::Instant::now();
+        let ((), heard) = tokio::join!(running.shutdown(), async move {
+            let last = watch.message().await.unwrap().unwrap().status();
+            (last, watch.message().await.unwrap())
+        });
+        assert_eq!(heard, (Reported::NotServing, None));
+        assert!(begun.elapsed() < DRAIN);
+    }
+
+    #[tokio::test]
+    async fn http_has_two_pages_and_nothing_else() {
+        let directory = TempDir::new().unwrap();
+        let running = started(&directory).await;
+        for (method, path, status, cached) in [
+            ("GET", "/.well-known/jwks.json", 200, Some("public, max-age=300")),
+            ("GET", "/healthz", 200, Some("no-store")),
+            ("POST", "/healthz", 404, None),
+            ("GET", "/", 404, None),
+            ("GET", "/.well-known/jwks.json/", 404, None),
+            ("GET", "/admin", 404, None),
+        ] {
+            let request = http::Request::builder().method(method).uri(path).body(axum::body::Body::empty()).unwrap();
+            let answer = web::router(Arc::clone(&running.app)).oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), status, "{method} {path}");
+            assert_eq!(answer.headers().get("cache-control").map(|value| value.to_str().unwrap()), cached, "{path}");
+            assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
+            assert!(!answer.headers().contains_key("server"), "{path}");
+        }
+        running.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn the_published_keys_are_public_halves_only() {
+        let directory = TempDir::new().unwrap();
+        let running = started(&directory).await;
+        let set: serde_json::Value = serde_json::from_str(&running.app.jwks()).unwrap();
+        let keys = set["keys"].as_array().unwrap();
+        assert_eq!(keys.len(), 1);
+        assert!(keys[0].get("d").is_none());
+        running.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_second_start_on_the_same_data_is_told_who_holds_it() {
+        let directory = TempDir::new().unwrap();
+        let running = started(&directory).await;
+        let refused = Server::start(ServerSettings::local(directory.path().to_owned())).await.err();
+        let holder = std::process::id();
+        assert!(matches!(refused, Some(StartError::Store(OpenError::Held { pid: Some(pid), .. })) if pid == holder));
+        running.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_token_is_good_after_a_restart() {
+        let directory = TempDir::new().unwrap();
+        let Outside { clock, random } = Outside::system();
+        let grant = CallerGrant {
+            subject: SubjectId::parse("ops").unwrap(),
+            roles: vec![Role::Operator],
+            tenant: None,
+            broker_id: None,
+            customer_id: None,
+            target_audience: None,
+            life: Duration::from_secs(60),
+        };
+        let first = started(&directory).await;
+        let token = first.caller_tokens.mint(&grant, clock.now(), &*random).unwrap();
+        first.shutdown().await;
+
+        let second = started(&directory).await;
+        assert!(second.caller_tokens.verify(&token, clock.now()).is_ok());
+        second.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_refused_and_leaves_the_data_free() {
+        let directory = TempDir::new().unwrap();
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = ServerSettings {
+            grpc_addr: other.local_addr().unwrap(),
+            ..ServerSettings::local(directory.path().to_owned())
+        };
+        let refused = Server::start(settings).await.err();
+        assert!(matches!(refused, Some(StartError::Bind { listener: "gRPC", .. })));
+        started(&directory).await.shutdown().await;
+    }
+}

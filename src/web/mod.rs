@@ -1,0 +1,39 @@
+//! What the HTTP listener serves: public keys, and whether we are well. Everything else is not there.
+//!
+//! May use `app` and `domain`. One more page: a file of its own with a handler, and a line in [`router`].
+
+mod healthz;
+mod jwks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::get;
+
+use self::healthz::Checkup;
+use crate::app::App;
+
+/// The whole of HTTP, as one service.
+pub fn router(app: Arc<App>) -> Router {
+    let checkup = Arc::new(Checkup::new(Arc::clone(&app)));
+    Router::new()
+        .route("/.well-known/jwks.json", get(jwks::jwks).with_state(app))
+        .route("/healthz", get(healthz::healthz).with_state(checkup))
+        .fallback(not_found)
+        // Whoever asks in another way than we answer gets nothing either.
+        .method_not_allowed_fallback(not_found)
+        .layer(map_response(harden))
+}
+
+async fn not_found() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
+/// Keeps browsers from guessing what an answer is.
+async fn harden(mut response: Response) -> Response {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
