@@ -1,0 +1,247 @@
+//! A running service for each test, and who calls it.
+//!
+//! [`Service`] is the server as it runs in production, with a clock that the test sets, on a directory that ends with
+//! the test. [`Client`] is a caller with a token; it has one method for each gRPC service. [`World`] is the example of the
+//! help page, twice. One more kind of caller: a method of [`Service`].
+
+mod database;
+mod forge;
+mod status;
+mod world;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use concenter_gateway::config::ServerSettings;
+use concenter_gateway::domain::caller::Role;
+use concenter_gateway::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
+use concenter_gateway::domain::time::{Clock, Timestamp};
+use concenter_gateway::proto::admin::v1::catalog_admin_service_client::CatalogAdminServiceClient;
+use concenter_gateway::proto::admin::v1::tenant_service_client::TenantServiceClient;
+use concenter_gateway::proto::v1::broker_activation_service_client::BrokerActivationServiceClient;
+use concenter_gateway::proto::v1::catalog_service_client::CatalogServiceClient;
+use concenter_gateway::proto::v1::customer_service_client::CustomerServiceClient;
+use concenter_gateway::proto::v1::jump_service_client::JumpServiceClient;
+use concenter_gateway::proto::v1::user_service_client::UserServiceClient;
+use concenter_gateway::secrets::SystemRandom;
+use concenter_gateway::server::{Outside, Running, Server};
+use concenter_gateway::token::CallerGrant;
+use tempfile::TempDir;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+pub use database::integer;
+pub use forge::{Attacker, Forge, Token, decode, encode};
+pub use status::{dependents, everything, fields, reason, same_bytes, status_of};
+pub use world::*;
+
+/// 2026-03-02T09:00:00.25Z: with a fraction, so that what must be whole seconds shows.
+const START: Timestamp = Timestamp::from_unix_micros(1_772_442_000_250_000);
+/// How long a caller's token is good for, unless a test is about just that.
+const CALLER_LIFE: Duration = Duration::from_hours(24);
+
+/// A clock that stands still until the test moves it.
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    /// Moves the clock forward.
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Sets the clock to the beginning of a second.
+    pub fn set(&self, unix_seconds: i64) {
+        self.0.store(unix_seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A request id that no other request of this process has.
+pub fn request_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    uuid::Uuid::from_u128(u128::from(NEXT.fetch_add(1, Ordering::Relaxed))).to_string()
+}
+
+/// An id that nothing has.
+pub const NOBODY: &str = "99999999-0000-7000-8000-000000000009";
+
+/// The server, running on a directory of its own.
+pub struct Service {
+    /// What the server takes for the time.
+    pub clock: Arc<TestClock>,
+    running: Running,
+    channel: Channel,
+    // Last, so that it is removed after the server let go of it.
+    data_dir: TempDir,
+}
+
+impl Service {
+    /// Starts a service on an empty directory.
+    pub async fn start() -> Self {
+        let data_dir = tempfile::tempdir().expect("a directory");
+        let clock = Arc::new(TestClock(AtomicI64::new(START.unix_micros())));
+        let outside = Outside { clock: Arc::clone(&clock) as _, random: Arc::new(SystemRandom) };
+        // A directory inside: the service demands one that nobody else may enter, and makes it so.
+        let settings = ServerSettings::local(data_dir.path().join("data"));
+        let running = Server::start_with(settings, outside).await.expect("the service starts");
+        let endpoint = Endpoint::from_shared(format!("http://{}", running.grpc_addr)).expect("an address");
+        let channel = endpoint.connect().await.expect("the service listens");
+        Self { clock, running, channel, data_dir }
+    }
+
+    /// Where the service keeps its data.
+    pub fn directory(&self) -> PathBuf {
+        self.data_dir.path().join("data")
+    }
+
+    /// Where HTTP listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.running.http_addr
+    }
+
+    /// The service's own time.
+    pub fn now(&self) -> i64 {
+        self.clock.now().unix_seconds()
+    }
+
+    /// Mints a caller's token.
+    pub fn mint(&self, grant: &CallerGrant) -> String {
+        self.running.caller_tokens.mint(grant, self.clock.now(), &SystemRandom).expect("a token")
+    }
+
+    /// A caller with this token.
+    pub fn bearer(&self, token: &str) -> Client {
+        self.anonymous().with("authorization", &format!("Bearer {token}"))
+    }
+
+    /// A caller without a credential.
+    pub fn anonymous(&self) -> Client {
+        Client { channel: self.channel.clone(), metadata: Metadata(Vec::new()) }
+    }
+
+    /// Us.
+    pub fn operator(&self) -> Client {
+        self.bearer(&self.mint(&grant(Role::Operator, "operator")))
+    }
+
+    /// A target's backend.
+    pub fn target(&self, target: &str) -> Client {
+        let target_audience = Some(TargetId::parse(target).expect("a target"));
+        self.bearer(&self.mint(&CallerGrant { target_audience, ..grant(Role::Target, target) }))
+    }
+
+    /// The firm's administrator.
+    pub fn admin(&self, tenant: &str) -> Client {
+        self.bearer(&self.mint(&within(tenant, grant(Role::Admin, "admin"))))
+    }
+
+    /// The firm's portal.
+    pub fn portal(&self, tenant: &str) -> Client {
+        self.bearer(&self.mint(&within(tenant, grant(Role::Portal, "portal"))))
+    }
+
+    /// A broker, by a token whose subject is `subject`.
+    pub fn broker(&self, tenant: &str, broker: &str, subject: &str) -> Client {
+        let broker_id = Some(BrokerId::parse(broker).expect("a broker"));
+        self.bearer(&self.mint(&within(tenant, CallerGrant { broker_id, ..grant(Role::Broker, subject) })))
+    }
+
+    /// A customer, or with another `subject` his staff.
+    pub fn customer(&self, tenant: &str, customer: &str, subject: &str) -> Client {
+        let customer_id = Some(CustomerId::parse(customer).expect("a customer"));
+        self.bearer(&self.mint(&within(tenant, CallerGrant { customer_id, ..grant(Role::Customer, subject) })))
+    }
+}
+
+/// What a token in one role says, for callers who belong nowhere yet.
+pub fn grant(role: Role, subject: &str) -> CallerGrant {
+    CallerGrant {
+        subject: SubjectId::parse(subject).expect("a subject"),
+        roles: vec![role],
+        tenant: None,
+        broker_id: None,
+        customer_id: None,
+        target_audience: None,
+        life: CALLER_LIFE,
+    }
+}
+
+/// The same within a tenant.
+pub fn within(tenant: &str, grant: CallerGrant) -> CallerGrant {
+    CallerGrant { tenant: Some(TenantId::parse(tenant).expect("a tenant")), ..grant }
+}
+
+/// A caller: a connection and the metadata that he sends with every call.
+#[derive(Clone)]
+pub struct Client {
+    channel: Channel,
+    metadata: Metadata,
+}
+
+/// A connection on which every call has the caller's metadata.
+pub type Wire = InterceptedService<Channel, Metadata>;
+
+/// Names and values, in the order in which they are sent.
+#[derive(Clone)]
+pub struct Metadata(Vec<(&'static str, AsciiMetadataValue)>);
+
+impl Interceptor for Metadata {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        for (name, value) in &self.0 {
+            request.metadata_mut().append(*name, value.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl Client {
+    /// The same caller, with more metadata.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.metadata.0.push((name, value.parse().expect("a metadata value")));
+        self
+    }
+
+    /// The connection, for calls that the generated clients cannot make.
+    pub fn wire(&self) -> Wire {
+        InterceptedService::new(self.channel.clone(), self.metadata.clone())
+    }
+
+    pub fn users(&self) -> UserServiceClient<Wire> {
+        UserServiceClient::new(self.wire())
+    }
+
+    pub fn activations(&self) -> BrokerActivationServiceClient<Wire> {
+        BrokerActivationServiceClient::new(self.wire())
+    }
+
+    pub fn customers(&self) -> CustomerServiceClient<Wire> {
+        CustomerServiceClient::new(self.wire())
+    }
+
+    pub fn catalog(&self) -> CatalogServiceClient<Wire> {
+        CatalogServiceClient::new(self.wire())
+    }
+
+    pub fn jumps(&self) -> JumpServiceClient<Wire> {
+        JumpServiceClient::new(self.wire())
+    }
+
+    pub fn tenants(&self) -> TenantServiceClient<Wire> {
+        TenantServiceClient::new(self.wire())
+    }
+
+    pub fn catalog_admin(&self) -> CatalogAdminServiceClient<Wire> {
+        CatalogAdminServiceClient::new(self.wire())
+    }
+}

@@ -1,0 +1,14 @@
+//! The catalogue of bad input (`docs/catalogue.md`), and what every caller may rely on, against the real service: over a
+//! socket, with a database file of its own for each test.
+//!
+//! A test is named after what it claims and cites the ids of the cases it shows. One more RPC: a case in the file of its
+//! noun, and a line in `auth.rs` if it takes an id.
+#![cfg(test)]
+
+mod auth;
+mod explain;
+mod harness;
+mod http;
+mod jump;
+mod management;
+mod resolve;

@@ -1,0 +1,280 @@
+//! The suite that every engine passes, written against `&dyn Store` alone.
+//!
+//! One case, one claim, on a fresh database. One more case: a function in the file of its noun and its name in the
+//! list below; a case that is not listed is dead code, and the lints say so. One more engine: a module with
+//! `harness()`, and a line in `main.rs`.
+
+pub(crate) mod activations;
+pub(crate) mod audit;
+pub(crate) mod catalog;
+pub(crate) mod customers;
+pub(crate) mod decisions;
+pub(crate) mod jumps;
+pub(crate) mod redeems;
+pub(crate) mod requests;
+pub(crate) mod revocation;
+pub(crate) mod separation;
+pub(crate) mod service;
+pub(crate) mod tenants;
+pub(crate) mod users;
+
+/// Makes every case of the suite a test of its own, on one engine.
+macro_rules! conformance {
+    (on $engine:ident) => {
+        $crate::conformance::conformance! {
+            $engine:
+            service {
+                a_new_store_has_no_service
+                the_service_reads_back_as_it_was_initialised
+                a_second_initialisation_changes_nothing
+                a_store_that_works_says_so
+            }
+            tenants {
+                a_new_tenant_reads_back
+                a_new_tenant_has_its_standard_user
+                a_tenant_may_start_without_a_user
+                a_new_tenant_has_an_empty_customer_access
+                the_keys_of_a_tenant_read_back
+                an_unknown_tenant_is_absent
+                tenants_are_listed_by_id_page_by_page
+                a_stopped_tenant_can_be_started_again
+                starting_an_active_tenant_changes_nothing
+                stopping_a_tenant_that_changed_is_refused
+                stopping_an_unknown_tenant_is_refused
+            }
+            catalog {
+                a_new_provider_reads_back
+                a_changed_provider_keeps_its_state
+                a_provider_that_is_there_is_not_made_again
+                a_provider_that_changed_is_not_overwritten
+                a_provider_that_is_not_there_is_not_changed
+                a_provider_is_disabled_and_enabled
+                the_state_of_a_provider_needs_its_etag
+                providers_are_listed_by_key_page_by_page
+                a_new_target_reads_back
+                an_unknown_target_is_absent
+                a_changed_target_keeps_its_state
+                a_target_of_an_unknown_provider_is_refused
+                putting_a_target_needs_its_etag
+                a_portal_that_takes_customers_never_gets_in
+                a_target_is_disabled_and_enabled
+                the_state_of_a_target_needs_its_etag
+                targets_are_listed_by_key_page_by_page
+                a_new_return_url_reads_back
+                a_changed_return_url_keeps_its_state
+                a_return_url_under_another_key_is_refused
+                putting_a_return_url_needs_its_etag
+                a_return_url_is_disabled_and_enabled
+                the_state_of_a_return_url_needs_its_etag
+                return_urls_are_listed_by_key_page_by_page
+            }
+            users {
+                a_new_user_reads_back
+                a_user_may_start_without_a_secret
+                a_name_that_looks_the_same_is_taken
+                a_new_user_names_known_providers_only
+                a_new_endkunde_user_with_all_providers_never_gets_in
+                a_tenant_has_a_limited_number_of_users
+                an_unknown_user_is_absent
+                users_are_listed_from_the_oldest_page_by_page
+                a_secret_is_replaced
+                a_secret_sealed_for_another_version_is_refused
+                a_secret_needs_its_users_etag
+                standard_is_moved
+                the_first_standard_user_has_no_previous_one
+                moving_standard_to_where_it_is_changes_nothing
+                a_disabled_user_can_become_standard
+                an_endkunde_user_does_not_become_standard
+                an_assigned_user_does_not_become_standard
+                moving_standard_needs_the_users_etag
+                a_user_is_marked_endkunde_and_back
+                endkunde_needs_a_list_of_providers
+                the_scope_of_an_assigned_endkunde_user_can_change
+                marking_what_is_marked_changes_nothing
+                marking_names_known_providers_only
+                the_standard_user_is_not_marked_endkunde
+                a_user_of_an_activation_is_not_marked_endkunde
+                a_shared_user_does_not_lose_endkunde
+                a_customers_own_user_does_not_lose_endkunde
+                a_user_that_nothing_uses_any_more_loses_endkunde
+                a_refusal_lists_20_dependents_and_counts_all
+                marking_needs_the_users_etag
+                a_user_is_disabled_and_enabled
+                the_standard_user_can_be_disabled
+                the_state_of_a_user_needs_its_etag
+                a_name_is_kept_as_it_was_typed
+            }
+            activations {
+                a_new_activation_reads_back
+                an_unknown_activation_is_absent
+                an_activation_needs_a_user
+                an_endkunde_user_is_not_activated
+                the_standard_user_is_not_activated
+                a_disabled_user_can_be_activated
+                a_user_is_not_shared_without_a_reason
+                a_user_is_shared_with_a_reason
+                activations_are_listed_by_id_page_by_page
+                the_activations_of_one_broker_are_listed
+                an_activation_is_disabled_and_enabled
+                the_state_of_an_activation_needs_its_etag
+            }
+            customers {
+                a_new_customer_reads_back
+                an_unknown_customer_is_absent
+                ids_of_customers_are_told_apart_by_case
+                putting_customers_touches_only_those_that_differ
+                another_segment_leaves_the_own_user
+                a_whole_batch_of_customers_is_put
+                an_empty_batch_puts_nobody
+                a_customer_gets_an_own_user_and_loses_it
+                an_own_user_is_endkunde
+                assigning_needs_a_customer_a_user_and_the_etag
+                shared_users_are_set_and_taken_out
+                a_change_of_access_that_changes_nothing_moves_nothing
+                a_shared_user_is_endkunde
+                changing_access_needs_known_users_and_the_etag
+            }
+            decisions {
+                an_unknown_tenant_decides_nothing
+                a_broker_sees_his_activations_and_their_users
+                a_broker_sees_disabled_activations_and_users_too
+                a_user_of_two_activations_is_seen_once
+                a_broker_without_an_activation_sees_nothing
+                a_customer_sees_his_record_and_the_users_it_can_lead_to
+                a_user_of_two_slots_is_seen_once
+                a_stranger_has_no_record_and_no_version
+                a_decision_sees_the_target_and_its_provider
+                a_decision_sees_the_provider_that_is_named
+                a_decision_sees_tenant_keys_epoch_and_versions
+                scopes_of_users_read_as_they_were_set
+                only_an_enabled_return_url_is_allowed
+                salts_are_read_in_the_order_asked_for
+            }
+            jumps {
+                a_bare_jump_reads_back
+                a_full_jump_of_a_broker_reads_back
+                a_full_jump_of_a_customer_reads_back
+                every_way_to_a_user_reads_back
+                a_request_that_made_no_jump_finds_none
+                the_same_request_makes_one_jump
+                a_repeated_request_is_repeated_also_when_it_is_stale
+                a_request_of_another_effect_makes_no_jump
+                an_earlier_jump_tells_what_became_of_it
+                a_jump_of_an_old_epoch_is_not_kept
+                a_stale_jump_leaves_nothing_behind
+                a_jump_with_a_user_who_does_not_fit_is_not_kept
+                a_jump_that_lives_too_long_is_not_kept
+                a_person_may_have_several_open_jumps
+            }
+            redeems {
+                a_jump_is_redeemed_once
+                redeeming_reads_what_is_handed_over
+                redeeming_at_a_portal_reads_that_it_gets_no_secret
+                the_newest_secret_is_read_with_its_version
+                a_jump_is_found_by_its_handle_too
+                an_unknown_proof_finds_nothing
+                a_redeemed_jump_reads_as_redeemed
+                an_unknown_jump_is_refused
+                another_target_neither_redeems_nor_burns_a_jump
+                a_jump_ends_five_seconds_after_it_expires
+                redeemed_is_told_before_expired_and_revoked
+                expired_is_told_before_revoked
+                a_second_redemption_revokes_the_first_session_once
+                a_refused_first_redemption_revokes_no_session
+                a_jump_of_an_old_epoch_is_revoked
+            }
+            revocation {
+                a_disabled_user_revokes_open_jumps
+                a_change_that_is_taken_back_revokes_all_the_same
+                an_enabled_user_revokes_open_jumps
+                a_new_secret_revokes_open_jumps
+                a_moved_standard_revokes_open_jumps
+                an_endkunde_mark_revokes_open_jumps
+                another_scope_revokes_open_jumps
+                a_new_activation_revokes_open_jumps
+                a_disabled_activation_revokes_open_jumps
+                an_enabled_activation_revokes_open_jumps
+                a_changed_customer_access_revokes_open_jumps
+                a_stopped_tenant_revokes_open_jumps
+                a_tenant_that_was_stopped_meanwhile_revokes_open_jumps
+                another_segment_revokes_the_customers_own_jumps_only
+                an_own_user_revokes_the_customers_own_jumps_only
+                a_first_record_revokes_the_jumps_decided_without_one
+                a_customer_who_stays_the_same_keeps_his_jumps
+                a_changed_catalogue_revokes_the_jumps_of_all_tenants
+                a_disabled_target_revokes_its_open_jumps
+                a_disabled_provider_revokes_the_open_jumps_to_its_targets
+                a_change_in_one_tenant_leaves_the_jumps_of_others_open
+                what_changes_nothing_leaves_open_jumps_alone
+                a_refused_change_leaves_open_jumps_alone
+                a_repeated_request_leaves_open_jumps_alone
+                an_audit_row_leaves_open_jumps_alone
+            }
+            requests {
+                a_repeated_create_tenant_makes_no_second_one
+                a_repeated_change_of_a_tenants_state_changes_nothing
+                a_repeated_put_of_the_catalogue_changes_nothing
+                a_repeated_change_of_the_catalogues_states_changes_nothing
+                a_repeated_create_user_makes_no_second_one
+                a_repeated_secret_is_not_set_again
+                a_repeated_move_of_standard_moves_nothing
+                a_repeated_endkunde_mark_changes_nothing
+                a_repeated_disable_does_not_undo_an_enable
+                a_repeated_create_activation_makes_no_second_one
+                a_repeated_change_of_an_activations_state_changes_nothing
+                a_repeated_batch_of_customers_counts_as_it_did
+                a_repeated_assignment_changes_nothing
+                a_repeated_change_of_access_changes_nothing
+                a_repeated_request_is_accepted_in_the_audit_log_once
+                a_request_id_with_another_content_is_refused
+                a_request_id_of_another_method_is_refused_by_every_effect
+                a_request_id_of_a_jump_is_refused_by_other_effects
+                two_callers_may_use_the_same_request_id
+                requests_are_logged_for_the_callers_tenant
+                a_refused_request_may_come_again
+            }
+            separation {
+                another_tenants_user_is_absent
+                another_tenants_user_is_not_changed
+                another_tenants_user_is_not_assigned
+                another_tenants_activation_is_absent
+                another_tenants_activation_is_not_changed
+                another_tenants_customer_is_absent
+                the_same_ids_of_a_portal_are_other_people_in_another_tenant
+                another_tenants_users_are_no_candidates
+                a_jump_with_another_tenants_user_is_not_kept
+                another_tenants_jump_is_absent
+                the_same_request_of_another_tenant_makes_its_own_jump
+                people_of_another_tenant_have_other_salts
+                the_same_name_is_free_in_another_tenant
+                an_audit_row_stands_in_the_tenant_of_its_method
+            }
+            audit {
+                an_entry_is_written_as_it_is
+                an_entry_of_no_tenant_is_written_too
+                an_accepted_effect_writes_its_row
+                a_refused_effect_writes_its_row_with_the_reason
+                an_effect_that_fails_writes_no_row
+                an_effect_whose_row_cannot_be_written_is_not_done
+                every_effect_of_a_tenant_stands_in_its_log
+                effects_on_the_catalogue_stand_in_no_tenants_log
+                jumps_and_redeems_write_their_rows_as_they_are
+                a_person_gets_the_salt_offered_first
+                salts_come_in_the_order_asked_for
+                somebody_named_twice_has_one_salt
+                nobody_needs_no_salt
+                operators_have_salts_of_their_own
+            }
+        }
+    };
+    ($engine:ident: $($noun:ident { $($case:ident)+ })+) => {$(
+        mod $noun {$(
+            #[tokio::test]
+            async fn $case() {
+                crate::conformance::$noun::$case(&crate::$engine::harness().await).await;
+            }
+        )+}
+    )+};
+}
+
+pub(crate) use conformance;

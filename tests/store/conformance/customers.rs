@@ -1,0 +1,191 @@
+//! Customers and the users they share (`docs/domain.md#customer-jump`).
+
+use concenter_gateway::domain::audit::Action;
+use concenter_gateway::domain::customer::{AccessChange, Change, Customer, CustomerAccess, PutCounts, Segment};
+use concenter_gateway::domain::error::{Reason, Refusal, Version};
+use concenter_gateway::domain::ids::UserId;
+use concenter_gateway::domain::user::UserKind;
+use concenter_gateway::store::{MOST_CUSTOMERS_AT_ONCE, Outcome, StoreError};
+
+use crate::fixture::firm::{Firm, entry};
+use crate::fixture::{Harness, STALE, customer, done, next, reason, refusal};
+
+async fn assign(
+    h: &Harness,
+    firm: &Firm,
+    id: &str,
+    version: Version,
+    user: Option<&UserId>,
+) -> Result<Outcome<Customer>, StoreError> {
+    let effect = h.effect(firm.tenant, Action::AssignUser);
+    h.store.assign_user(&firm.tenant, &effect, &customer(id), version, user).await
+}
+
+async fn change(
+    h: &Harness,
+    firm: &Firm,
+    version: Version,
+    change: AccessChange,
+) -> Result<Outcome<CustomerAccess>, StoreError> {
+    let effect = h.effect(firm.tenant, Action::UpdateCustomerAccess);
+    h.store.update_customer_access(&firm.tenant, &effect, version, &change).await
+}
+
+fn private_slot(user: Option<UserId>) -> AccessChange {
+    AccessChange { private_user_id: Change::Set(user), ..AccessChange::default() }
+}
+
+fn commercial_slot(user: Option<UserId>) -> AccessChange {
+    AccessChange { commercial_user_id: Change::Set(user), ..AccessChange::default() }
+}
+
+pub(crate) async fn a_new_customer_reads_back(h: &Harness) {
+    let firm = h.example().await;
+    let effect = h.effect(firm.tenant, Action::PutCustomers);
+    let put = h.store.put_customers(&firm.tenant, &effect, &[entry("K:neu@1", Segment::Commercial)]).await;
+    assert_eq!(done(put), PutCounts { created: 1, changed: 0, unchanged: 0 });
+    let expected = Customer {
+        customer_id: customer("K:neu@1"),
+        segment: Segment::Commercial,
+        user_id: None,
+        created_at: effect.at,
+        updated_at: effect.at,
+        version: Version::FIRST,
+    };
+    assert_eq!(h.customer(&firm.tenant, "K:neu@1").await, expected);
+}
+
+pub(crate) async fn an_unknown_customer_is_absent(h: &Harness) {
+    let firm = h.example().await;
+    assert_eq!(h.store.get_customer(&firm.tenant, &customer("nobody")).await.expect("an answer"), None);
+}
+
+pub(crate) async fn ids_of_customers_are_told_apart_by_case(h: &Harness) {
+    let firm = h.example().await;
+    let counts = h.put_customers(&firm, &[entry("K-1", Segment::Commercial)]).await;
+    assert_eq!(counts.created, 1);
+    assert_eq!(h.customer(&firm.tenant, "k-1").await.segment, Segment::Private);
+}
+
+pub(crate) async fn putting_customers_touches_only_those_that_differ(h: &Harness) {
+    let firm = h.example().await;
+    let same = h.customer(&firm.tenant, "k-1").await;
+    let moving = h.customer(&firm.tenant, "k-2").await;
+    let entries = [entry("k-1", Segment::Private), entry("k-2", Segment::Commercial), entry("k-3", Segment::Private)];
+    let effect = h.effect(firm.tenant, Action::PutCustomers);
+    let counts = done(h.store.put_customers(&firm.tenant, &effect, &entries).await);
+    assert_eq!(counts, PutCounts { created: 1, changed: 1, unchanged: 1 });
+    assert_eq!(h.customer(&firm.tenant, "k-1").await, same);
+    let expected =
+        Customer { segment: Segment::Commercial, updated_at: effect.at, version: next(moving.version), ..moving };
+    assert_eq!(h.customer(&firm.tenant, "k-2").await, expected);
+}
+
+pub(crate) async fn another_segment_leaves_the_own_user(h: &Harness) {
+    let firm = h.example().await;
+    let own = h.create_user(&firm.tenant, "eigener", UserKind::EndCustomer).await;
+    h.assign(&firm, "k-1", Some(&own)).await;
+    h.put_customers(&firm, &[entry("k-1", Segment::Commercial)]).await;
+    assert_eq!(h.customer(&firm.tenant, "k-1").await.user_id, Some(own));
+}
+
+pub(crate) async fn a_whole_batch_of_customers_is_put(h: &Harness) {
+    let firm = h.example().await;
+    let entries: Vec<_> = (0..MOST_CUSTOMERS_AT_ONCE).map(|n| entry(&format!("viele-{n}"), Segment::Private)).collect();
+    assert_eq!(h.put_customers(&firm, &entries).await.created, 1_000);
+    assert_eq!(h.put_customers(&firm, &entries).await.unchanged, 1_000);
+    assert_eq!(h.customer(&firm.tenant, "viele-999").await.version, Version::FIRST);
+}
+
+pub(crate) async fn an_empty_batch_puts_nobody(h: &Harness) {
+    let firm = h.example().await;
+    assert_eq!(h.put_customers(&firm, &[]).await, PutCounts::default());
+}
+
+pub(crate) async fn a_customer_gets_an_own_user_and_loses_it(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.customer(&firm.tenant, "k-1").await;
+    let own = h.create_user(&firm.tenant, "eigener", UserKind::EndCustomer).await;
+    let assigned = h.assign(&firm, "k-1", Some(&own)).await;
+    assert_eq!((assigned.user_id, assigned.version), (Some(own), next(before.version)));
+    assert!(assigned.updated_at > before.updated_at);
+    assert_eq!(h.assign(&firm, "k-1", Some(&own)).await, assigned, "no change, no version");
+    let taken = h.assign(&firm, "k-1", None).await;
+    assert_eq!((taken.user_id, taken.version), (None, next(assigned.version)));
+    assert_eq!(h.customer(&firm.tenant, "k-1").await, taken);
+}
+
+pub(crate) async fn an_own_user_is_endkunde(h: &Harness) {
+    let firm = h.example().await;
+    for unfit in [firm.standard, firm.meier] {
+        let outcome = assign(h, &firm, "k-1", Version::FIRST, Some(&unfit)).await;
+        assert_eq!(reason(outcome), Reason::EndkundeRequired);
+    }
+    assert_eq!(h.customer(&firm.tenant, "k-1").await.user_id, None);
+}
+
+pub(crate) async fn assigning_needs_a_customer_a_user_and_the_etag(h: &Harness) {
+    let firm = h.example().await;
+    let own = h.create_user(&firm.tenant, "eigener", UserKind::EndCustomer).await;
+    let outcome = assign(h, &firm, "nobody", Version::FIRST, Some(&own)).await;
+    assert_eq!(reason(outcome), Reason::NotFound);
+    let outcome = assign(h, &firm, "k-1", Version::FIRST, Some(&h.id(UserId::new))).await;
+    assert_eq!(reason(outcome), Reason::NotFound);
+    let outcome = assign(h, &firm, "k-1", STALE, Some(&own)).await;
+    assert_eq!(refusal(outcome), Refusal::etag_mismatch(Version::FIRST));
+    assert_eq!(h.customer(&firm.tenant, "k-1").await.user_id, None);
+}
+
+pub(crate) async fn shared_users_are_set_and_taken_out(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.access(&firm.tenant).await;
+    assert_eq!((before.private_user_id, before.commercial_user_id), (Some(firm.private), Some(firm.commercial)));
+    let switched = AccessChange { commercial_falls_back: Change::Set(true), ..commercial_slot(None) };
+    let after = h.change_access(&firm, switched).await;
+    let expected = CustomerAccess {
+        commercial_user_id: None,
+        commercial_falls_back: true,
+        version: next(before.version),
+        ..before.clone()
+    };
+    assert_eq!(after, expected);
+    assert_eq!(h.access(&firm.tenant).await, expected);
+    let after = h.change_access(&firm, private_slot(Some(firm.commercial))).await;
+    let expected =
+        CustomerAccess { private_user_id: Some(firm.commercial), version: next(expected.version), ..expected };
+    assert_eq!(after, expected);
+}
+
+pub(crate) async fn a_change_of_access_that_changes_nothing_moves_nothing(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.access(&firm.tenant).await;
+    let same = AccessChange {
+        private_user_id: Change::Set(before.private_user_id),
+        commercial_user_id: Change::Keep,
+        commercial_falls_back: Change::Set(before.commercial_falls_back),
+    };
+    assert_eq!(h.change_access(&firm, same).await, before);
+    assert_eq!(h.change_access(&firm, AccessChange::default()).await, before);
+}
+
+pub(crate) async fn a_shared_user_is_endkunde(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.access(&firm.tenant).await;
+    for unfit in [firm.standard, firm.meier] {
+        for slot in [private_slot(Some(unfit)), commercial_slot(Some(unfit))] {
+            assert_eq!(reason(change(h, &firm, before.version, slot).await), Reason::EndkundeRequired);
+        }
+    }
+    assert_eq!(h.access(&firm.tenant).await, before);
+}
+
+pub(crate) async fn changing_access_needs_known_users_and_the_etag(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.access(&firm.tenant).await;
+    for slot in [private_slot(Some(h.id(UserId::new))), commercial_slot(Some(h.id(UserId::new)))] {
+        assert_eq!(reason(change(h, &firm, before.version, slot).await), Reason::NotFound);
+    }
+    let outcome = change(h, &firm, STALE, private_slot(None)).await;
+    assert_eq!(refusal(outcome), Refusal::etag_mismatch(before.version));
+    assert_eq!(h.access(&firm.tenant).await, before);
+}

@@ -1,0 +1,212 @@
+//! What deciding a jump reads.
+
+use concenter_gateway::domain::activation::NewActivation;
+use concenter_gateway::domain::audit::{Action, AuditedKind, AuditedPerson, Salt};
+use concenter_gateway::domain::customer::{AccessChange, Change, Segment};
+use concenter_gateway::domain::ids::TenantId;
+use concenter_gateway::domain::jump::{JumpOrder, JumpQuery, JumpVersions};
+use concenter_gateway::domain::provider::{ProviderScope, State};
+use concenter_gateway::domain::resolve::{
+    Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser,
+};
+use concenter_gateway::domain::target::ReturnUrl;
+use concenter_gateway::domain::tenant::TenantState;
+use concenter_gateway::domain::user::{ConcenterUser, NewUser, UserKind};
+
+use crate::fixture::catalogue::{new_calculator, new_return_url};
+use crate::fixture::jump::{for_broker, for_customer, for_stranger};
+use crate::fixture::{Harness, customer, done, line, only, provider, target, url};
+
+/// A user of the example as a decision sees it.
+fn candidate(user: ConcenterUser) -> CandidateUser {
+    CandidateUser {
+        user_id: user.user_id,
+        kind: user.kind,
+        state: user.state,
+        has_secret: user.secret.is_set(),
+        scope: user.scope,
+        reported_end_customer: user.reported_end_customer,
+    }
+}
+
+pub(crate) async fn an_unknown_tenant_decides_nothing(h: &Harness) {
+    h.example().await;
+    let order = for_broker("m.meier");
+    let query = JumpQuery { order: &order, return_url: None, request: None, people: &[], now: h.now() };
+    assert_eq!(h.store.jump_inputs(&h.id(TenantId::new), query).await.expect("an answer"), None);
+}
+
+pub(crate) async fn a_broker_sees_his_activations_and_their_users(h: &Harness) {
+    let firm = h.example().await;
+    let inputs = h.inputs(&firm.tenant, &for_broker("m.meier")).await;
+    let his = CandidateActivation { activation_id: firm.meiers, user_id: firm.meier, state: State::Active };
+    assert_eq!(inputs.candidates.assignments, Assignments::Broker(vec![his]));
+    assert_eq!(inputs.candidates.users, [candidate(h.user(&firm.tenant, &firm.meier).await)]);
+}
+
+pub(crate) async fn a_broker_sees_disabled_activations_and_users_too(h: &Harness) {
+    let firm = h.example().await;
+    let new = NewUser { sealed_secret: None, ..h.new_user("neu", UserKind::Broker) };
+    let effect = h.effect(firm.tenant, Action::CreateUser);
+    done(h.store.create_user(&firm.tenant, &effect, &new).await);
+    let second = h.activate(&firm.tenant, "m.meier", new.user_id).await;
+    h.set_activation_state(&firm, &second, State::Disabled).await;
+    h.set_user_state(&firm, &firm.meier, State::Disabled).await;
+    let inputs = h.inputs(&firm.tenant, &for_broker("m.meier")).await;
+    let Assignments::Broker(activations) = inputs.candidates.assignments else { panic!("a broker's") };
+    assert_eq!(activations.len(), 2);
+    let disabled = CandidateActivation { activation_id: second, user_id: new.user_id, state: State::Disabled };
+    assert!(activations.contains(&disabled), "{activations:?}");
+    for id in [firm.meier, new.user_id] {
+        let user = candidate(h.user(&firm.tenant, &id).await);
+        assert!(inputs.candidates.users.contains(&user), "{user:?}");
+    }
+}
+
+pub(crate) async fn a_user_of_two_activations_is_seen_once(h: &Harness) {
+    let firm = h.example().await;
+    let shared =
+        NewActivation { sharing_reason: Some(line("Vertretung")), ..h.new_activation(&["m.meier"], firm.meier) };
+    let effect = h.effect(firm.tenant, Action::CreateActivation);
+    done(h.store.create_activation(&firm.tenant, &effect, &shared).await);
+    let inputs = h.inputs(&firm.tenant, &for_broker("m.meier")).await;
+    let Assignments::Broker(activations) = inputs.candidates.assignments else { panic!("a broker's") };
+    assert_eq!((activations.len(), inputs.candidates.users.len()), (2, 1));
+}
+
+pub(crate) async fn a_broker_without_an_activation_sees_nothing(h: &Harness) {
+    let firm = h.example().await;
+    let inputs = h.inputs(&firm.tenant, &for_broker("n.neu")).await;
+    assert_eq!(inputs.candidates.assignments, Assignments::Broker(Vec::new()));
+    assert_eq!(inputs.candidates.users, []);
+    assert_eq!(inputs.versions.customer, None);
+}
+
+pub(crate) async fn a_customer_sees_his_record_and_the_users_it_can_lead_to(h: &Harness) {
+    let firm = h.example().await;
+    let own = h.create_user(&firm.tenant, "eigener", UserKind::EndCustomer).await;
+    h.assign(&firm, "k-1", Some(&own)).await;
+    let switch = AccessChange { commercial_falls_back: Change::Set(true), ..AccessChange::default() };
+    h.change_access(&firm, switch).await;
+    let inputs = h.inputs(&firm.tenant, &for_customer("k-1")).await;
+    let record = CandidateCustomer { customer_id: customer("k-1"), segment: Segment::Private, user_id: Some(own) };
+    let expected = Assignments::Customer {
+        record: Some(record),
+        private_user: Some(firm.private),
+        commercial_user: Some(firm.commercial),
+        commercial_falls_back: true,
+    };
+    assert_eq!(inputs.candidates.assignments, expected);
+    for id in [own, firm.private, firm.commercial] {
+        let user = candidate(h.user(&firm.tenant, &id).await);
+        assert!(inputs.candidates.users.contains(&user), "{user:?}");
+    }
+    assert_eq!(inputs.candidates.users.len(), 3);
+}
+
+pub(crate) async fn a_user_of_two_slots_is_seen_once(h: &Harness) {
+    let firm = h.example().await;
+    let same = AccessChange { commercial_user_id: Change::Set(Some(firm.private)), ..AccessChange::default() };
+    h.change_access(&firm, same).await;
+    h.assign(&firm, "k-1", Some(&firm.private)).await;
+    let inputs = h.inputs(&firm.tenant, &for_customer("k-1")).await;
+    assert_eq!(inputs.candidates.users, [candidate(h.user(&firm.tenant, &firm.private).await)]);
+}
+
+pub(crate) async fn a_stranger_has_no_record_and_no_version(h: &Harness) {
+    let firm = h.example().await;
+    let inputs = h.inputs(&firm.tenant, &for_stranger("neu", Segment::Private)).await;
+    let Assignments::Customer { record, private_user, .. } = inputs.candidates.assignments else {
+        panic!("a customer's")
+    };
+    assert_eq!((record, private_user), (None, Some(firm.private)));
+    assert_eq!(inputs.versions.customer, None);
+    assert_eq!(
+        h.store.get_customer(&firm.tenant, &customer("neu")).await.expect("an answer"),
+        None,
+        "nothing is written"
+    );
+}
+
+pub(crate) async fn a_decision_sees_the_target_and_its_provider(h: &Harness) {
+    let firm = h.example().await;
+    let whole = new_calculator("rechner");
+    let expected = CandidateTarget {
+        kind: whole.kind,
+        state: State::Active,
+        provider_id: provider("vergleich"),
+        provider_state: State::Active,
+        accepts: whole.accepts,
+        lines: whole.lines.clone(),
+    };
+    let inputs = h.inputs(&firm.tenant, &for_broker("m.meier")).await;
+    assert_eq!(inputs.candidates.target, Some(expected));
+    assert_eq!(inputs.target, Some(whole));
+    let nowhere = JumpOrder { target_id: target("nowhere"), ..for_broker("m.meier") };
+    let inputs = h.inputs(&firm.tenant, &nowhere).await;
+    assert_eq!((inputs.candidates.target, inputs.target), (None, None));
+}
+
+pub(crate) async fn a_decision_sees_the_provider_that_is_named(h: &Harness) {
+    let firm = h.example().await;
+    let named = async |key: Option<&str>| {
+        let order = JumpOrder { provider_id: key.map(provider), ..for_broker("m.meier") };
+        h.inputs(&firm.tenant, &order).await.candidates.named_provider
+    };
+    assert_eq!(named(None).await, None);
+    assert_eq!(named(Some("nobody")).await, None);
+    assert_eq!(named(Some("sicher")).await, Some(State::Active));
+}
+
+pub(crate) async fn a_decision_sees_tenant_keys_epoch_and_versions(h: &Harness) {
+    let firm = h.example().await;
+    let inputs = h.inputs(&firm.tenant, &for_customer("k-1")).await;
+    assert_eq!(inputs.candidates.tenant, TenantState::Active);
+    assert_eq!(Some(inputs.keys), h.store.tenant_keys(&firm.tenant).await.expect("an answer"));
+    assert_eq!(inputs.epoch, h.store.load_service().await.expect("an answer").expect("a service").epoch);
+    let JumpVersions { config, customer, catalog } = inputs.versions;
+    assert!(config >= 1 && catalog >= 1 && customer == Some(1), "{:?}", inputs.versions);
+    h.set_tenant_state(&firm.tenant, TenantState::Stopped).await;
+    let inputs = h.inputs(&firm.tenant, &for_customer("k-1")).await;
+    assert_eq!(inputs.candidates.tenant, TenantState::Stopped);
+}
+
+pub(crate) async fn scopes_of_users_read_as_they_were_set(h: &Harness) {
+    let firm = h.example().await;
+    let of_broker = h.inputs(&firm.tenant, &for_broker("m.meier")).await.candidates.users;
+    assert_eq!(of_broker[0].scope, ProviderScope::All);
+    let of_customer = h.inputs(&firm.tenant, &for_customer("k-1")).await.candidates.users;
+    assert!(of_customer.iter().all(|user| user.scope == only(&["sicher", "vergleich"])), "{of_customer:?}");
+}
+
+pub(crate) async fn only_an_enabled_return_url_is_allowed(h: &Harness) {
+    let firm = h.example().await;
+    h.put_return_url(&new_return_url("zurueck", "https://portal.example/zurueck")).await;
+    let off = new_return_url("aus", "https://portal.example/aus");
+    h.put_return_url(&ReturnUrl { state: State::Disabled, ..off }).await;
+    let order = for_broker("m.meier");
+    let allowed = async |text: Option<&str>| {
+        let wanted = text.map(url);
+        let query = JumpQuery { order: &order, return_url: wanted.as_ref(), request: None, people: &[], now: h.now() };
+        let inputs = h.store.jump_inputs(&firm.tenant, query).await.expect("an answer").expect("a tenant");
+        inputs.return_url_allowed
+    };
+    assert!(allowed(None).await, "none is wanted");
+    assert!(allowed(Some("https://portal.example/zurueck")).await);
+    assert!(!allowed(Some("https://portal.example/aus")).await, "disabled");
+    assert!(!allowed(Some("https://portal.example/zurueck/")).await, "not this very text");
+    assert!(!allowed(Some("https://portal.example/ZURUECK")).await, "not this very text");
+}
+
+pub(crate) async fn salts_are_read_in_the_order_asked_for(h: &Harness) {
+    let firm = h.example().await;
+    let person = |kind, id: &str| AuditedPerson { kind, id: id.to_owned() };
+    let known = person(AuditedKind::Broker, "m.meier");
+    let salt = Salt(h.bytes());
+    h.store.ensure_salts(&firm.tenant, &[(known.clone(), salt)]).await.expect("salts");
+    let people = [person(AuditedKind::Subject, "m.meier"), known, person(AuditedKind::Broker, "n.neu")];
+    let order = for_broker("m.meier");
+    let query = JumpQuery { order: &order, return_url: None, request: None, people: &people, now: h.now() };
+    let inputs = h.store.jump_inputs(&firm.tenant, query).await.expect("an answer").expect("a tenant");
+    assert!(inputs.salts == [None, Some(salt), None], "of the one in the middle only");
+}

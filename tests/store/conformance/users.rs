@@ -1,0 +1,355 @@
+//! Con:center users (`docs/domain.md#users`).
+
+use concenter_gateway::domain::audit::Action;
+use concenter_gateway::domain::customer::{AccessChange, Change, Segment};
+use concenter_gateway::domain::error::{RELATED_SHOWN, Reason, Refusal, Related, Version};
+use concenter_gateway::domain::ids::UserId;
+use concenter_gateway::domain::provider::{ProviderScope, State};
+use concenter_gateway::domain::text::EmailAddress;
+use concenter_gateway::domain::user::{ConcenterUser, NewUser, SecretState, UserKind};
+use concenter_gateway::store::{MOST_USERS, Outcome, StandardMoved, StoreError};
+
+use crate::fixture::firm::{Firm, entry};
+use crate::fixture::{Harness, STALE, customer, done, line, next, only, reason, refusal, user_name, walks};
+
+/// Marks a user Endkunde or not, with the etag that it has.
+async fn mark(
+    h: &Harness,
+    firm: &Firm,
+    user: &UserId,
+    end_customer: bool,
+    scope: Option<ProviderScope>,
+) -> Result<Outcome<ConcenterUser>, StoreError> {
+    let version = h.user(&firm.tenant, user).await.version;
+    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    h.store.set_end_customer(&firm.tenant, &effect, user, version, end_customer, scope.as_ref()).await
+}
+
+/// Moves Standard, with the etag that the user has.
+async fn move_standard(h: &Harness, firm: &Firm, user: &UserId) -> Result<Outcome<StandardMoved>, StoreError> {
+    let version = h.user(&firm.tenant, user).await.version;
+    let effect = h.effect(firm.tenant, Action::SetStandardUser);
+    h.store.set_standard_user(&firm.tenant, &effect, user, version).await
+}
+
+async fn create(h: &Harness, firm: &Firm, new: &NewUser) -> Result<Outcome<ConcenterUser>, StoreError> {
+    h.store.create_user(&firm.tenant, &h.effect(firm.tenant, Action::CreateUser), new).await
+}
+
+pub(crate) async fn a_new_user_reads_back(h: &Harness) {
+    let firm = h.example().await;
+    let new = NewUser {
+        scope: only(&["vergleich", "sicher"]),
+        display_name: Some(line("Frau Müller")),
+        notification_email: Some(EmailAddress::parse("buero@firma.example").expect("an address")),
+        ..h.new_user("Müller", UserKind::EndCustomer)
+    };
+    let effect = h.effect(firm.tenant, Action::CreateUser);
+    let made = done(h.store.create_user(&firm.tenant, &effect, &new).await);
+    let expected = ConcenterUser {
+        user_id: new.user_id,
+        name: new.name,
+        kind: UserKind::EndCustomer,
+        state: State::Active,
+        scope: new.scope,
+        display_name: new.display_name,
+        notification_email: new.notification_email,
+        reported_end_customer: None,
+        secret: SecretState { version: 1, set_at: Some(effect.at) },
+        created_at: effect.at,
+        updated_at: effect.at,
+        version: Version::FIRST,
+    };
+    assert_eq!(made, expected);
+    assert_eq!(h.user(&firm.tenant, &new.user_id).await, expected);
+}
+
+pub(crate) async fn a_user_may_start_without_a_secret(h: &Harness) {
+    let firm = h.example().await;
+    let new = NewUser { sealed_secret: None, ..h.new_user("neu", UserKind::Broker) };
+    assert_eq!(done(create(h, &firm, &new).await).secret, SecretState::NONE);
+}
+
+pub(crate) async fn a_name_that_looks_the_same_is_taken(h: &Harness) {
+    let firm = h.example().await;
+    let new = h.new_user(" ＭEIER ", UserKind::Broker);
+    assert_eq!(reason(create(h, &firm, &new).await), Reason::AlreadyExists);
+    assert_eq!(h.store.get_user(&firm.tenant, &new.user_id).await.expect("an answer"), None);
+}
+
+pub(crate) async fn a_new_user_names_known_providers_only(h: &Harness) {
+    let firm = h.example().await;
+    let new = NewUser { scope: only(&["sicher", "nobody"]), ..h.new_user("neu", UserKind::Broker) };
+    assert_eq!(reason(create(h, &firm, &new).await), Reason::NotFound);
+}
+
+pub(crate) async fn a_new_endkunde_user_with_all_providers_never_gets_in(h: &Harness) {
+    let firm = h.example().await;
+    let new = NewUser { scope: ProviderScope::All, ..h.new_user("neu", UserKind::EndCustomer) };
+    let outcome = create(h, &firm, &new).await;
+    assert!(matches!(outcome, Err(StoreError::Constraint(_))), "{outcome:?}");
+    assert_eq!(h.store.get_user(&firm.tenant, &new.user_id).await.expect("an answer"), None);
+}
+
+pub(crate) async fn a_tenant_has_a_limited_number_of_users(h: &Harness) {
+    let firm = h.example().await;
+    h.inspect.add_users(&firm.tenant, MOST_USERS - 6).await;
+    done(create(h, &firm, &h.new_user("letzter", UserKind::Broker)).await);
+    assert_eq!(reason(create(h, &firm, &h.new_user("einer-zu-viel", UserKind::Broker)).await), Reason::LimitReached);
+}
+
+pub(crate) async fn an_unknown_user_is_absent(h: &Harness) {
+    let firm = h.example().await;
+    assert_eq!(h.store.get_user(&firm.tenant, &h.id(UserId::new)).await.expect("an answer"), None);
+}
+
+pub(crate) async fn users_are_listed_from_the_oldest_page_by_page(h: &Harness) {
+    let firm = h.example().await;
+    let mut users = Vec::new();
+    for id in [firm.standard, firm.meier, firm.schulze, firm.private, firm.commercial] {
+        users.push(h.user(&firm.tenant, &id).await);
+    }
+    for rows in [1, 2, 5] {
+        walks(&users, rows, async |page| h.store.list_users(&firm.tenant, &page).await.expect("a page")).await;
+    }
+}
+
+pub(crate) async fn a_secret_is_replaced(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.meier).await;
+    let effect = h.effect(firm.tenant, Action::SetUserSecret);
+    let set = h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, before.version, &h.sealed(), 2).await;
+    let expected = ConcenterUser {
+        secret: SecretState { version: 2, set_at: Some(effect.at) },
+        updated_at: effect.at,
+        version: next(before.version),
+        ..before
+    };
+    assert_eq!(done(set), expected);
+    assert_eq!(h.user(&firm.tenant, &firm.meier).await, expected);
+}
+
+pub(crate) async fn a_secret_sealed_for_another_version_is_refused(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.meier).await;
+    for wrong in [0, 1, 3] {
+        let effect = h.effect(firm.tenant, Action::SetUserSecret);
+        let set = h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, before.version, &h.sealed(), wrong).await;
+        assert_eq!(refusal(set), Refusal::etag_mismatch(before.version), "{wrong}");
+    }
+    assert_eq!(h.user(&firm.tenant, &firm.meier).await, before);
+}
+
+pub(crate) async fn a_secret_needs_its_users_etag(h: &Harness) {
+    let firm = h.example().await;
+    let effect = h.effect(firm.tenant, Action::SetUserSecret);
+    let set = h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, STALE, &h.sealed(), 2).await;
+    assert_eq!(refusal(set), Refusal::etag_mismatch(Version::FIRST));
+    let effect = h.effect(firm.tenant, Action::SetUserSecret);
+    let nobody = h.id(UserId::new);
+    let set = h.store.set_user_secret(&firm.tenant, &effect, &nobody, Version::FIRST, &h.sealed(), 1).await;
+    assert_eq!(reason(set), Reason::NotFound);
+}
+
+pub(crate) async fn standard_is_moved(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.standard).await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    let moved = done(move_standard(h, &firm, &free).await);
+    assert_eq!((moved.user.user_id, moved.user.kind), (free, UserKind::Standard));
+    assert_eq!(moved.user.version, next(Version::FIRST));
+    let previous = moved.previous.expect("there was one before");
+    assert_eq!((previous.user_id, previous.kind), (firm.standard, UserKind::Broker));
+    assert_eq!(previous.version, next(before.version));
+    assert_eq!(h.user(&firm.tenant, &free).await, moved.user);
+    assert_eq!(h.user(&firm.tenant, &firm.standard).await, previous);
+}
+
+pub(crate) async fn the_first_standard_user_has_no_previous_one(h: &Harness) {
+    h.catalogue().await;
+    let tenant = h.empty_tenant().await;
+    let user = h.create_user(&tenant, "erster", UserKind::Broker).await;
+    let effect = h.effect(tenant, Action::SetStandardUser);
+    let moved = done(h.store.set_standard_user(&tenant, &effect, &user, Version::FIRST).await);
+    assert_eq!((moved.user.kind, moved.previous), (UserKind::Standard, None));
+}
+
+pub(crate) async fn moving_standard_to_where_it_is_changes_nothing(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.standard).await;
+    let moved = done(move_standard(h, &firm, &firm.standard).await);
+    assert_eq!(moved, StandardMoved { user: before.clone(), previous: None });
+    assert_eq!(h.user(&firm.tenant, &firm.standard).await, before);
+}
+
+pub(crate) async fn a_disabled_user_can_become_standard(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    h.set_user_state(&firm, &free, State::Disabled).await;
+    assert_eq!(done(move_standard(h, &firm, &free).await).user.kind, UserKind::Standard);
+}
+
+pub(crate) async fn an_endkunde_user_does_not_become_standard(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::EndCustomer).await;
+    assert_eq!(reason(move_standard(h, &firm, &free).await), Reason::EndkundeConflict);
+    assert_eq!(h.user(&firm.tenant, &firm.standard).await.kind, UserKind::Standard);
+}
+
+pub(crate) async fn an_assigned_user_does_not_become_standard(h: &Harness) {
+    let firm = h.example().await;
+    let refused = refusal(move_standard(h, &firm, &firm.meier).await);
+    assert_eq!(refused, Refusal::with_related(Reason::Assigned, vec![Related::Activation(firm.meiers)], 1));
+    assert_eq!(h.user(&firm.tenant, &firm.standard).await.kind, UserKind::Standard);
+}
+
+pub(crate) async fn moving_standard_needs_the_users_etag(h: &Harness) {
+    let firm = h.example().await;
+    let effect = h.effect(firm.tenant, Action::SetStandardUser);
+    let moved = h.store.set_standard_user(&firm.tenant, &effect, &firm.schulze, STALE).await;
+    assert_eq!(refusal(moved), Refusal::etag_mismatch(Version::FIRST));
+    let effect = h.effect(firm.tenant, Action::SetStandardUser);
+    let moved = h.store.set_standard_user(&firm.tenant, &effect, &h.id(UserId::new), Version::FIRST).await;
+    assert_eq!(reason(moved), Reason::NotFound);
+}
+
+pub(crate) async fn a_user_is_marked_endkunde_and_back(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    let marked = done(mark(h, &firm, &free, true, Some(only(&["sicher"]))).await);
+    assert_eq!((marked.kind, &marked.scope), (UserKind::EndCustomer, &only(&["sicher"])));
+    assert_eq!(marked.version, next(Version::FIRST));
+    let unmarked = done(mark(h, &firm, &free, false, None).await);
+    assert_eq!((unmarked.kind, &unmarked.scope), (UserKind::Broker, &only(&["sicher"])));
+    assert_eq!(h.user(&firm.tenant, &free).await, unmarked);
+}
+
+pub(crate) async fn endkunde_needs_a_list_of_providers(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    assert_eq!(reason(mark(h, &firm, &free, true, None).await), Reason::ProviderScopeRequired);
+    let all = Some(ProviderScope::All);
+    assert_eq!(reason(mark(h, &firm, &free, true, all.clone()).await), Reason::ProviderScopeRequired);
+    assert_eq!(reason(mark(h, &firm, &firm.private, true, all).await), Reason::ProviderScopeRequired);
+}
+
+pub(crate) async fn the_scope_of_an_assigned_endkunde_user_can_change(h: &Harness) {
+    let firm = h.example().await;
+    let changed = done(mark(h, &firm, &firm.private, true, Some(only(&["sicher"]))).await);
+    assert_eq!((changed.kind, &changed.scope), (UserKind::EndCustomer, &only(&["sicher"])));
+    assert_eq!(changed.version, next(Version::FIRST));
+}
+
+pub(crate) async fn marking_what_is_marked_changes_nothing(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.private).await;
+    assert_eq!(done(mark(h, &firm, &firm.private, true, None).await), before);
+    assert_eq!(done(mark(h, &firm, &firm.private, true, Some(before.scope.clone())).await), before);
+    assert_eq!(h.user(&firm.tenant, &firm.private).await, before);
+}
+
+pub(crate) async fn marking_names_known_providers_only(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    assert_eq!(reason(mark(h, &firm, &free, true, Some(only(&["nobody"]))).await), Reason::NotFound);
+}
+
+pub(crate) async fn the_standard_user_is_not_marked_endkunde(h: &Harness) {
+    let firm = h.example().await;
+    let outcome = mark(h, &firm, &firm.standard, true, Some(only(&["sicher"]))).await;
+    assert_eq!(reason(outcome), Reason::EndkundeConflict);
+}
+
+pub(crate) async fn a_user_of_an_activation_is_not_marked_endkunde(h: &Harness) {
+    let firm = h.example().await;
+    let refused = refusal(mark(h, &firm, &firm.meier, true, Some(only(&["sicher"]))).await);
+    assert_eq!(refused, Refusal::with_related(Reason::Assigned, vec![Related::Activation(firm.meiers)], 1));
+}
+
+pub(crate) async fn a_shared_user_does_not_lose_endkunde(h: &Harness) {
+    let firm = h.example().await;
+    for (user, segment) in [(firm.private, Segment::Private), (firm.commercial, Segment::Commercial)] {
+        let refused = refusal(mark(h, &firm, &user, false, None).await);
+        assert_eq!(refused, Refusal::with_related(Reason::SlotInUse, vec![Related::SharedUser(segment)], 1));
+        assert_eq!(h.user(&firm.tenant, &user).await.kind, UserKind::EndCustomer);
+    }
+}
+
+pub(crate) async fn a_customers_own_user_does_not_lose_endkunde(h: &Harness) {
+    let firm = h.example().await;
+    let own = h.create_user(&firm.tenant, "eigener", UserKind::EndCustomer).await;
+    h.assign(&firm, "k-1", Some(&own)).await;
+    let refused = refusal(mark(h, &firm, &own, false, None).await);
+    assert_eq!(refused, Refusal::with_related(Reason::Assigned, vec![Related::Customer(customer("k-1"))], 1));
+}
+
+pub(crate) async fn a_user_that_nothing_uses_any_more_loses_endkunde(h: &Harness) {
+    let firm = h.example().await;
+    let take_out = AccessChange { private_user_id: Change::Set(None), ..AccessChange::default() };
+    h.change_access(&firm, take_out).await;
+    assert_eq!(done(mark(h, &firm, &firm.private, false, None).await).kind, UserKind::Broker);
+}
+
+pub(crate) async fn a_refusal_lists_20_dependents_and_counts_all(h: &Harness) {
+    let firm = h.example().await;
+    let own = h.create_user(&firm.tenant, "eigener", UserKind::EndCustomer).await;
+    let entries: Vec<_> = (0..23).map(|n| entry(&format!("viele-{n:02}"), Segment::Private)).collect();
+    h.put_customers(&firm, &entries).await;
+    for one in &entries {
+        h.assign(&firm, one.customer_id.as_str(), Some(&own)).await;
+    }
+    let refused = refusal(mark(h, &firm, &own, false, None).await);
+    assert_eq!((refused.reason, refused.related_total), (Reason::Assigned, 23));
+    assert_eq!(refused.related.len(), RELATED_SHOWN);
+    let mut listed = refused.related.clone();
+    listed.dedup();
+    assert_eq!(listed.len(), RELATED_SHOWN, "each once");
+    let known = |one: &Related| entries.iter().any(|entry| *one == Related::Customer(entry.customer_id.clone()));
+    assert!(refused.related.iter().all(known), "{:?}", refused.related);
+}
+
+pub(crate) async fn marking_needs_the_users_etag(h: &Harness) {
+    let firm = h.example().await;
+    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let marked = h.store.set_end_customer(&firm.tenant, &effect, &firm.private, STALE, false, None).await;
+    assert_eq!(refusal(marked), Refusal::etag_mismatch(Version::FIRST));
+    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let nobody = h.id(UserId::new);
+    let marked = h.store.set_end_customer(&firm.tenant, &effect, &nobody, Version::FIRST, false, None).await;
+    assert_eq!(reason(marked), Reason::NotFound);
+}
+
+pub(crate) async fn a_user_is_disabled_and_enabled(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.meier).await;
+    let disabled = h.set_user_state(&firm, &firm.meier, State::Disabled).await;
+    assert_eq!((disabled.state, disabled.version), (State::Disabled, next(before.version)));
+    assert!(disabled.updated_at > before.updated_at);
+    assert_eq!(h.set_user_state(&firm, &firm.meier, State::Disabled).await, disabled, "no change, no version");
+    let enabled = h.set_user_state(&firm, &firm.meier, State::Active).await;
+    assert_eq!((enabled.state, enabled.version), (State::Active, next(disabled.version)));
+    assert_eq!(h.user(&firm.tenant, &firm.meier).await, enabled);
+}
+
+pub(crate) async fn the_standard_user_can_be_disabled(h: &Harness) {
+    let firm = h.example().await;
+    let disabled = h.set_user_state(&firm, &firm.standard, State::Disabled).await;
+    assert_eq!((disabled.kind, disabled.state), (UserKind::Standard, State::Disabled));
+}
+
+pub(crate) async fn the_state_of_a_user_needs_its_etag(h: &Harness) {
+    let firm = h.example().await;
+    let effect = h.effect(firm.tenant, Action::DisableUser);
+    let set = h.store.set_user_state(&firm.tenant, &effect, &firm.meier, STALE, State::Disabled).await;
+    assert_eq!(refusal(set), Refusal::etag_mismatch(Version::FIRST));
+    let effect = h.effect(firm.tenant, Action::DisableUser);
+    let nobody = h.id(UserId::new);
+    let set = h.store.set_user_state(&firm.tenant, &effect, &nobody, Version::FIRST, State::Disabled).await;
+    assert_eq!(reason(set), Reason::NotFound);
+}
+
+pub(crate) async fn a_name_is_kept_as_it_was_typed(h: &Harness) {
+    let firm = h.example().await;
+    let user = h.create_user(&firm.tenant, "Straße ﬁrma", UserKind::Broker).await;
+    assert_eq!(h.user(&firm.tenant, &user).await.name, user_name("Straße ﬁrma"));
+}

@@ -1,0 +1,125 @@
+//! Opening, closing and losing a database of the SQLite engine.
+
+use std::fs;
+use std::sync::Arc;
+
+use concenter_gateway::domain::audit::Action;
+use concenter_gateway::domain::error::Version;
+use concenter_gateway::domain::jump::{JumpState, RedeemOutcome};
+use concenter_gateway::domain::provider::State;
+use concenter_gateway::store::sqlite::{OpenError, SqliteStore};
+use concenter_gateway::store::{ServiceStore as _, StoreError, UserStore as _};
+
+use crate::fixture::done;
+use crate::fixture::jump::for_broker;
+use crate::sqlite::{DATABASE, opened, reopened};
+
+#[tokio::test]
+async fn a_second_open_of_a_directory_is_refused_and_names_the_holder() {
+    let (_h, _store, directory) = opened().await;
+    let refused = SqliteStore::open(directory.path()).await.expect_err("it is held");
+    let OpenError::Held { path, pid } = &refused else { panic!("not held: {refused:?}") };
+    assert_eq!((path.as_path(), *pid), (directory.path().join("concenter.lock").as_path(), Some(std::process::id())));
+    let told = refused.to_string();
+    assert!(told.contains(&std::process::id().to_string()), "{told}");
+    assert!(told.contains(&path.display().to_string()), "{told}");
+}
+
+#[tokio::test]
+async fn a_closed_directory_opens_again_with_everything_in_it() {
+    let (h, store, directory) = opened().await;
+    let firm = h.example().await;
+    let service = h.store.load_service().await.expect("an answer");
+    let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
+    store.close().await;
+    let (again, _store) = reopened(&directory).await;
+    assert_eq!(again.store.load_service().await.expect("an answer"), service);
+    let inputs = again.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("the jump");
+    assert_eq!((inputs.state, &inputs.jump), (JumpState::Issued, &jump));
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_a_kill() {
+    let (h, _store, directory) = opened().await;
+    let firm = h.example().await;
+    let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
+    assert_eq!(h.redeem(&firm.tenant, &jump).await, RedeemOutcome::Redeemed);
+    h.set_user_state(&firm, &firm.meier, State::Disabled).await;
+    // What a killed process leaves behind: the database and its log, nothing written back, no index of the log.
+    let killed = Arc::new(tempfile::tempdir().expect("a directory"));
+    for name in [DATABASE, "concenter.db-wal"] {
+        fs::copy(directory.path().join(name), killed.path().join(name)).expect("a copy");
+    }
+    let (again, _store) = reopened(&killed).await;
+    assert_eq!(again.user(&firm.tenant, &firm.meier).await.state, State::Disabled);
+    assert_eq!(again.redeem(&firm.tenant, &jump).await, RedeemOutcome::AlreadyRedeemed);
+    assert_eq!(again.accepted(&firm.tenant, Action::DisableUser).await, 1);
+}
+
+#[tokio::test]
+async fn a_store_opened_for_reading_follows_the_server_and_writes_nothing() {
+    let (h, _store, directory) = opened().await;
+    let firm = h.example().await;
+    let reader = SqliteStore::open_read_only(directory.path()).await.expect("a reader");
+    let seen = async || reader.get_user(&firm.tenant, &firm.meier).await.expect("an answer").expect("a user").state;
+    assert_eq!(seen().await, State::Active);
+    h.set_user_state(&firm, &firm.meier, State::Disabled).await;
+    assert_eq!(seen().await, State::Disabled);
+    let effect = h.effect(firm.tenant, Action::EnableUser);
+    let version = Version::from_number(2);
+    let refused = reader.set_user_state(&firm.tenant, &effect, &firm.meier, version, State::Active).await;
+    assert!(matches!(refused, Err(StoreError::Down(_))), "{refused:?}");
+    assert_eq!(seen().await, State::Disabled);
+}
+
+#[tokio::test]
+async fn a_reader_does_not_keep_the_server_out() {
+    let (h, store, directory) = opened().await;
+    let firm = h.example().await;
+    store.close().await;
+    let _reader = SqliteStore::open_read_only(directory.path()).await.expect("a reader");
+    let (again, _store) = reopened(&directory).await;
+    again.set_user_state(&firm, &firm.meier, State::Disabled).await;
+}
+
+#[tokio::test]
+async fn a_closed_store_is_down() {
+    let (h, store, _directory) = opened().await;
+    let firm = h.example().await;
+    store.close().await;
+    let read = store.get_user(&firm.tenant, &firm.meier).await;
+    assert!(matches!(read, Err(StoreError::Down(_))), "{read:?}");
+    let effect = h.effect(firm.tenant, Action::DisableUser);
+    let written = store.set_user_state(&firm.tenant, &effect, &firm.meier, Version::FIRST, State::Disabled).await;
+    assert!(matches!(written, Err(StoreError::Down(_))), "{written:?}");
+    assert!(matches!(store.check().await, Err(StoreError::Down(_))));
+}
+
+#[tokio::test]
+async fn closing_lets_the_writes_that_wait_finish() {
+    let (h, store, directory) = opened().await;
+    let firm = h.example().await;
+    let hold = store.hold_writer().await.expect("the writer stands still");
+    let effect = h.effect(firm.tenant, Action::DisableUser);
+    let write = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            store.set_user_state(&firm.tenant, &effect, &firm.meier, Version::FIRST, State::Disabled).await
+        })
+    };
+    while hold.waiting() < 1 {
+        tokio::task::yield_now().await;
+    }
+    let closing = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.close().await })
+    };
+    while hold.waiting() < 2 {
+        tokio::task::yield_now().await;
+    }
+    drop(hold);
+    closing.await.expect("it closes");
+    assert_eq!(done(write.await.expect("it ends")).state, State::Disabled);
+    let (again, _store) = reopened(&directory).await;
+    assert_eq!(again.user(&firm.tenant, &firm.meier).await.state, State::Disabled);
+}

@@ -1,0 +1,183 @@
+//! Jumps (`docs/adr/0003-the-row-decides-about-a-jump.md`).
+
+use super::Wall::{Check, ForeignKey, Trigger, Type, Unique};
+use super::{A, B, FRESH, MEIER, MEIER_OF_B, OPEN_JUMP, OWN, PRIVATE, PRIVATE_OF_B, REDEEMED_JUMP, STANDARD, Shell};
+
+/// Binds: tenant, kind of person, segment (empty for NULL), user, way, life in microseconds.
+const INSERT: &str = "
+    INSERT INTO jump (
+        tenant_id, jump_id, jti_hash, caller, request_id, content, person_kind, person_id, segment, target_id, user_id,
+        way, subject, issued_at, expires_at, epoch, config_version, catalog_version
+    )
+    VALUES (
+        ?1, '99999999-0000-7000-8000-000000000009', randomblob(32), randomblob(32),
+        '99999999-0000-7000-8000-000000000008', zeroblob(32), ?2, 'somebody', nullif(?3, ''), 'rechner', ?4, ?5,
+        'subject-of-43-characters-000000000000000000', 1, 1 + ?6, 5, 5, 5
+    )";
+/// One minute in microseconds.
+const MINUTE: &str = "60000000";
+/// Binds: jump, attempt.
+const REDEEM: &str = "UPDATE jump SET redeemed_at = 2, redeem_attempt_id = ?2 WHERE jump_id = ?1";
+
+#[tokio::test]
+async fn a_customers_jump_has_an_endkunde_user() {
+    let mut shell = Shell::open().await;
+    let says = "the kind of the con:center user does not fit the person";
+    for unfit in [STANDARD, MEIER, FRESH] {
+        shell.refuses(Trigger, says, INSERT, &[A, "customer", "private", unfit, "shared_private", MINUTE]).await;
+    }
+    shell.takes(INSERT, &[A, "customer", "private", PRIVATE, "shared_private", MINUTE]).await;
+}
+
+#[tokio::test]
+async fn a_brokers_jump_has_a_brokers_user() {
+    let mut shell = Shell::open().await;
+    let says = "the kind of the con:center user does not fit the person";
+    for unfit in [STANDARD, PRIVATE, OWN, FRESH] {
+        shell.refuses(Trigger, says, INSERT, &[A, "broker", "", unfit, "activation", MINUTE]).await;
+    }
+    shell.takes(INSERT, &[A, "broker", "", MEIER, "activation", MINUTE]).await;
+}
+
+#[tokio::test]
+async fn a_jump_has_a_user_of_its_own_tenant() {
+    let mut shell = Shell::open().await;
+    let says = "the kind of the con:center user does not fit the person";
+    shell.refuses(Trigger, says, INSERT, &[A, "broker", "", MEIER_OF_B, "activation", MINUTE]).await;
+    shell.refuses(Trigger, says, INSERT, &[A, "customer", "private", PRIVATE_OF_B, "shared_private", MINUTE]).await;
+    shell.refuses(Trigger, says, INSERT, &[B, "broker", "", MEIER, "activation", MINUTE]).await;
+    shell.takes(INSERT, &[B, "broker", "", MEIER_OF_B, "activation", MINUTE]).await;
+}
+
+#[tokio::test]
+async fn a_jump_lives_for_120_seconds_at_most() {
+    let mut shell = Shell::open().await;
+    let rule = "expires_at - issued_at <= 120000000";
+    shell.refuses(Check, rule, INSERT, &[A, "broker", "", MEIER, "activation", "120000001"]).await;
+    shell.refuses(Check, rule, INSERT, &[A, "broker", "", MEIER, "activation", "0"]).await;
+    shell.refuses(Check, rule, "UPDATE jump SET expires_at = 120000002 WHERE jump_id = ?1", &[OPEN_JUMP]).await;
+    shell.takes(INSERT, &[A, "broker", "", MEIER, "activation", "120000000"]).await;
+}
+
+#[tokio::test]
+async fn a_customer_has_a_segment_and_a_broker_has_none() {
+    let mut shell = Shell::open().await;
+    let rule = "(person_kind = 'customer') = (segment IS NOT NULL)";
+    shell.refuses(Check, rule, INSERT, &[A, "customer", "", PRIVATE, "shared_private", MINUTE]).await;
+    shell.refuses(Check, rule, INSERT, &[A, "broker", "private", MEIER, "activation", MINUTE]).await;
+}
+
+#[tokio::test]
+async fn a_broker_goes_by_his_activation_and_nobody_else_does() {
+    let mut shell = Shell::open().await;
+    let rule = "(person_kind = 'broker') = (way = 'activation')";
+    for way in ["own_user", "shared_private", "shared_commercial", "fallback_private"] {
+        shell.refuses(Check, rule, INSERT, &[A, "broker", "", MEIER, way, MINUTE]).await;
+        shell.takes(INSERT, &[A, "customer", "commercial", PRIVATE, way, MINUTE]).await;
+    }
+    shell.refuses(Check, rule, INSERT, &[A, "customer", "private", PRIVATE, "activation", MINUTE]).await;
+    shell.refuses(Check, "way IN", INSERT, &[A, "customer", "private", PRIVATE, "guess", MINUTE]).await;
+}
+
+#[tokio::test]
+async fn a_jump_is_redeemed_once() {
+    let mut shell = Shell::open().await;
+    shell.refuses(Trigger, "a jump is redeemed once", REDEEM, &[REDEEMED_JUMP, FRESH]).await;
+    shell.does(REDEEM, &[OPEN_JUMP, FRESH]).await;
+    shell.refuses(Trigger, "a jump is redeemed once", REDEEM, &[OPEN_JUMP, FRESH]).await;
+}
+
+#[tokio::test]
+async fn a_redeemed_jump_stays_redeemed() {
+    let mut shell = Shell::open().await;
+    let open_again = "UPDATE jump SET redeemed_at = NULL, redeem_attempt_id = NULL WHERE jump_id = ?1";
+    shell.refuses(Trigger, "a jump is redeemed once", open_again, &[REDEEMED_JUMP]).await;
+    let take_over = "UPDATE jump SET redeem_attempt_id = ?2 WHERE jump_id = ?1";
+    shell.refuses(Trigger, "a jump is redeemed once", take_over, &[REDEEMED_JUMP, FRESH]).await;
+}
+
+#[tokio::test]
+async fn a_redeemed_jump_knows_its_attempt() {
+    let mut shell = Shell::open().await;
+    let rule = "(redeemed_at IS NULL) = (redeem_attempt_id IS NULL)";
+    shell.refuses(Check, rule, "UPDATE jump SET redeemed_at = 2 WHERE jump_id = ?1", &[OPEN_JUMP]).await;
+    let attempt_only = "UPDATE jump SET redeem_attempt_id = ?2 WHERE jump_id = ?1";
+    shell.refuses(Check, rule, attempt_only, &[OPEN_JUMP, FRESH]).await;
+}
+
+#[tokio::test]
+async fn only_a_redeemed_jump_has_a_session_to_revoke() {
+    let mut shell = Shell::open().await;
+    let revoke = "UPDATE jump SET session_revoked_at = 3 WHERE jump_id = ?1";
+    shell.refuses(Check, "session_revoked_at IS NULL OR redeemed_at IS NOT NULL", revoke, &[OPEN_JUMP]).await;
+    shell.takes(revoke, &[REDEEMED_JUMP]).await;
+}
+
+#[tokio::test]
+async fn a_jti_a_handle_and_a_request_make_one_jump_each() {
+    let mut shell = Shell::open().await;
+    shell.does("UPDATE jump SET handle_hash = randomblob(32) WHERE jump_id = ?1", &[REDEEMED_JUMP]).await;
+    for (column, sql) in [
+        (
+            "jump.jti_hash",
+            "UPDATE jump SET jti_hash = (SELECT jti_hash FROM jump WHERE jump_id = ?2) WHERE jump_id = ?1",
+        ),
+        (
+            "jump.handle_hash",
+            "UPDATE jump SET handle_hash = (SELECT handle_hash FROM jump WHERE jump_id = ?2) WHERE jump_id = ?1",
+        ),
+        (
+            "jump.tenant_id, jump.caller, jump.request_id",
+            "UPDATE jump
+             SET (caller, request_id) = (SELECT caller, request_id FROM jump WHERE jump_id = ?2)
+             WHERE jump_id = ?1",
+        ),
+    ] {
+        shell.refuses(Unique, column, sql, &[OPEN_JUMP, REDEEMED_JUMP]).await;
+    }
+}
+
+#[tokio::test]
+async fn hashes_and_subjects_have_their_length() {
+    let mut shell = Shell::open().await;
+    for (rule, sql) in [
+        ("length(jti_hash) = 32", "UPDATE jump SET jti_hash = zeroblob(31) WHERE jump_id = ?1"),
+        ("length(handle_hash) = 32", "UPDATE jump SET handle_hash = zeroblob(33) WHERE jump_id = ?1"),
+        ("length(caller) = 32", "UPDATE jump SET caller = zeroblob(0) WHERE jump_id = ?1"),
+        ("length(content) = 32", "UPDATE jump SET content = zeroblob(31) WHERE jump_id = ?1"),
+        ("length(subject) = 43", "UPDATE jump SET subject = 'm.meier' WHERE jump_id = ?1"),
+    ] {
+        shell.refuses(Check, rule, sql, &[OPEN_JUMP]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_actor_is_whole_or_absent() {
+    let mut shell = Shell::open().await;
+    let rule = "(actor_id IS NULL) = (actor_role IS NULL)";
+    for part in [
+        "UPDATE jump SET actor_id = 'a' WHERE jump_id = ?1",
+        "UPDATE jump SET actor_role = 'portal_user' WHERE jump_id = ?1",
+        "UPDATE jump SET actor_subject = subject WHERE jump_id = ?1",
+        "UPDATE jump SET actor_id = 'a', actor_role = 'portal_user' WHERE jump_id = ?1",
+    ] {
+        shell.refuses(Check, rule, part, &[OPEN_JUMP]).await;
+    }
+    let whole =
+        "UPDATE jump SET actor_id = 'a', actor_role = 'portal_user', actor_subject = subject WHERE jump_id = ?1";
+    shell.takes(whole, &[OPEN_JUMP]).await;
+}
+
+#[tokio::test]
+async fn a_jump_goes_to_a_target_of_the_catalogue() {
+    let mut shell = Shell::open().await;
+    shell.refuses(ForeignKey, "", "UPDATE jump SET target_id = 'nowhere' WHERE jump_id = ?1", &[OPEN_JUMP]).await;
+}
+
+#[tokio::test]
+async fn a_hash_is_not_kept_as_text() {
+    let mut shell = Shell::open().await;
+    let says = "cannot store TEXT value in BLOB column jump.jti_hash";
+    let text = "UPDATE jump SET jti_hash = '00000000000000000000000000000000' WHERE jump_id = ?1";
+    shell.refuses(Type, says, text, &[OPEN_JUMP]).await;
+}
