@@ -22,10 +22,7 @@ fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed={PROTO_ROOT}");
 
     let mut compiler = protox::Compiler::new([PROTO_ROOT])?;
-    compiler
-        .include_imports(true)
-        .include_source_info(true)
-        .open_files(proto_files(Path::new(PROTO_ROOT))?)?;
+    compiler.include_imports(true).include_source_info(true).open_files(proto_files(Path::new(PROTO_ROOT))?)?;
     let redacted = redacted_messages(&compiler.descriptor_pool());
     println!("cargo::rustc-env=REDACTED_MESSAGES={}", join(&redacted));
 
@@ -41,14 +38,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Where cargo wants what a build script makes.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "cargo speaks to build scripts by the environment alone"
-)]
+#[expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts by the environment alone")]
 fn out_dir() -> anyhow::Result<PathBuf> {
-    env::var_os("OUT_DIR")
-        .map(PathBuf::from)
-        .context("cargo did not set OUT_DIR")
+    env::var_os("OUT_DIR").map(PathBuf::from).context("cargo did not set OUT_DIR")
 }
 
 /// Every `.proto` file below `directory`, sorted, so that a new one cannot be forgotten and the result does
@@ -79,10 +71,7 @@ fn redacted_messages(pool: &DescriptorPool) -> BTreeSet<String> {
 
 /// Tells whether the field is marked `debug_redact`. `prost-types` does not know this option, so it is read by name.
 fn is_redacted(field: &FieldDescriptor) -> bool {
-    field
-        .options()
-        .get_field_by_name("debug_redact")
-        .is_some_and(|value| *value == Value::Bool(true))
+    field.options().get_field_by_name("debug_redact").is_some_and(|value| *value == Value::Bool(true))
 }
 
 /// The names in one line, with a comma between two.

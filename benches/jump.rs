@@ -21,12 +21,12 @@ use concenter_gateway::domain::provider::{ProviderList, ProviderScope, State};
 use concenter_gateway::domain::resolve::{
     Assignments, CandidateActivation, CandidateTarget, CandidateUser, Candidates, resolve,
 };
+use concenter_gateway::domain::service::KeyState;
 use concenter_gateway::domain::target::{AcceptedPersons, LineScope, TargetKind};
 use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::domain::user::UserKind;
 use concenter_gateway::secrets::{DataKey, MacKey, Place, SystemRandom};
-use concenter_gateway::domain::service::KeyState;
 use concenter_gateway::token::{self, JumpTokens, KeyRing, SigningKey, SubjectKind};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
@@ -39,9 +39,7 @@ fn raw_signature(c: &mut Criterion) {
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).expect("the same key");
     // As long as what a jump token signs.
     let message = [b'x'; 450];
-    c.bench_function("raw_signature", |b| {
-        b.iter(|| key.sign(&random, black_box(&message)).expect("a signature"))
-    });
+    c.bench_function("raw_signature", |b| b.iter(|| key.sign(&random, black_box(&message)).expect("a signature")));
 }
 
 /// Deciding for a broker in a tenant of `tenant_activations`, of which `own` are his and lead to one user.
@@ -60,11 +58,8 @@ fn candidates(tenant_activations: usize, own: usize) -> (JumpOrder, Candidates) 
         .collect();
     // The user that is looked for stands last: the longest search.
     let user_id = users.last().expect("at least one user").user_id;
-    let activation = |_| CandidateActivation {
-        activation_id: ActivationId::new(NOW, &SystemRandom),
-        user_id,
-        state: State::Active,
-    };
+    let activation =
+        |_| CandidateActivation { activation_id: ActivationId::new(NOW, &SystemRandom), user_id, state: State::Active };
     let order = JumpOrder {
         person: Person::Broker(BrokerId::parse("broker-1").expect("an id")),
         actor: None,
@@ -82,10 +77,7 @@ fn candidates(tenant_activations: usize, own: usize) -> (JumpOrder, Candidates) 
             state: State::Active,
             provider_id: provider(0),
             provider_state: State::Active,
-            accepts: AcceptedPersons {
-                brokers: true,
-                customers: true,
-            },
+            accepts: AcceptedPersons { brokers: true, customers: true },
             lines: LineScope::All,
         }),
         named_provider: Some(State::Active),
@@ -100,10 +92,7 @@ fn resolving(c: &mut Criterion) {
     // The broker has one of the tenant's 1 000 activations; then the worst case, all of them.
     for own in [1, 1_000] {
         let (order, candidates) = candidates(1_000, own);
-        assert!(
-            resolve(&order, &candidates).outcome.is_ok(),
-            "the bench measures a jump that is allowed"
-        );
+        assert!(resolve(&order, &candidates).outcome.is_ok(), "the bench measures a jump that is allowed");
         group.bench_function(BenchmarkId::new("own_of_1000", own), |b| {
             b.iter(|| resolve(black_box(&order), black_box(&candidates)));
         });
@@ -134,17 +123,11 @@ fn tokens(c: &mut Criterion) {
     };
     let jump = JumpId::new(NOW, &SystemRandom);
     // With all that is computed for it: pairwise subject, jti, signature, and our own front door at the end.
-    c.bench_function("issue_token", |b| {
-        b.iter(|| tokens.issue(&claims(black_box(jump))).expect("a token"))
-    });
+    c.bench_function("issue_token", |b| b.iter(|| tokens.issue(&claims(black_box(jump))).expect("a token")));
 
     let text = tokens.issue(&claims(jump)).expect("a token");
     c.bench_function("front_door_without_signature", |b| {
-        b.iter(|| {
-            tokens
-                .check_without_signature(black_box(&text), &target, 1, NOW)
-                .expect("a good token")
-        });
+        b.iter(|| tokens.check_without_signature(black_box(&text), &target, 1, NOW).expect("a good token"));
     });
     c.bench_function("front_door", |b| {
         b.iter(|| tokens.open(black_box(&text), &target, 1, NOW).expect("a good token"));
@@ -154,12 +137,7 @@ fn tokens(c: &mut Criterion) {
 fn envelope(c: &mut Criterion) {
     let key = DataKey::generate(1, &SystemRandom);
     let tenant = TenantId::new(NOW, &SystemRandom);
-    let place = Place {
-        tenant,
-        row: "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c",
-        field: "password",
-        version: 1,
-    };
+    let place = Place { tenant, row: "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c", field: "password", version: 1 };
     let mut password = [0_u8; 16];
     SystemRandom.fill(&mut password);
     c.bench_function("seal_and_open_a_secret", |b| {

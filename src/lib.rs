@@ -16,10 +16,10 @@ pub mod token;
 /// The use cases, one file a group.
 pub mod app;
 
-/// What a call meets before its handler: credential, policy, deadline.
-pub mod edge;
 /// The gRPC services: convert, call `app`, convert.
 pub mod api;
+/// What a call meets before its handler: credential, policy, deadline.
+pub mod edge;
 /// The code generated from `proto/`.
 pub mod proto;
 /// What the HTTP listener serves.

@@ -10,6 +10,7 @@ use std::fmt;
 #[expect(
     clippy::pedantic,
     clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
     reason = "the generators write in their own style"
 )]
 pub mod v1 {
@@ -22,6 +23,7 @@ pub mod admin {
     #[expect(
         clippy::pedantic,
         clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
         reason = "the generators write in their own style"
     )]
     pub mod v1 {
@@ -88,17 +90,13 @@ impl fmt::Debug for v1::JumpToInsurerPortalResponse {
 
 impl fmt::Debug for v1::FormPost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FormPost")
-            .field("action_url", &self.action_url)
-            .finish_non_exhaustive()
+        f.debug_struct("FormPost").field("action_url", &self.action_url).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for v1::RedeemJumpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedeemJumpRequest")
-            .field("proof", &self.proof)
-            .finish_non_exhaustive()
+        f.debug_struct("RedeemJumpRequest").field("proof", &self.proof).finish_non_exhaustive()
     }
 }
 
@@ -133,47 +131,23 @@ mod tests {
     /// One message with every secret field set, by its full name; sorted by name.
     fn samples() -> Vec<(&'static str, Box<dyn fmt::Debug>)> {
         let secret = || CANARY.to_owned();
-        let create_user = v1::CreateUserRequest {
-            password: Some(secret()),
-            ..Default::default()
-        };
-        let set_secret = v1::SetUserSecretRequest {
-            password: secret(),
-            ..Default::default()
-        };
-        let to_tarif = v1::JumpToTarifRequest {
-            context: Some(secret()),
-            nonce: Some(secret()),
-            ..Default::default()
-        };
-        let to_portal = v1::JumpToInsurerPortalRequest {
-            context: Some(secret()),
-            nonce: Some(secret()),
-            ..Default::default()
-        };
-        let form_post = v1::FormPost {
-            token: secret(),
-            ..Default::default()
-        };
-        let tarif_link = v1::JumpToTarifResponse {
-            deep_link: secret(),
-            form_post: Some(form_post.clone()),
-            ..Default::default()
-        };
+        let create_user = v1::CreateUserRequest { password: Some(secret()), ..Default::default() };
+        let set_secret = v1::SetUserSecretRequest { password: secret(), ..Default::default() };
+        let to_tarif = v1::JumpToTarifRequest { context: Some(secret()), nonce: Some(secret()), ..Default::default() };
+        let to_portal =
+            v1::JumpToInsurerPortalRequest { context: Some(secret()), nonce: Some(secret()), ..Default::default() };
+        let form_post = v1::FormPost { token: secret(), ..Default::default() };
+        let tarif_link =
+            v1::JumpToTarifResponse { deep_link: secret(), form_post: Some(form_post.clone()), ..Default::default() };
         let portal_link = v1::JumpToInsurerPortalResponse {
             deep_link: secret(),
             form_post: Some(form_post.clone()),
             ..Default::default()
         };
-        let redeem = [Proof::Token(secret()), Proof::Handle(secret())].map(|proof| v1::RedeemJumpRequest {
-            proof: Some(proof),
-            nonce: Some(secret()),
-        });
-        let redeemed = v1::RedeemJumpResponse {
-            password: Some(secret()),
-            context: Some(secret()),
-            ..Default::default()
-        };
+        let redeem = [Proof::Token(secret()), Proof::Handle(secret())]
+            .map(|proof| v1::RedeemJumpRequest { proof: Some(proof), nonce: Some(secret()) });
+        let redeemed =
+            v1::RedeemJumpResponse { password: Some(secret()), context: Some(secret()), ..Default::default() };
         vec![
             ("concenter.v1.CreateUserRequest", Box::new(create_user)),
             ("concenter.v1.FormPost", Box::new(form_post)),

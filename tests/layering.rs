@@ -99,11 +99,7 @@ fn check_tree(check: fn(&str, &str) -> Vec<String>) -> Vec<String> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     collect_sources(&src, &mut files);
-    assert!(
-        files.contains(&src.join("lib.rs")),
-        "the sources are not where they are looked for: {}",
-        src.display()
-    );
+    assert!(files.contains(&src.join("lib.rs")), "the sources are not where they are looked for: {}", src.display());
 
     files
         .iter()
@@ -126,12 +122,7 @@ fn collect_sources(dir: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn assert_none(violations: &[String]) {
-    assert!(
-        violations.is_empty(),
-        "{} violations:\n{}",
-        violations.len(),
-        violations.join("\n")
-    );
+    assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
 }
 
 /// What the file at `path` (below `src/`) names from the crate root although [`ROOMS`] does not let it.
@@ -157,11 +148,7 @@ fn library_violations(path: &str, text: &str) -> Vec<String> {
     for token in tokens(text) {
         for (library, places) in LIBRARIES {
             if token.text == *library && !places.iter().any(|place| path.starts_with(place)) {
-                found.push(format!(
-                    "{path}:{}: only {} may name `{library}`",
-                    token.line,
-                    places.join(", ")
-                ));
+                found.push(format!("{path}:{}: only {} may name `{library}`", token.line, places.join(", ")));
             }
         }
     }
@@ -178,19 +165,16 @@ fn code_violations(path: &str, text: &str) -> Vec<String> {
     for (at, token) in tokens.iter().enumerate() {
         let named = match token.text.as_str() {
             "tonic" => path_heads(&tokens, at + 1).iter().any(|(_, name)| name == "Code"),
-            "Status" => path_heads(&tokens, at + 1)
-                .iter()
-                .any(|(_, name)| STATUS_CONSTRUCTORS.contains(&name.as_str())),
+            "Status" => {
+                path_heads(&tokens, at + 1).iter().any(|(_, name)| STATUS_CONSTRUCTORS.contains(&name.as_str()))
+            }
             _ => false,
         };
         if named {
             lines.push(token.line);
         }
     }
-    lines
-        .into_iter()
-        .map(|line| format!("{path}:{line}: only {STATUS_FILE} may name a gRPC code"))
-        .collect()
+    lines.into_iter().map(|line| format!("{path}:{line}: only {STATUS_FILE} may name a gRPC code")).collect()
 }
 
 /// The first component of a path below `src/`: `store` for both `store/sqlite/users.rs` and `store.rs`.
@@ -255,11 +239,7 @@ fn path_heads(tokens: &[Token], at: usize) -> Vec<(usize, String)> {
     }
     let start = at + 2;
     if text_at(tokens, start) != "{" {
-        return tokens
-            .get(start)
-            .map(|token| (token.line, token.text.clone()))
-            .into_iter()
-            .collect();
+        return tokens.get(start).map(|token| (token.line, token.text.clone())).into_iter().collect();
     }
 
     let mut heads = Vec::new();
@@ -310,10 +290,7 @@ fn tokens(text: &str) -> Vec<Token> {
         });
         let first = chars[at];
         if skip_literal_or_comment(&chars, at).is_none() && !first.is_whitespace() {
-            tokens.push(Token {
-                line,
-                text: chars[at..end].iter().collect(),
-            });
+            tokens.push(Token { line, text: chars[at..end].iter().collect() });
         }
         line += chars[at..end].iter().filter(|c| **c == '\n').count();
         at = end;
@@ -376,10 +353,7 @@ fn end_of_raw_string(chars: &[char], at: usize) -> Option<usize> {
 
 /// Where `needle` next starts at or behind `from`; the end of the text if it does not.
 fn find(chars: &[char], from: usize, needle: &[char]) -> usize {
-    chars[from..]
-        .windows(needle.len())
-        .position(|window| window == needle)
-        .map_or(chars.len(), |offset| from + offset)
+    chars[from..].windows(needle.len()).position(|window| window == needle).map_or(chars.len(), |offset| from + offset)
 }
 
 /// The checks themselves, on lines that were made up.
@@ -388,10 +362,7 @@ mod self_test {
 
     /// The violations of one line at `path`, without their place.
     fn layer(path: &str, line: &str) -> Vec<String> {
-        layer_violations(path, line)
-            .into_iter()
-            .map(|found| found.split(": ").last().unwrap().to_owned())
-            .collect()
+        layer_violations(path, line).into_iter().map(|found| found.split(": ").last().unwrap().to_owned()).collect()
     }
 
     #[test]
@@ -413,10 +384,7 @@ mod self_test {
 
     #[test]
     fn a_path_in_the_middle_of_an_expression_is_found() {
-        assert_eq!(
-            layer("store/mod.rs", "fn f() { let a = 'a'; crate::app::run::<'static>(a) }").len(),
-            1
-        );
+        assert_eq!(layer("store/mod.rs", "fn f() { let a = 'a'; crate::app::run::<'static>(a) }").len(), 1);
     }
 
     #[test]
@@ -426,45 +394,21 @@ mod self_test {
 
     #[test]
     fn an_engine_may_use_its_own_room() {
-        assert!(
-            layer(
-                "store/sqlite/users.rs",
-                "use crate::store::Store; use super::super::StoreError;"
-            )
-            .is_empty()
-        );
+        assert!(layer("store/sqlite/users.rs", "use crate::store::Store; use super::super::StoreError;").is_empty());
     }
 
     #[test]
     fn super_does_not_lead_around_the_table() {
-        assert_eq!(
-            layer("domain/ids.rs", "use super::super::store::Store;"),
-            ["`domain` may not use `store`"]
-        );
-        assert_eq!(
-            layer("domain/mod.rs", "use super::store::Store;"),
-            ["`domain` may not use `store`"]
-        );
-        assert_eq!(
-            layer("config.rs", "use super::{app, domain};"),
-            ["`config` may not use `app`"]
-        );
+        assert_eq!(layer("domain/ids.rs", "use super::super::store::Store;"), ["`domain` may not use `store`"]);
+        assert_eq!(layer("domain/mod.rs", "use super::store::Store;"), ["`domain` may not use `store`"]);
+        assert_eq!(layer("config.rs", "use super::{app, domain};"), ["`config` may not use `app`"]);
     }
 
     #[test]
     fn super_within_an_inline_module_stays_in_the_room() {
-        assert!(
-            layer(
-                "domain/ids.rs",
-                "fn f() {} mod tests { use super::super::time::Instant; }"
-            )
-            .is_empty()
-        );
+        assert!(layer("domain/ids.rs", "fn f() {} mod tests { use super::super::time::Instant; }").is_empty());
         // Behind the module's closing brace the way is shorter again.
-        assert_eq!(
-            layer("domain/ids.rs", "mod tests {} use super::super::api::Api;").len(),
-            1
-        );
+        assert_eq!(layer("domain/ids.rs", "mod tests {} use super::super::api::Api;").len(), 1);
     }
 
     #[test]
@@ -483,23 +427,14 @@ mod self_test {
 
     #[test]
     fn a_room_that_the_table_does_not_know_is_found() {
-        assert_eq!(
-            layer("util/mod.rs", ""),
-            ["the table of layers does not know the room `util`"]
-        );
-        assert_eq!(
-            layer("helpers.rs", ""),
-            ["the table of layers does not know the room `helpers`"]
-        );
+        assert_eq!(layer("util/mod.rs", ""), ["the table of layers does not know the room `util`"]);
+        assert_eq!(layer("helpers.rs", ""), ["the table of layers does not know the room `helpers`"]);
     }
 
     #[test]
     fn a_library_outside_its_place_is_found() {
         assert_eq!(library_violations("app/jump.rs", "use sqlx::Row;").len(), 1);
-        assert_eq!(
-            library_violations("store/mod.rs", "#[derive(sqlx::Type)] struct A;").len(),
-            1
-        );
+        assert_eq!(library_violations("store/mod.rs", "#[derive(sqlx::Type)] struct A;").len(), 1);
         assert_eq!(library_violations("api/jump.rs", "jsonwebtoken::encode()").len(), 1);
         assert_eq!(library_violations("server.rs", "use aws_lc_rs::rand;").len(), 1);
         assert_eq!(library_violations("telemetry.rs", "use clap::Parser;").len(), 1);
@@ -516,10 +451,7 @@ mod self_test {
     fn a_grpc_code_outside_the_status_file_is_found() {
         assert_eq!(code_violations("api/jump.rs", "use tonic::{Request, Code};").len(), 1);
         assert_eq!(code_violations("edge/policy.rs", "tonic::Code::Internal").len(), 1);
-        assert_eq!(
-            code_violations("api/jump.rs", "return Err(Status::not_found(\"\"));").len(),
-            1
-        );
+        assert_eq!(code_violations("api/jump.rs", "return Err(Status::not_found(\"\"));").len(), 1);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::domain::ids::UserId;
 use crate::domain::page::Page;
 use crate::domain::provider::State;
 use crate::domain::text::{EmailAddress, Line, UserName};
-use crate::domain::user::ConcenterUser;
+use crate::domain::user::{ConcenterUser, EndCustomerChange};
 use crate::proto::v1;
 use crate::proto::v1::user_service_server::UserService;
 
@@ -72,13 +72,14 @@ impl UserService for Users {
         &self,
         request: Request<v1::SetEndCustomerRequest>,
     ) -> Answer<v1::SetEndCustomerResponse> {
-        let (call, ((user, version), (end_customer, scope))) = self.desk.effect(request, |fields, message| {
+        let (call, ((user, version), change)) = self.desk.effect(request, |fields, message| {
             let user = user_and_etag(fields, &message.user_id, &message.etag);
             let end_customer = fields.needed("end_customer", message.end_customer, "must be set to true or false");
             let scope = message.provider_scope.map(|scope| provider_scope(fields, Some(scope))).transpose();
-            both(user, both(end_customer, scope))
+            let change = both(end_customer, scope);
+            both(user, change.map(|(end_customer, scope)| EndCustomerChange { end_customer, scope }))
         })?;
-        let changed = self.desk.app.set_end_customer(&call, &user, version, end_customer, scope.as_ref()).await;
+        let changed = self.desk.app.set_end_customer(&call, &user, version, &change).await;
         Ok(v1::SetEndCustomerResponse { user: Some(user_out(self.desk.checked(changed)?)) }.into())
     }
 

@@ -30,19 +30,8 @@ impl App {
         let activation_id = ActivationId::new(self.now(), &*self.random);
         let object = Some(AuditObject::new(&activation_id));
         let effect = self.tenant_effect(call, Action::CreateActivation, object).await?;
-        let ActivationDraft {
-            display_name,
-            brokers,
-            user_id,
-            sharing_reason,
-        } = draft;
-        let new = NewActivation {
-            activation_id,
-            display_name,
-            brokers,
-            user_id,
-            sharing_reason,
-        };
+        let ActivationDraft { display_name, brokers, user_id, sharing_reason } = draft;
+        let new = NewActivation { activation_id, display_name, brokers, user_id, sharing_reason };
         done(self.store.create_activation(call.tenant()?, &effect, &new).await?)
     }
 
@@ -82,13 +71,7 @@ impl App {
             State::Active => Action::EnableActivation,
             State::Disabled => Action::DisableActivation,
         };
-        let effect = self
-            .tenant_effect(call, action, Some(AuditObject::new(activation)))
-            .await?;
-        done(
-            self.store
-                .set_activation_state(call.tenant()?, &effect, activation, version, state)
-                .await?,
-        )
+        let effect = self.tenant_effect(call, action, Some(AuditObject::new(activation))).await?;
+        done(self.store.set_activation_state(call.tenant()?, &effect, activation, version, state).await?)
     }
 }

@@ -39,9 +39,7 @@ impl App {
             State::Active => Action::EnableProvider,
             State::Disabled => Action::DisableProvider,
         };
-        let effect = self
-            .operator_effect(call, action, Some(AuditObject::new(provider)))
-            .await?;
+        let effect = self.operator_effect(call, action, Some(AuditObject::new(provider))).await?;
         done(self.store.set_provider_state(&effect, provider, version, state).await?)
     }
 
@@ -59,20 +57,12 @@ impl App {
     /// Refused: `NotFound`, `EtagMismatch`. Invalid: an insurer's portal that takes customers, or a target that takes nobody.
     pub async fn put_target(&self, call: &Call, target: &Target, known: Option<Version>) -> Result<Target, Failure> {
         if target.kind == TargetKind::InsurerPortal && target.accepts.customers {
-            return Err(Failure::field(
-                "accepted_persons",
-                "an insurer's portal never takes customers",
-            ));
+            return Err(Failure::field("accepted_persons", "an insurer's portal never takes customers"));
         }
         if !target.accepts.brokers && !target.accepts.customers {
-            return Err(Failure::field(
-                "accepted_persons",
-                "must name at least one kind of person",
-            ));
+            return Err(Failure::field("accepted_persons", "must name at least one kind of person"));
         }
-        let effect = self
-            .operator_effect(call, Action::PutTarget, Some(AuditObject::new(&target.target_id)))
-            .await?;
+        let effect = self.operator_effect(call, Action::PutTarget, Some(AuditObject::new(&target.target_id))).await?;
         done(self.store.put_target(&effect, target, known).await?)
     }
 
@@ -91,9 +81,7 @@ impl App {
             State::Active => Action::EnableTarget,
             State::Disabled => Action::DisableTarget,
         };
-        let effect = self
-            .operator_effect(call, action, Some(AuditObject::new(target)))
-            .await?;
+        let effect = self.operator_effect(call, action, Some(AuditObject::new(target))).await?;
         done(self.store.set_target_state(&effect, target, version, state).await?)
     }
 
@@ -135,14 +123,8 @@ impl App {
             State::Active => Action::EnableReturnUrl,
             State::Disabled => Action::DisableReturnUrl,
         };
-        let effect = self
-            .operator_effect(call, action, Some(AuditObject::new(return_url)))
-            .await?;
-        done(
-            self.store
-                .set_return_url_state(&effect, return_url, version, state)
-                .await?,
-        )
+        let effect = self.operator_effect(call, action, Some(AuditObject::new(return_url))).await?;
+        done(self.store.set_return_url_state(&effect, return_url, version, state).await?)
     }
 
     /// Lists return URLs by key.

@@ -38,11 +38,7 @@ impl App {
         // The object is the con:center user: a customer's id must not stand in the audit log.
         let object = user.map(AuditObject::new);
         let effect = self.tenant_effect(call, Action::AssignUser, object).await?;
-        done(
-            self.store
-                .assign_user(call.tenant()?, &effect, customer, version, user)
-                .await?,
-        )
+        done(self.store.assign_user(call.tenant()?, &effect, customer, version, user).await?)
     }
 
     /// Reads the shared users.
@@ -64,10 +60,6 @@ impl App {
         change: &AccessChange,
     ) -> Result<CustomerAccess, Failure> {
         let effect = self.tenant_effect(call, Action::UpdateCustomerAccess, None).await?;
-        done(
-            self.store
-                .update_customer_access(call.tenant()?, &effect, version, change)
-                .await?,
-        )
+        done(self.store.update_customer_access(call.tenant()?, &effect, version, change).await?)
     }
 }

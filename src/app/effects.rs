@@ -27,29 +27,17 @@ impl<'a> Involved<'a> {
         let (Some(role), Some(caller)) = (call.caller.role(), call.caller.subject()) else {
             return Err(Failure::CallerUnfit);
         };
-        Ok(Self {
-            role,
-            caller,
-            actor: None,
-            person: None,
-        })
+        Ok(Self { role, caller, actor: None, person: None })
     }
 
     /// The same, for a person and by an actor.
     pub(super) fn with_people(self, person: &'a Person, actor: Option<&'a Actor>) -> Self {
-        Self {
-            person: Some(person),
-            actor: actor.map(|actor| &actor.id),
-            ..self
-        }
+        Self { person: Some(person), actor: actor.map(|actor| &actor.id), ..self }
     }
 
     /// Everybody, at most three, in the order caller, actor, person; absent ones are left out.
     pub(super) fn people(&self) -> Vec<AuditedPerson> {
-        let subject = |id: &SubjectId| AuditedPerson {
-            kind: AuditedKind::Subject,
-            id: id.as_str().to_owned(),
-        };
+        let subject = |id: &SubjectId| AuditedPerson { kind: AuditedKind::Subject, id: id.as_str().to_owned() };
         let person = self.person.map(|person| AuditedPerson {
             kind: match person {
                 Person::Broker(_) => AuditedKind::Broker,
@@ -57,10 +45,7 @@ impl<'a> Involved<'a> {
             },
             id: person.id().to_owned(),
         });
-        [Some(subject(self.caller)), self.actor.map(subject), person]
-            .into_iter()
-            .flatten()
-            .collect()
+        [Some(subject(self.caller)), self.actor.map(subject), person].into_iter().flatten().collect()
     }
 }
 
@@ -84,11 +69,7 @@ impl App {
         let caller = mac.mac("request/caller", &who);
         // A keyed hash, never a plain one: the content may be a password that could be guessed.
         let content = mac.mac("request/content", &[scope.as_bytes(), &call.content]);
-        Ok(RequestKey {
-            caller,
-            request_id,
-            content,
-        })
+        Ok(RequestKey { caller, request_id, content })
     }
 
     /// Builds the effect of a management call within the caller's tenant.
@@ -124,15 +105,8 @@ impl App {
     ) -> Result<Effect, Failure> {
         let request = self.request_key(scope, call)?;
         let at = self.now();
-        let audit = self
-            .audit_entry(scope, call, Involved::caller_of(call)?, Deed { action, object, at })
-            .await?;
-        Ok(Effect {
-            at,
-            scope: *scope,
-            request,
-            audit,
-        })
+        let audit = self.audit_entry(scope, call, Involved::caller_of(call)?, Deed { action, object, at }).await?;
+        Ok(Effect { at, scope: *scope, request, audit })
     }
 
     /// Builds an audit row; whoever is seen for the first time gets his salt.
@@ -169,16 +143,9 @@ impl App {
         people: &[AuditedPerson],
         salts: &[Salt],
     ) -> Result<AuditEntry, Failure> {
-        let mut pseudonyms = people
-            .iter()
-            .zip(salts)
-            .map(|(person, salt)| person_pseudonym(salt, person));
+        let mut pseudonyms = people.iter().zip(salts).map(|(person, salt)| person_pseudonym(salt, person));
         let mut next = |wanted: bool| -> Result<Option<Pseudonym>, Failure> {
-            if wanted {
-                pseudonyms.next().map(Some).ok_or(Failure::CallerUnfit)
-            } else {
-                Ok(None)
-            }
+            if wanted { pseudonyms.next().map(Some).ok_or(Failure::CallerUnfit) } else { Ok(None) }
         };
         let caller = next(true)?.ok_or(Failure::CallerUnfit)?;
         let actor = next(involved.actor.is_some())?;
@@ -206,22 +173,9 @@ impl App {
             Caller::Anonymous => return Ok(()),
             Caller::Operator { .. } | Caller::Target { .. } => TenantId::SYSTEM,
         };
-        let call = Call {
-            caller: caller.clone(),
-            request_id: None,
-            content: zeroize::Zeroizing::default(),
-        };
-        let deed = Deed {
-            action: Action::Call,
-            object: None,
-            at: self.now(),
-        };
-        let entry = self
-            .audit_entry(&tenant, &call, Involved::caller_of(&call)?, deed)
-            .await?;
-        Ok(self
-            .store
-            .record_audit(&tenant, &entry, AuditOutcome::Refused(reason))
-            .await?)
+        let call = Call { caller: caller.clone(), request_id: None, content: zeroize::Zeroizing::default() };
+        let deed = Deed { action: Action::Call, object: None, at: self.now() };
+        let entry = self.audit_entry(&tenant, &call, Involved::caller_of(&call)?, deed).await?;
+        Ok(self.store.record_audit(&tenant, &entry, AuditOutcome::Refused(reason)).await?)
     }
 }

@@ -107,11 +107,7 @@ enum Decided {
 
 impl IssuedJump {
     fn of(jump: &Jump, passage: Passage) -> Self {
-        Self {
-            jump_id: jump.jump_id,
-            expires_at: jump.expires_at,
-            passage,
-        }
+        Self { jump_id: jump.jump_id, expires_at: jump.expires_at, passage }
     }
 }
 
@@ -125,14 +121,7 @@ impl App {
         let tenant = *call.tenant()?;
         let (order, luggage) = self.settled(call, wish).await?;
         let request = self.request_key(&tenant, call)?;
-        let attempt = Attempt {
-            call,
-            tenant,
-            order,
-            luggage,
-            life,
-            request,
-        };
+        let attempt = Attempt { call, tenant, order, luggage, life, request };
         for _ in 0..MOST_DECISIONS {
             if let Some(issued) = self.try_jump(&attempt).await? {
                 return Ok(issued);
@@ -152,38 +141,17 @@ impl App {
 
     /// Decides once. `None`: what it rested on has moved, decide again.
     async fn try_jump(&self, attempt: &Attempt<'_>) -> Result<Option<IssuedJump>, Failure> {
-        let Attempt {
-            call,
-            tenant,
-            order,
-            luggage,
-            request,
-            ..
-        } = attempt;
+        let Attempt { call, tenant, order, luggage, request, .. } = attempt;
         let now = self.now();
         let involved = Involved::caller_of(call)?.with_people(&order.person, order.actor.as_ref());
         let people = involved.people();
         let return_url = luggage.return_url.as_ref();
-        let query = JumpQuery {
-            order,
-            return_url,
-            request: Some(request),
-            people: &people,
-            now,
-        };
-        let inputs = self
-            .store
-            .jump_inputs(tenant, query)
-            .await?
-            .ok_or(Reason::TenantMismatch)?;
+        let query = JumpQuery { order, return_url, request: Some(request), people: &people, now };
+        let inputs = self.store.jump_inputs(tenant, query).await?.ok_or(Reason::TenantMismatch)?;
         self.saw_epoch(inputs.epoch);
         let keys = self.open_keys(tenant, &inputs.keys)?;
         let salts = self.salts_of(tenant, &people, &inputs.salts).await?;
-        let deed = |object| Deed {
-            action: Action::IssueJump,
-            object: Some(object),
-            at: now,
-        };
+        let deed = |object| Deed { action: Action::IssueJump, object: Some(object), at: now };
 
         let (jump, passage) = match self.decide(attempt, &keys, &inputs, now) {
             Ok(Decided::New(jump, passage)) => (jump, passage),
@@ -191,9 +159,7 @@ impl App {
             Err(Failure::Refused(refusal)) => {
                 let deed = deed(AuditObject::new(&order.target_id));
                 let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
-                self.store
-                    .record_audit(tenant, &entry, AuditOutcome::Refused(refusal.reason))
-                    .await?;
+                self.store.record_audit(tenant, &entry, AuditOutcome::Refused(refusal.reason)).await?;
                 return Err(Failure::Refused(refusal));
             }
             Err(failure) => return Err(failure),
@@ -216,9 +182,7 @@ impl App {
         if let Some((earlier, state)) = &inputs.earlier {
             return self.repeat(attempt, keys, inputs, earlier, *state).map(Decided::Before);
         }
-        let resolution = resolve(&attempt.order, &inputs.candidates)
-            .outcome
-            .map_err(Failure::Refused)?;
+        let resolution = resolve(&attempt.order, &inputs.candidates).outcome.map_err(Failure::Refused)?;
         let target = inputs.target.as_ref().ok_or(Reason::NotFound)?;
         check_luggage(&attempt.luggage, target, inputs.return_url_allowed)?;
         let jump = self.new_jump(attempt, keys, inputs, resolution, now);
@@ -245,10 +209,7 @@ impl App {
             JumpState::Revoked => return Err(Reason::JumpRevoked.into()),
         }
         let target = inputs.target.as_ref().ok_or(Reason::NotFound)?;
-        Ok(IssuedJump::of(
-            earlier,
-            self.passage(&attempt.tenant, keys, target, earlier)?,
-        ))
+        Ok(IssuedJump::of(earlier, self.passage(&attempt.tenant, keys, target, earlier)?))
     }
 
     /// The salts of everybody involved; those seen for the first time get theirs now.
@@ -272,14 +233,7 @@ impl App {
         resolution: Resolution,
         now: Timestamp,
     ) -> Jump {
-        let Attempt {
-            tenant,
-            order,
-            luggage,
-            life,
-            request,
-            ..
-        } = attempt;
+        let Attempt { tenant, order, luggage, life, request, .. } = attempt;
         let jump_id = JumpId::new(now, &*self.random);
         let mac = |label, parts: &[&[u8]]| keys.mac.mac(label, parts);
         let kind = SubjectKind::from(order.person.kind());
@@ -287,10 +241,7 @@ impl App {
             .actor
             .as_ref()
             .map(|actor| token::subject(&mac, *tenant, &order.target_id, SubjectKind::Actor, actor.id.as_str()));
-        let takes_handle = inputs
-            .target
-            .as_ref()
-            .is_some_and(|target| target.delivery == Delivery::GetHandle);
+        let takes_handle = inputs.target.as_ref().is_some_and(|target| target.delivery == Delivery::GetHandle);
         let handle_hash = takes_handle.then(|| token::handle_hash(&token::handle(&mac, *tenant, jump_id)));
         let issued_at = now.floor_to_second();
         Jump {
@@ -316,11 +267,7 @@ impl App {
     fn passage(&self, tenant: &TenantId, keys: &TenantKeys, target: &Target, jump: &Jump) -> Result<Passage, Failure> {
         let mac = |label, parts: &[&[u8]]| keys.mac.mac(label, parts);
         if target.delivery == Delivery::GetHandle {
-            return Ok(Passage::Link(target.url.with_handle(&token::handle(
-                &mac,
-                *tenant,
-                jump.jump_id,
-            ))));
+            return Ok(Passage::Link(target.url.with_handle(&token::handle(&mac, *tenant, jump.jump_id))));
         }
         let actor = jump.order.actor.as_ref().zip(jump.actor_subject.as_ref());
         let token = self.jump_tokens.issue(&JumpClaims {
@@ -333,18 +280,14 @@ impl App {
             end_customer: jump.order.person.kind() == PersonKind::Customer,
             segment: jump.segment,
             epoch: jump.epoch,
-            actor: actor.map(|(actor, subject)| ActorClaim {
-                subject: subject.clone(),
-                role: actor.role,
-            }),
+            actor: actor.map(|(actor, subject)| ActorClaim { subject: subject.clone(), role: actor.role }),
             nonce: jump.luggage.nonce.clone(),
         })?;
         Ok(match target.delivery {
             Delivery::Fragment => Passage::Link(target.url.with_fragment(&token)),
-            Delivery::FormPost | Delivery::GetHandle => Passage::Post {
-                action_url: target.url.as_str().to_owned(),
-                token,
-            },
+            Delivery::FormPost | Delivery::GetHandle => {
+                Passage::Post { action_url: target.url.as_str().to_owned(), token }
+            }
         })
     }
 
@@ -358,33 +301,15 @@ impl App {
         let now = self.now();
         let involved = Involved::caller_of(call)?.with_people(&order.person, order.actor.as_ref());
         let people = involved.people();
-        let query = JumpQuery {
-            order: &order,
-            return_url: None,
-            request: None,
-            people: &people,
-            now,
-        };
-        let inputs = self
-            .store
-            .jump_inputs(&tenant, query)
-            .await?
-            .ok_or(Reason::TenantMismatch)?;
+        let query = JumpQuery { order: &order, return_url: None, request: None, people: &people, now };
+        let inputs = self.store.jump_inputs(&tenant, query).await?.ok_or(Reason::TenantMismatch)?;
         let decision = resolve(&order, &inputs.candidates);
 
         let salts = self.salts_of(&tenant, &people, &inputs.salts).await?;
-        let deed = Deed {
-            action: Action::ExplainJump,
-            object: Some(AuditObject::new(&order.target_id)),
-            at: now,
-        };
+        let deed = Deed { action: Action::ExplainJump, object: Some(AuditObject::new(&order.target_id)), at: now };
         let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
         let not_found = matches!(&decision.outcome, Err(refusal) if refusal.reason == Reason::NotFound);
-        let outcome = if not_found {
-            AuditOutcome::Refused(Reason::NotFound)
-        } else {
-            AuditOutcome::Accepted
-        };
+        let outcome = if not_found { AuditOutcome::Refused(Reason::NotFound) } else { AuditOutcome::Accepted };
         self.store.record_audit(&tenant, &entry, outcome).await?;
         if not_found {
             return Err(Reason::NotFound.into());
@@ -419,13 +344,7 @@ fn settle(call: &Call, wish: JumpWish) -> Result<(JumpOrder, Luggage), Failure> 
         }
         TenantRole::Customer(customer) => {
             let actor = staff(subject, customer.as_str(), ActorRole::CustomerStaff);
-            (
-                Person::Customer {
-                    customer_id: customer.clone(),
-                    stated: None,
-                },
-                actor,
-            )
+            (Person::Customer { customer_id: customer.clone(), stated: None }, actor)
         }
     };
     let order = JumpOrder {
@@ -443,10 +362,7 @@ fn settle(call: &Call, wish: JumpWish) -> Result<(JumpOrder, Luggage), Failure> 
 
 /// The human at the screen, where he is not the person himself.
 fn staff(subject: &SubjectId, person: &str, role: ActorRole) -> Option<Actor> {
-    (subject.as_str() != person).then(|| Actor {
-        id: subject.clone(),
-        role,
-    })
+    (subject.as_str() != person).then(|| Actor { id: subject.clone(), role })
 }
 
 fn check_luggage(luggage: &Luggage, target: &Target, return_url_allowed: bool) -> Result<(), Failure> {

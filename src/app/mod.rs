@@ -154,13 +154,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the current signing key cannot be named in a header.
     pub fn new(parts: Parts) -> Result<Self, TokenError> {
-        let Parts {
-            store,
-            clock,
-            random,
-            keys,
-            issuer,
-        } = parts;
+        let Parts { store, clock, random, keys, issuer } = parts;
         Ok(Self {
             store,
             clock,

@@ -97,11 +97,7 @@ impl App {
         };
         let now = self.now();
         let presented = self.front_door(call, audience, proof, now).await?;
-        let Some(inputs) = self
-            .store
-            .redeem_inputs(&presented.tenant, &presented.proof, now)
-            .await?
-        else {
+        let Some(inputs) = self.store.redeem_inputs(&presented.tenant, &presented.proof, now).await? else {
             return self.refuse(call, &presented.tenant, now, Reason::JumpInvalid).await;
         };
         if let Some(reason) = mismatch(&presented, audience, nonce, &inputs) {
@@ -109,7 +105,7 @@ impl App {
         }
 
         let keys = self.open_keys(&presented.tenant, &inputs.keys)?;
-        let password = match self.open_credential(&presented.tenant, &keys, &inputs) {
+        let password = match open_credential(&presented.tenant, &keys, &inputs) {
             Err(Failure::Refused(refusal)) => {
                 return self.refuse(call, &presented.tenant, now, refusal.reason).await;
             }
@@ -153,11 +149,7 @@ impl App {
         let token = match proof {
             Proof::Handle(handle) => {
                 let (tenant, proof) = token::parse_handle(handle).ok_or(Reason::JumpInvalid)?;
-                return Ok(Presented {
-                    tenant,
-                    proof,
-                    subject: None,
-                });
+                return Ok(Presented { tenant, proof, subject: None });
             }
             Proof::Token(token) => token,
         };
@@ -176,32 +168,10 @@ impl App {
         }
     }
 
-    /// Opens the credential of a jump that can still be redeemed, where its target gets one.
-    fn open_credential(
-        &self,
-        tenant: &TenantId,
-        keys: &TenantKeys,
-        inputs: &RedeemInputs,
-    ) -> Result<Option<Secret>, Failure> {
-        if inputs.state != JumpState::Issued || !inputs.hands_over_secret {
-            return Ok(None);
-        }
-        let Some((sealed, version)) = &inputs.secret else {
-            return Err(Reason::JumpRevoked.into());
-        };
-        let open = |place: &Place<'_>| keys.data.open(place, &sealed.0);
-        match with_place(*tenant, &inputs.jump.user_id, *version, open) {
-            Ok(password) => Ok(Some(password)),
-            Err(OpenError::Corrupt | OpenError::KeyMismatch) => Err(Reason::SecretCorrupt.into()),
-        }
-    }
-
     /// Writes down a refusal before the consuming transaction, and answers it.
     async fn refuse<T>(&self, call: &Call, tenant: &TenantId, at: Timestamp, reason: Reason) -> Result<T, Failure> {
         let entry = self.redeem_entry(call, tenant, None, at).await?;
-        self.store
-            .record_audit(tenant, &entry, AuditOutcome::Refused(reason))
-            .await?;
+        self.store.record_audit(tenant, &entry, AuditOutcome::Refused(reason)).await?;
         Err(reason.into())
     }
 
@@ -218,17 +188,7 @@ impl App {
             involved = involved.with_people(&inputs.jump.order.person, inputs.jump.order.actor.as_ref());
             object = Some(AuditObject::new(&inputs.jump.jump_id));
         }
-        self.audit_entry(
-            tenant,
-            call,
-            involved,
-            Deed {
-                action: Action::RedeemJump,
-                object,
-                at,
-            },
-        )
-        .await
+        self.audit_entry(tenant, call, involved, Deed { action: Action::RedeemJump, object, at }).await
     }
 }
 
@@ -240,10 +200,7 @@ fn mismatch(
     inputs: &RedeemInputs,
 ) -> Option<Reason> {
     let jump = &inputs.jump;
-    let same_subject = presented
-        .subject
-        .as_ref()
-        .is_none_or(|subject| *subject == jump.subject);
+    let same_subject = presented.subject.as_ref().is_none_or(|subject| *subject == jump.subject);
     if jump.order.target_id != *audience || jump.luggage.nonce.as_ref() != nonce || !same_subject {
         return Some(Reason::JumpInvalid);
     }
@@ -256,20 +213,28 @@ fn mismatch(
     (!fits && inputs.state == JumpState::Issued).then_some(Reason::JumpRevoked)
 }
 
+/// Opens the credential of a jump that can still be redeemed, where its target gets one.
+fn open_credential(tenant: &TenantId, keys: &TenantKeys, inputs: &RedeemInputs) -> Result<Option<Secret>, Failure> {
+    if inputs.state != JumpState::Issued || !inputs.hands_over_secret {
+        return Ok(None);
+    }
+    let Some((sealed, version)) = &inputs.secret else {
+        return Err(Reason::JumpRevoked.into());
+    };
+    let open = |place: &Place<'_>| keys.data.open(place, &sealed.0);
+    match with_place(*tenant, &inputs.jump.user_id, *version, open) {
+        Ok(password) => Ok(Some(password)),
+        Err(OpenError::Corrupt | OpenError::KeyMismatch) => Err(Reason::SecretCorrupt.into()),
+    }
+}
+
 fn hand_over(tenant: TenantId, keys: &TenantKeys, inputs: RedeemInputs, password: Option<Secret>) -> RedeemedJump {
-    let RedeemInputs {
-        jump, user_name, scope, ..
-    } = inputs;
+    let RedeemInputs { jump, user_name, scope, .. } = inputs;
     let mac = |label, parts: &[&[u8]]| keys.mac.mac(label, parts);
-    let customer_context = jump.order.customer_context.as_ref().map(|customer| {
-        token::subject(
-            &mac,
-            tenant,
-            &jump.order.target_id,
-            SubjectKind::Customer,
-            customer.as_str(),
-        )
-    });
+    let customer_context =
+        jump.order.customer_context.as_ref().map(|customer| {
+            token::subject(&mac, tenant, &jump.order.target_id, SubjectKind::Customer, customer.as_str())
+        });
     let actor = jump.order.actor.zip(jump.actor_subject);
     let person = jump.order.person.kind();
     RedeemedJump {
@@ -278,10 +243,7 @@ fn hand_over(tenant: TenantId, keys: &TenantKeys, inputs: RedeemInputs, password
         user_name,
         password,
         subject: jump.subject,
-        actor: actor.map(|(actor, subject)| ActorClaim {
-            subject,
-            role: actor.role,
-        }),
+        actor: actor.map(|(actor, subject)| ActorClaim { subject, role: actor.role }),
         person,
         segment: jump.segment,
         line_of_business: jump.order.line_of_business,

@@ -76,9 +76,7 @@ pub async fn unlock(
 ) -> Result<(Keys, KeyRing), UnlockError> {
     if store.load_service().await?.is_none() {
         let kek = kek_file::create(data_dir, random)?;
-        store
-            .initialise_service(&new_service(&kek, clock.now(), random)?)
-            .await?;
+        store.initialise_service(&new_service(&kek, clock.now(), random)?).await?;
     }
     unlock_existing(store, data_dir).await
 }
@@ -91,9 +89,7 @@ pub async fn unlock_existing(store: &dyn Store, data_dir: &Path) -> Result<(Keys
     let state = store.load_service().await?.ok_or(UnlockError::NotInitialised)?;
     let kek = kek_file::load(data_dir, &state.keys.kek_id)?;
     kek.check_canary(&state.kek_canary).map_err(|error| match error {
-        OpenError::KeyMismatch => UnlockError::WrongKek {
-            kek_id: state.keys.kek_id.clone(),
-        },
+        OpenError::KeyMismatch => UnlockError::WrongKek { kek_id: state.keys.kek_id.clone() },
         OpenError::Corrupt => UnlockError::Damaged { what: "key canary" },
     })?;
     let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys)
@@ -109,12 +105,7 @@ fn new_service(kek: &Kek, now: Timestamp, random: &dyn Random) -> Result<Service
         .into_iter()
         .map(|purpose| new_signing_key(&system, purpose, now, random))
         .collect::<Result<_, _>>()?;
-    Ok(ServiceState {
-        epoch: 1,
-        kek_canary: kek.canary(random)?,
-        keys,
-        signing_keys,
-    })
+    Ok(ServiceState { epoch: 1, kek_canary: kek.canary(random)?, keys, signing_keys })
 }
 
 fn new_signing_key(
@@ -125,32 +116,16 @@ fn new_signing_key(
 ) -> Result<SealedSigningKey, UnlockError> {
     let (key, private) = SigningKey::generate().map_err(UnlockError::Make)?;
     let kid = key.kid().to_owned();
-    let place = Place {
-        tenant: TenantId::SYSTEM,
-        row: &kid,
-        field: PRIVATE_FIELD,
-        version: 1,
-    };
+    let place = Place { tenant: TenantId::SYSTEM, row: &kid, field: PRIVATE_FIELD, version: 1 };
     let sealed_private = system.data.seal(&place, &private, random)?;
-    Ok(SealedSigningKey {
-        kid,
-        purpose,
-        state: KeyState::Current,
-        sealed_private,
-        created_at: now,
-    })
+    Ok(SealedSigningKey { kid, purpose, state: KeyState::Current, sealed_private, created_at: now })
 }
 
 fn open_ring(system: &TenantKeys, state: &ServiceState, purpose: KeyPurpose) -> Result<KeyRing, UnlockError> {
     let damaged = UnlockError::Damaged { what: "signing key" };
     let mut keys = Vec::new();
     for stored in state.signing_keys.iter().filter(|key| key.purpose == purpose) {
-        let place = Place {
-            tenant: TenantId::SYSTEM,
-            row: &stored.kid,
-            field: PRIVATE_FIELD,
-            version: 1,
-        };
+        let place = Place { tenant: TenantId::SYSTEM, row: &stored.kid, field: PRIVATE_FIELD, version: 1 };
         let private = system
             .data
             .open(&place, &stored.sealed_private)

@@ -44,15 +44,8 @@ impl App {
         } else {
             None
         };
-        let effect = self
-            .operator_effect(call, Action::CreateTenant, Some(AuditObject::new(&tenant_id)))
-            .await?;
-        let new = NewTenant {
-            tenant_id,
-            display_name,
-            keys,
-            standard_user,
-        };
+        let effect = self.operator_effect(call, Action::CreateTenant, Some(AuditObject::new(&tenant_id))).await?;
+        let new = NewTenant { tenant_id, display_name, keys, standard_user };
         done(self.store.create_tenant(&effect, &new).await?)
     }
 
@@ -87,9 +80,7 @@ impl App {
             TenantState::Active => Action::StartTenant,
             TenantState::Stopped => Action::StopTenant,
         };
-        let effect = self
-            .operator_effect(call, action, Some(AuditObject::new(tenant)))
-            .await?;
+        let effect = self.operator_effect(call, action, Some(AuditObject::new(tenant))).await?;
         done(self.store.set_tenant_state(tenant, &effect, version, state).await?)
     }
 }

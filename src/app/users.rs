@@ -7,7 +7,7 @@ use crate::domain::ids::{TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProviderScope, State};
 use crate::domain::text::{EmailAddress, Line, UserName};
-use crate::domain::user::{ConcenterUser, NewUser, SealedSecret, UserKind};
+use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SealedSecret, SecretChange, UserKind};
 use crate::secrets::{Place, Secret, TenantKeys};
 use crate::store::StandardMoved;
 
@@ -57,12 +57,7 @@ pub struct UserDraft {
 /// Where a user's password of one version stands.
 pub(super) fn with_place<T>(tenant: TenantId, user: &UserId, version: i64, use_it: impl FnOnce(&Place<'_>) -> T) -> T {
     let row = user.to_string();
-    use_it(&Place {
-        tenant,
-        row: &row,
-        field: PASSWORD_FIELD,
-        version,
-    })
+    use_it(&Place { tenant, row: &row, field: PASSWORD_FIELD, version })
 }
 
 impl App {
@@ -76,19 +71,12 @@ impl App {
             return Err(Failure::field("kind", "Standard is moved by SetStandardUser"));
         }
         if draft.kind == UserKind::EndCustomer && draft.scope == ProviderScope::All {
-            return Err(Failure::field(
-                "provider_scope",
-                "a user marked Endkunde must name its product providers",
-            ));
+            return Err(Failure::field("provider_scope", "a user marked Endkunde must name its product providers"));
         }
         let user_id = UserId::new(self.now(), &*self.random);
-        let effect = self
-            .tenant_effect(call, Action::CreateUser, Some(AuditObject::new(&user_id)))
-            .await?;
+        let effect = self.tenant_effect(call, Action::CreateUser, Some(AuditObject::new(&user_id))).await?;
         let sealed_secret = match &draft.password {
-            Some(password) => {
-                Some(self.seal_password(&self.caller_keys(call).await?, call, &user_id, 1, password)?)
-            }
+            Some(password) => Some(self.seal_password(&self.caller_keys(call).await?, call, &user_id, 1, password)?),
             None => None,
         };
         let new = NewUser {
@@ -131,9 +119,7 @@ impl App {
         password: &Password,
     ) -> Result<ConcenterUser, Failure> {
         let tenant = *call.tenant()?;
-        let effect = self
-            .tenant_effect(call, Action::SetUserSecret, Some(AuditObject::new(user)))
-            .await?;
+        let effect = self.tenant_effect(call, Action::SetUserSecret, Some(AuditObject::new(user))).await?;
         // The ciphertext is bound to the version of the secret; the etag holds that version still until the commit.
         // A user that is not there is refused by the store, with its audit row.
         let known = self.store.get_user(&tenant, user).await?;
@@ -142,7 +128,7 @@ impl App {
         let sealed = self.seal_password(&keys, call, user, secret_version, password)?;
         done(
             self.store
-                .set_user_secret(&tenant, &effect, user, version, &sealed, secret_version)
+                .set_user_secret(&tenant, &effect, user, version, &SecretChange { sealed, version: secret_version })
                 .await?,
         )
     }
@@ -169,14 +155,8 @@ impl App {
         user: &UserId,
         version: Version,
     ) -> Result<StandardMoved, Failure> {
-        let effect = self
-            .tenant_effect(call, Action::SetStandardUser, Some(AuditObject::new(user)))
-            .await?;
-        done(
-            self.store
-                .set_standard_user(call.tenant()?, &effect, user, version)
-                .await?,
-        )
+        let effect = self.tenant_effect(call, Action::SetStandardUser, Some(AuditObject::new(user))).await?;
+        done(self.store.set_standard_user(call.tenant()?, &effect, user, version).await?)
     }
 
     /// Marks a user Endkunde, or takes the mark away.
@@ -188,17 +168,10 @@ impl App {
         call: &Call,
         user: &UserId,
         version: Version,
-        end_customer: bool,
-        scope: Option<&ProviderScope>,
+        change: &EndCustomerChange,
     ) -> Result<ConcenterUser, Failure> {
-        let effect = self
-            .tenant_effect(call, Action::SetEndCustomer, Some(AuditObject::new(user)))
-            .await?;
-        done(
-            self.store
-                .set_end_customer(call.tenant()?, &effect, user, version, end_customer, scope)
-                .await?,
-        )
+        let effect = self.tenant_effect(call, Action::SetEndCustomer, Some(AuditObject::new(user))).await?;
+        done(self.store.set_end_customer(call.tenant()?, &effect, user, version, change).await?)
     }
 
     /// Disables or enables a user.
@@ -217,10 +190,6 @@ impl App {
             State::Disabled => Action::DisableUser,
         };
         let effect = self.tenant_effect(call, action, Some(AuditObject::new(user))).await?;
-        done(
-            self.store
-                .set_user_state(call.tenant()?, &effect, user, version, state)
-                .await?,
-        )
+        done(self.store.set_user_state(call.tenant()?, &effect, user, version, state).await?)
     }
 }

@@ -21,14 +21,7 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 6] = [
-        Self::Operator,
-        Self::Admin,
-        Self::Portal,
-        Self::Broker,
-        Self::Customer,
-        Self::Target,
-    ];
+    pub const ALL: [Self; 6] = [Self::Operator, Self::Admin, Self::Portal, Self::Broker, Self::Customer, Self::Target];
 
     /// The role as tokens and the audit log spell it.
     #[must_use]

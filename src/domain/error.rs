@@ -158,35 +158,20 @@ impl Refusal {
     /// A refusal that its reason says all about.
     #[must_use]
     pub const fn plain(reason: Reason) -> Self {
-        Self {
-            reason,
-            related: Vec::new(),
-            related_total: 0,
-            current: None,
-        }
+        Self { reason, related: Vec::new(), related_total: 0, current: None }
     }
 
     /// A refusal that names what stands in the way; only the first [`RELATED_SHOWN`] are kept.
     #[must_use]
     pub fn with_related(reason: Reason, mut related: Vec<Related>, total: u64) -> Self {
         related.truncate(RELATED_SHOWN);
-        Self {
-            reason,
-            related,
-            related_total: total,
-            current: None,
-        }
+        Self { reason, related, related_total: total, current: None }
     }
 
     /// The resource has another version than the caller knows.
     #[must_use]
     pub const fn etag_mismatch(current: Version) -> Self {
-        Self {
-            reason: Reason::EtagMismatch,
-            related: Vec::new(),
-            related_total: 0,
-            current: Some(current),
-        }
+        Self { reason: Reason::EtagMismatch, related: Vec::new(), related_total: 0, current: Some(current) }
     }
 }
 
@@ -209,10 +194,7 @@ impl Violation {
     /// The violation of one field.
     #[must_use]
     pub fn new(field: impl Into<String>, problem: &'static str) -> Self {
-        Self {
-            field: field.into(),
-            problem,
-        }
+        Self { field: field.into(), problem }
     }
 }
 

@@ -175,11 +175,7 @@ impl LineOfBusiness {
     /// [`InvalidId`] for anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| InvalidId)?;
-        if code.iter().all(u8::is_ascii_digit) {
-            Ok(Self(code))
-        } else {
-            Err(InvalidId)
-        }
+        if code.iter().all(u8::is_ascii_digit) { Ok(Self(code)) } else { Err(InvalidId) }
     }
 }
 
@@ -212,10 +208,7 @@ mod tests {
         let id = UserId::new(Timestamp::from_unix_micros(1_700_000_000_123_000), &Ones);
         let uuid = Uuid::from_bytes(*id.as_bytes());
         assert_eq!(uuid.get_version_num(), 7);
-        assert_eq!(
-            uuid.get_timestamp().map(|t| t.to_unix()),
-            Some((1_700_000_000, 123_000_000))
-        );
+        assert_eq!(uuid.get_timestamp().map(|t| t.to_unix()), Some((1_700_000_000, 123_000_000)));
     }
 
     #[test]
@@ -250,10 +243,7 @@ mod tests {
 
     #[test]
     fn a_line_of_business_is_three_digits() {
-        assert_eq!(
-            LineOfBusiness::parse("050").map(|l| l.to_string()),
-            Ok("050".to_owned())
-        );
+        assert_eq!(LineOfBusiness::parse("050").map(|l| l.to_string()), Ok("050".to_owned()));
         for text in ["", "50", "0500", "05a", "５０"] {
             assert_eq!(LineOfBusiness::parse(text), Err(InvalidId), "{text:?}");
         }

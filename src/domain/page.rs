@@ -56,10 +56,7 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The same page with every row turned into something else.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            rows: self.rows.into_iter().map(turn).collect(),
-            next: self.next,
-        }
+        Page { rows: self.rows.into_iter().map(turn).collect(), next: self.next }
     }
 }
 

@@ -210,10 +210,7 @@ pub struct Decision {
 pub fn resolve(order: &JumpOrder, candidates: &Candidates) -> Decision {
     let mut trace = Trace(Vec::with_capacity(LONGEST_TRACE));
     let outcome = decide(order, candidates, &mut trace);
-    Decision {
-        outcome,
-        trace: trace.0,
-    }
+    Decision { outcome, trace: trace.0 }
 }
 
 /// Rules on the longest way: a commercial customer who falls back and names a provider.
@@ -223,25 +220,16 @@ struct Trace(Vec<TraceStep>);
 
 impl Trace {
     fn passed(&mut self, rule: Rule) {
-        self.0.push(TraceStep {
-            rule,
-            outcome: StepOutcome::Passed,
-        });
+        self.0.push(TraceStep { rule, outcome: StepOutcome::Passed });
     }
 
     fn not_set(&mut self, rule: Rule) {
-        self.0.push(TraceStep {
-            rule,
-            outcome: StepOutcome::NotSet,
-        });
+        self.0.push(TraceStep { rule, outcome: StepOutcome::NotSet });
     }
 
     fn failed(&mut self, rule: Rule, refusal: impl Into<Refusal>) -> Refusal {
         let refusal = refusal.into();
-        self.0.push(TraceStep {
-            rule,
-            outcome: StepOutcome::Failed(refusal.reason),
-        });
+        self.0.push(TraceStep { rule, outcome: StepOutcome::Failed(refusal.reason) });
         refusal
     }
 
@@ -257,11 +245,7 @@ impl Trace {
 }
 
 fn decide(order: &JumpOrder, candidates: &Candidates, trace: &mut Trace) -> Result<Resolution, Refusal> {
-    trace.demand(
-        Rule::TenantActive,
-        candidates.tenant == TenantState::Active,
-        Reason::TenantStopped,
-    )?;
+    trace.demand(Rule::TenantActive, candidates.tenant == TenantState::Active, Reason::TenantStopped)?;
     let Some(target) = &candidates.target else {
         return Err(Reason::NotFound.into());
     };
@@ -295,11 +279,7 @@ fn check_target(
     }
     let kind_fits = order.wanted.is_none_or(|wanted| wanted == target.kind);
     trace.demand(Rule::TargetKind, kind_fits, Reason::TargetKindMismatch)?;
-    trace.demand(
-        Rule::TargetEnabled,
-        target.state == State::Active,
-        Reason::TargetDisabled,
-    )?;
+    trace.demand(Rule::TargetEnabled, target.state == State::Active, Reason::TargetDisabled)?;
     if order.provider_id.is_some() && named_provider.is_none() {
         return Err(Reason::NotFound.into());
     }
@@ -312,11 +292,7 @@ fn check_target(
     trace.demand(Rule::TargetTakesPerson, takes_person, Reason::PersonNotAccepted)?;
     if let Some(line) = order.line_of_business {
         let takes_line = target.lines.allows(line);
-        trace.demand(
-            Rule::TargetLineOfBusiness,
-            takes_line,
-            Reason::LineOfBusinessNotSupported,
-        )?;
+        trace.demand(Rule::TargetLineOfBusiness, takes_line, Reason::LineOfBusinessNotSupported)?;
     }
     Ok(())
 }
@@ -333,11 +309,7 @@ fn by_activation(
     match found {
         Ok(user_id) => {
             trace.passed(Rule::Activation);
-            Ok(Resolution {
-                user_id,
-                way: Way::Activation,
-                segment: None,
-            })
+            Ok(Resolution { user_id, way: Way::Activation, segment: None })
         }
         Err(refusal) => Err(trace.failed(Rule::Activation, refusal)),
     }
@@ -347,24 +319,16 @@ fn by_activation(
 fn named_activation(wanted: ActivationId, activations: &[CandidateActivation]) -> Result<UserId, Refusal> {
     match activations.iter().find(|activation| activation.activation_id == wanted) {
         None => Err(Reason::NoUserAssigned.into()),
-        Some(CandidateActivation {
-            state: State::Disabled, ..
-        }) => Err(Reason::ActivationDisabled.into()),
+        Some(CandidateActivation { state: State::Disabled, .. }) => Err(Reason::ActivationDisabled.into()),
         Some(activation) => Ok(activation.user_id),
     }
 }
 
 /// The one user that all enabled activations lead to. Never chooses among different ones.
 fn only_activation(activations: &[CandidateActivation]) -> Result<UserId, Refusal> {
-    let mut enabled = activations
-        .iter()
-        .filter(|activation| activation.state == State::Active);
+    let mut enabled = activations.iter().filter(|activation| activation.state == State::Active);
     let Some(first) = enabled.next() else {
-        let reason = if activations.is_empty() {
-            Reason::NoUserAssigned
-        } else {
-            Reason::ActivationDisabled
-        };
+        let reason = if activations.is_empty() { Reason::NoUserAssigned } else { Reason::ActivationDisabled };
         return Err(reason.into());
     };
     if enabled.all(|activation| activation.user_id == first.user_id) {
@@ -386,13 +350,7 @@ fn by_customer_access(
     assignments: &Assignments,
     trace: &mut Trace,
 ) -> Result<Resolution, Refusal> {
-    let Assignments::Customer {
-        record,
-        private_user,
-        commercial_user,
-        commercial_falls_back,
-    } = assignments
-    else {
+    let Assignments::Customer { record, private_user, commercial_user, commercial_falls_back } = assignments else {
         return Err(Reason::NoUserAssigned.into());
     };
     let segment = match (record.as_ref().map(|record| record.segment), stated) {
@@ -403,11 +361,7 @@ fn by_customer_access(
         (Some(segment), _) | (None, Some(segment)) => segment,
     };
     trace.passed(Rule::Segment);
-    let found = |user_id, way| Resolution {
-        user_id,
-        way,
-        segment: Some(segment),
-    };
+    let found = |user_id, way| Resolution { user_id, way, segment: Some(segment) };
 
     if let Some(own) = record.as_ref().and_then(|record| record.user_id) {
         trace.passed(Rule::OwnUser);
@@ -440,31 +394,15 @@ fn check_user(
     user: &CandidateUser,
     trace: &mut Trace,
 ) -> Result<(), Refusal> {
-    trace.demand(
-        Rule::UserNotStandard,
-        user.kind != UserKind::Standard,
-        Reason::StandardNotForJumps,
-    )?;
+    trace.demand(Rule::UserNotStandard, user.kind != UserKind::Standard, Reason::StandardNotForJumps)?;
     match order.person.kind() {
         PersonKind::Broker => {
-            trace.demand(
-                Rule::UserKindFits,
-                user.kind == UserKind::Broker,
-                Reason::EndkundeConflict,
-            )?;
+            trace.demand(Rule::UserKindFits, user.kind == UserKind::Broker, Reason::EndkundeConflict)?;
         }
         PersonKind::Customer => {
-            trace.demand(
-                Rule::UserKindFits,
-                user.kind == UserKind::EndCustomer,
-                Reason::EndkundeRequired,
-            )?;
+            trace.demand(Rule::UserKindFits, user.kind == UserKind::EndCustomer, Reason::EndkundeRequired)?;
             let not_denied = user.reported_end_customer != Some(false);
-            trace.demand(
-                Rule::UserReportedEndCustomer,
-                not_denied,
-                Reason::EndkundeRemoteMismatch,
-            )?;
+            trace.demand(Rule::UserReportedEndCustomer, not_denied, Reason::EndkundeRemoteMismatch)?;
         }
     }
     trace.demand(Rule::UserActive, user.state == State::Active, Reason::UserDisabled)?;

@@ -224,10 +224,7 @@ mod tests {
             "http://[::1]/",
             "http://localhost:3000/x",
         ] {
-            assert_eq!(
-                WebUrl::parse(text).map(|url| url.as_str().to_owned()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(WebUrl::parse(text).map(|url| url.as_str().to_owned()), Ok(text.to_owned()));
         }
         for (text, problem) in [
             ("", UrlProblem::Malformed),
@@ -250,13 +247,7 @@ mod tests {
     #[test]
     fn a_handle_joins_the_query_that_is_there() {
         let with_handle = |text| WebUrl::parse(text).map(|url| url.with_handle("h"));
-        assert_eq!(
-            with_handle("https://a.example/x"),
-            Ok("https://a.example/x?j=h".to_owned())
-        );
-        assert_eq!(
-            with_handle("https://a.example/?x=1"),
-            Ok("https://a.example/?x=1&j=h".to_owned())
-        );
+        assert_eq!(with_handle("https://a.example/x"), Ok("https://a.example/x?j=h".to_owned()));
+        assert_eq!(with_handle("https://a.example/?x=1"), Ok("https://a.example/?x=1&j=h".to_owned()));
     }
 }

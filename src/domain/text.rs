@@ -88,10 +88,7 @@ impl UserName {
         if key.is_empty() {
             return Err(TextProblem::Empty);
         }
-        Ok(Self {
-            typed: typed.to_owned(),
-            key,
-        })
+        Ok(Self { typed: typed.to_owned(), key })
     }
 
     /// The name as it was typed, trimmed: what con:center gets.
@@ -185,10 +182,7 @@ mod tests {
 
     #[test]
     fn a_name_is_kept_as_it_was_typed() {
-        assert_eq!(
-            UserName::parse("  Meier ").map(|name| name.to_string()),
-            Ok("Meier".to_owned())
-        );
+        assert_eq!(UserName::parse("  Meier ").map(|name| name.to_string()), Ok("Meier".to_owned()));
     }
 
     #[test]
@@ -212,15 +206,7 @@ mod tests {
     #[test]
     fn only_one_bare_address_is_an_address() {
         assert!(EmailAddress::parse("backoffice@makler.example").is_ok());
-        for text in [
-            "",
-            "a",
-            "a@",
-            "a@b.de\r\nBcc: x@y",
-            "a@b.de,c@d.de",
-            "A <a@b.de>",
-            "ä@b.de",
-        ] {
+        for text in ["", "a", "a@", "a@b.de\r\nBcc: x@y", "a@b.de,c@d.de", "A <a@b.de>", "ä@b.de"] {
             assert!(EmailAddress::parse(text).is_err(), "{text:?}");
         }
         let long = format!("{}@example.org", "a".repeat(300));

@@ -28,10 +28,7 @@ pub struct SecretState {
 
 impl SecretState {
     /// The state of a user whose secret was never set.
-    pub const NONE: Self = Self {
-        version: 0,
-        set_at: None,
-    };
+    pub const NONE: Self = Self { version: 0, set_at: None };
 
     /// Tells whether there is a secret to jump with.
     #[must_use]
@@ -86,6 +83,24 @@ pub struct NewUser {
     pub notification_email: Option<EmailAddress>,
     /// Its secret, sealed for version 1 of this user; `None` if it is set later.
     pub sealed_secret: Option<SealedSecret>,
+}
+
+/// A new secret for a con:center user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretChange {
+    /// The secret, sealed for `version`.
+    pub sealed: SealedSecret,
+    /// Which one it is; must be the user's next.
+    pub version: i64,
+}
+
+/// A change of whether a con:center user is marked Endkunde.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndCustomerChange {
+    /// The mark afterwards.
+    pub end_customer: bool,
+    /// The scope afterwards; `None` leaves it.
+    pub scope: Option<ProviderScope>,
 }
 
 /// A secret as the store keeps it: encrypted, bound to its row and version.

@@ -88,10 +88,7 @@ impl DataKey {
     /// Draws a new key; `version` counts a tenant's data keys, from 1.
     #[must_use]
     pub fn generate(version: u32, random: &dyn Random) -> Self {
-        Self {
-            version,
-            key: Key::generate(random),
-        }
+        Self { version, key: Key::generate(random) }
     }
 
     /// Takes a key that was unwrapped.
@@ -133,9 +130,7 @@ impl DataKey {
 
 impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataKey")
-            .field("version", &self.version)
-            .finish_non_exhaustive()
+        f.debug_struct("DataKey").field("version", &self.version).finish_non_exhaustive()
     }
 }
 
@@ -167,22 +162,14 @@ impl Binding {
         put(&mut info, tenant.as_bytes())?;
         info.extend_from_slice(&key_version.to_be_bytes());
         put(&mut info, kek_id.as_bytes())?;
-        Some(Self {
-            header: header(key_version),
-            aad: info.clone(),
-            info,
-        })
+        Some(Self { header: header(key_version), aad: info.clone(), info })
     }
 
     /// The binding of a key's canary; `None` if the id has more than 65 535 bytes.
     pub(super) fn of_canary(kek_id: &str) -> Option<Self> {
         let mut info = b"ccjump/canary/v1".to_vec();
         put(&mut info, kek_id.as_bytes())?;
-        Some(Self {
-            header: header(0),
-            aad: info.clone(),
-            info,
-        })
+        Some(Self { header: header(0), aad: info.clone(), info })
     }
 }
 
@@ -208,21 +195,9 @@ pub(super) fn seal(key: &Key, binding: &Binding, plaintext: &[u8], random: &dyn 
     let sub_key = SubKey::derive(key, &salt, &binding.info).map_err(|_| SealError::Cipher)?;
     let tag = sub_key
         .cipher
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(&binding.aad),
-            &mut padded,
-        )
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&binding.aad), &mut padded)
         .map_err(|_| SealError::Cipher)?;
-    Ok([
-        binding.header.as_slice(),
-        &salt,
-        &sub_key.commit,
-        &nonce,
-        &padded,
-        tag.as_ref(),
-    ]
-    .concat())
+    Ok([binding.header.as_slice(), &salt, &sub_key.commit, &nonce, &padded, tag.as_ref()].concat())
 }
 
 /// Opens a blob that was sealed under a key derived from `key` and bound to `binding`.
@@ -241,15 +216,9 @@ pub(super) fn open(key: &Key, binding: &Binding, blob: &[u8]) -> Result<Secret, 
     let mut sealed = Zeroizing::new(parts.sealed.to_vec());
     let padded = sub_key
         .cipher
-        .open_in_place(
-            Nonce::assume_unique_for_key(*parts.nonce),
-            Aad::from(&binding.aad),
-            &mut sealed,
-        )
+        .open_in_place(Nonce::assume_unique_for_key(*parts.nonce), Aad::from(&binding.aad), &mut sealed)
         .map_err(|_| OpenError::Corrupt)?;
-    unpad(padded)
-        .map(|plaintext| Secret::new(plaintext.to_vec()))
-        .ok_or(OpenError::Corrupt)
+    unpad(padded).map(|plaintext| Secret::new(plaintext.to_vec())).ok_or(OpenError::Corrupt)
 }
 
 /// A blob cut into its parts; `sealed` is ciphertext and tag.
@@ -270,13 +239,7 @@ impl<'a> Parts<'a> {
         let (nonce, sealed) = rest.split_first_chunk()?;
         let padded = sealed.len().checked_sub(TAG_BYTES)?;
         let is_padded = padded > 0 && padded.is_multiple_of(PADDING);
-        is_padded.then_some(Self {
-            header,
-            salt,
-            commit,
-            nonce,
-            sealed,
-        })
+        is_padded.then_some(Self { header, salt, commit, nonce, sealed })
     }
 }
 
@@ -304,10 +267,7 @@ impl SubKey {
             .fill(derived.as_mut_slice())?;
         let (cipher_key, commit) = derived.split_first_chunk::<32>().ok_or(Unspecified)?;
         let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, cipher_key)?);
-        Ok(Self {
-            cipher,
-            commit: commit.try_into().map_err(|_| Unspecified)?,
-        })
+        Ok(Self { cipher, commit: commit.try_into().map_err(|_| Unspecified)? })
     }
 }
 
@@ -340,12 +300,7 @@ mod tests {
     use super::*;
     use crate::domain::time::Timestamp;
 
-    const PLACE: Place<'static> = Place {
-        tenant: TenantId::SYSTEM,
-        row: "row",
-        field: "secret",
-        version: 1,
-    };
+    const PLACE: Place<'static> = Place { tenant: TenantId::SYSTEM, row: "row", field: "secret", version: 1 };
 
     fn key() -> DataKey {
         DataKey::generate(1, &SystemRandom)
@@ -377,11 +332,7 @@ mod tests {
     fn a_place_out_of_bounds_is_refused() {
         let (key, long) = (key(), "x".repeat(65_536));
         let blob = sealed(&key, b"geheim");
-        for place in [
-            Place { version: -1, ..PLACE },
-            Place { row: &long, ..PLACE },
-            Place { field: &long, ..PLACE },
-        ] {
+        for place in [Place { version: -1, ..PLACE }, Place { row: &long, ..PLACE }, Place { field: &long, ..PLACE }] {
             assert_eq!(key.seal(&place, b"geheim", &SystemRandom), Err(SealError::InvalidPlace));
             assert_eq!(refusal(key.open(&place, &blob)), Some(OpenError::KeyMismatch));
         }
@@ -430,10 +381,7 @@ mod tests {
     fn a_damaged_ciphertext_is_told_from_a_wrong_key() {
         let key = key();
         let mut blob = sealed(&key, b"geheim");
-        assert_eq!(
-            refusal(DataKey::generate(1, &SystemRandom).open(&PLACE, &blob)),
-            Some(OpenError::KeyMismatch)
-        );
+        assert_eq!(refusal(DataKey::generate(1, &SystemRandom).open(&PLACE, &blob)), Some(OpenError::KeyMismatch));
         *blob.last_mut().unwrap() ^= 1;
         assert_eq!(refusal(key.open(&PLACE, &blob)), Some(OpenError::Corrupt));
     }
@@ -446,24 +394,13 @@ mod tests {
         for place in [
             Place { tenant: other, ..PLACE },
             Place { row: "row2", ..PLACE },
-            Place {
-                field: "mac_key",
-                ..PLACE
-            },
+            Place { field: "mac_key", ..PLACE },
             Place { version: 0, ..PLACE },
             Place { version: 2, ..PLACE },
             // The same bytes, cut elsewhere.
-            Place {
-                row: "rows",
-                field: "ecret",
-                ..PLACE
-            },
+            Place { row: "rows", field: "ecret", ..PLACE },
         ] {
-            assert_eq!(
-                refusal(key.open(&place, &blob)),
-                Some(OpenError::KeyMismatch),
-                "{place:?}"
-            );
+            assert_eq!(refusal(key.open(&place, &blob)), Some(OpenError::KeyMismatch), "{place:?}");
         }
     }
 

@@ -106,10 +106,7 @@ pub fn create(data_dir: &Path, random: &dyn Random) -> Result<Kek, KekFileError>
     // The entry `keys` of the data directory must last as well.
     File::open(data_dir)
         .and_then(|parent| parent.sync_all())
-        .map_err(|source| KekFileError::Io {
-            path: data_dir.to_owned(),
-            source,
-        })?;
+        .map_err(|source| KekFileError::Io { path: data_dir.to_owned(), source })?;
     Ok(kek)
 }
 
@@ -136,19 +133,13 @@ pub fn load(data_dir: &Path, kek_id: &str) -> Result<Kek, KekFileError> {
     // One byte more than a key file has, so that a longer one does not pass cut off.
     let mut content = Zeroizing::new(Vec::with_capacity(FILE_BYTES + 1));
     let mut bounded = File::from(file).take(FILE_BYTES as u64 + 1);
-    bounded.read_to_end(&mut content).map_err(|source| KekFileError::Io {
-        path: path.clone(),
-        source,
-    })?;
+    bounded.read_to_end(&mut content).map_err(|source| KekFileError::Io { path: path.clone(), source })?;
     read_content(&content, kek_id).ok_or(KekFileError::Corrupt { path })
 }
 
 /// Tells whether `text` is 16 lower-case hexadecimal digits. It becomes a file name.
 fn is_kek_id(text: &str) -> bool {
-    text.len() == 16
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn file_name(kek_id: &str) -> String {
@@ -207,11 +198,7 @@ fn read_content(content: &[u8], kek_id: &str) -> Option<Kek> {
     if format!("{:08x}", crc32c::crc32c(checked.as_bytes())) != checksum {
         return None;
     }
-    let encoded = checked
-        .strip_prefix(FORMAT)?
-        .strip_prefix(':')?
-        .strip_prefix(kek_id)?
-        .strip_prefix(':')?;
+    let encoded = checked.strip_prefix(FORMAT)?.strip_prefix(':')?.strip_prefix(kek_id)?.strip_prefix(':')?;
     let mut key = Zeroizing::new([0_u8; 32]);
     let length = URL_SAFE_NO_PAD.decode_slice(encoded, key.as_mut_slice()).ok()?;
     if length != key.len() {
@@ -246,18 +233,12 @@ fn open_error(path: &Path, errno: Errno) -> KekFileError {
         Errno::NOENT => KekFileError::Missing { path },
         // A symbolic link with NOFOLLOW; something else than a directory with DIRECTORY; a socket.
         Errno::LOOP | Errno::NOTDIR | Errno::NXIO => KekFileError::NotAFile { path },
-        errno => KekFileError::Io {
-            path,
-            source: errno.into(),
-        },
+        errno => KekFileError::Io { path, source: errno.into() },
     }
 }
 
 fn io_error(path: &Path, errno: Errno) -> KekFileError {
-    KekFileError::Io {
-        path: path.to_owned(),
-        source: errno.into(),
-    }
+    KekFileError::Io { path: path.to_owned(), source: errno.into() }
 }
 
 #[cfg(test)]
@@ -297,10 +278,7 @@ mod tests {
     #[test]
     fn a_key_that_was_made_is_read_back() {
         let (data_dir, kek, _) = with_key();
-        assert_eq!(
-            load(data_dir.path(), kek.id()).unwrap().key().expose(),
-            kek.key().expose()
-        );
+        assert_eq!(load(data_dir.path(), kek.id()).unwrap().key().expose(), kek.key().expose());
     }
 
     #[test]
@@ -308,10 +286,8 @@ mod tests {
         let (data_dir, kek, path) = with_key();
         assert_eq!(mode_of(&path), 0o600);
         assert_eq!(mode_of(&data_dir.path().join("keys")), 0o700);
-        let names: Vec<_> = fs::read_dir(data_dir.path().join("keys"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        let names: Vec<_> =
+            fs::read_dir(data_dir.path().join("keys")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, [file_name(kek.id()).as_str()]);
     }
 
@@ -321,10 +297,7 @@ mod tests {
         create(data_dir.path(), &Fixed).unwrap();
         let content = fs::read_to_string(data_dir.path().join("keys/kek-0707070707070707.key")).unwrap();
         let checked = "cckek1:0707070707070707:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
-        assert_eq!(
-            content,
-            format!("{checked}:{:08x}\n", crc32c::crc32c(checked.as_bytes()))
-        );
+        assert_eq!(content, format!("{checked}:{:08x}\n", crc32c::crc32c(checked.as_bytes())));
         assert_eq!(content.len(), FILE_BYTES);
     }
 
@@ -342,10 +315,7 @@ mod tests {
         create(data_dir.path(), &Fixed).unwrap();
         let path = data_dir.path().join("keys/kek-0707070707070707.key");
         fs::write(&path, "mine").unwrap();
-        assert!(matches!(
-            create(data_dir.path(), &Fixed),
-            Err(KekFileError::AlreadyThere { .. })
-        ));
+        assert!(matches!(create(data_dir.path(), &Fixed), Err(KekFileError::AlreadyThere { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     }
 
@@ -353,10 +323,7 @@ mod tests {
     fn a_half_written_key_has_no_name_that_is_read() {
         let (data_dir, kek, path) = with_key();
         fs::rename(&path, path.with_extension("key.new")).unwrap();
-        assert!(matches!(
-            load(data_dir.path(), kek.id()),
-            Err(KekFileError::Missing { .. })
-        ));
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Missing { .. })));
     }
 
     #[test]
@@ -377,10 +344,7 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&path, &bad).unwrap();
-            assert!(
-                matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Corrupt { .. })),
-                "byte {at}"
-            );
+            assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Corrupt { .. })), "byte {at}");
         }
     }
 
@@ -390,16 +354,10 @@ mod tests {
         let good = fs::read(&path).unwrap();
         for length in 0..good.len() {
             fs::write(&path, &good[..length]).unwrap();
-            assert!(
-                matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Corrupt { .. })),
-                "{length}"
-            );
+            assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Corrupt { .. })), "{length}");
         }
         fs::write(&path, [good.as_slice(), b"\n"].concat()).unwrap();
-        assert!(matches!(
-            load(data_dir.path(), kek.id()),
-            Err(KekFileError::Corrupt { .. })
-        ));
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Corrupt { .. })));
     }
 
     #[test]
@@ -407,10 +365,7 @@ mod tests {
         let (data_dir, kek, path) = with_key();
         let other = create(data_dir.path(), &SystemRandom).unwrap();
         fs::copy(data_dir.path().join("keys").join(file_name(other.id())), &path).unwrap();
-        assert!(matches!(
-            load(data_dir.path(), kek.id()),
-            Err(KekFileError::Corrupt { .. })
-        ));
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::Corrupt { .. })));
     }
 
     #[test]
@@ -418,10 +373,7 @@ mod tests {
         let (data_dir, kek, path) = with_key();
         for mode in [0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o644] {
             set_mode(&path, mode);
-            assert!(
-                matches!(load(data_dir.path(), kek.id()), Err(KekFileError::TooOpen { .. })),
-                "{mode:o}"
-            );
+            assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::TooOpen { .. })), "{mode:o}");
             assert_eq!(mode_of(&path), mode);
         }
         set_mode(&path, 0o400);
@@ -434,10 +386,7 @@ mod tests {
         let directory = data_dir.path().join("keys");
         set_mode(&directory, 0o750);
         assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::TooOpen { path }) if path == directory));
-        assert!(matches!(
-            create(data_dir.path(), &SystemRandom),
-            Err(KekFileError::TooOpen { .. })
-        ));
+        assert!(matches!(create(data_dir.path(), &SystemRandom), Err(KekFileError::TooOpen { .. })));
     }
 
     #[test]
@@ -456,19 +405,13 @@ mod tests {
         let elsewhere = data_dir.path().join("elsewhere");
         fs::rename(&path, &elsewhere).unwrap();
         symlink(&elsewhere, &path).unwrap();
-        assert!(matches!(
-            load(data_dir.path(), kek.id()),
-            Err(KekFileError::NotAFile { .. })
-        ));
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::NotAFile { .. })));
 
         let (data_dir, kek, _) = with_key();
         let directory = data_dir.path().join("keys");
         fs::rename(&directory, data_dir.path().join("moved")).unwrap();
         symlink(data_dir.path().join("moved"), &directory).unwrap();
-        assert!(matches!(
-            load(data_dir.path(), kek.id()),
-            Err(KekFileError::NotAFile { .. })
-        ));
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::NotAFile { .. })));
     }
 
     #[test]
@@ -477,32 +420,17 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         set_mode(&path, 0o700);
-        assert!(matches!(
-            load(data_dir.path(), kek.id()),
-            Err(KekFileError::NotAFile { .. })
-        ));
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::NotAFile { .. })));
         fs::remove_dir(&path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-        assert!(matches!(
-            load(data_dir.path(), kek.id()),
-            Err(KekFileError::NotAFile { .. })
-        ));
+        assert!(matches!(load(data_dir.path(), kek.id()), Err(KekFileError::NotAFile { .. })));
     }
 
     #[test]
     fn an_id_that_is_none_reaches_no_file() {
         let data_dir = TempDir::new().unwrap();
-        for id in [
-            "",
-            "../../etc/passwd",
-            "0123456789ABCDEF",
-            "0123456789abcde",
-            "0123456789abcdef0",
-        ] {
-            assert!(
-                matches!(load(data_dir.path(), id), Err(KekFileError::InvalidId)),
-                "{id}"
-            );
+        for id in ["", "../../etc/passwd", "0123456789ABCDEF", "0123456789abcde", "0123456789abcdef0"] {
+            assert!(matches!(load(data_dir.path(), id), Err(KekFileError::InvalidId)), "{id}");
         }
     }
 

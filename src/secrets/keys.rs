@@ -32,10 +32,7 @@ impl Kek {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        Self {
-            id,
-            key: Key::generate(random),
-        }
+        Self { id, key: Key::generate(random) }
     }
 
     /// Takes a key that a provider read.
@@ -92,11 +89,7 @@ impl Kek {
     pub fn check_canary(&self, blob: &[u8]) -> Result<(), OpenError> {
         let binding = Binding::of_canary(&self.id).ok_or(OpenError::KeyMismatch)?;
         let text = open(&self.key, &binding, blob)?;
-        if text.expose() == CANARY {
-            Ok(())
-        } else {
-            Err(OpenError::Corrupt)
-        }
+        if text.expose() == CANARY { Ok(()) } else { Err(OpenError::Corrupt) }
     }
 }
 
@@ -205,12 +198,7 @@ impl TenantKeys {
 }
 
 const fn mac_key_place(tenant: TenantId) -> Place<'static> {
-    Place {
-        tenant,
-        row: "tenant",
-        field: "mac_key",
-        version: 1,
-    }
+    Place { tenant, row: "tenant", field: "mac_key", version: 1 }
 }
 
 #[cfg(test)]
@@ -227,20 +215,12 @@ mod tests {
     fn a_kek_id_is_16_lower_case_hexadecimal_digits() {
         let kek = Kek::generate(&SystemRandom);
         assert_eq!(kek.id().len(), 16);
-        assert!(
-            kek.id()
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        );
+        assert!(kek.id().bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)));
     }
 
     #[test]
     fn a_wrapped_key_comes_back() {
-        let (kek, tenant, data) = (
-            Kek::generate(&SystemRandom),
-            tenant(),
-            DataKey::generate(3, &SystemRandom),
-        );
+        let (kek, tenant, data) = (Kek::generate(&SystemRandom), tenant(), DataKey::generate(3, &SystemRandom));
         let wrapped = kek.wrap(tenant, &data, &SystemRandom).unwrap();
         let unwrapped = kek.unwrap_key(tenant, 3, &wrapped).unwrap();
         assert_eq!(unwrapped.key().expose(), data.key().expose());
@@ -249,16 +229,9 @@ mod tests {
 
     #[test]
     fn a_wrapped_key_is_bound_to_tenant_version_and_kek() {
-        let (kek, tenant_a, data) = (
-            Kek::generate(&SystemRandom),
-            tenant(),
-            DataKey::generate(3, &SystemRandom),
-        );
+        let (kek, tenant_a, data) = (Kek::generate(&SystemRandom), tenant(), DataKey::generate(3, &SystemRandom));
         let wrapped = kek.wrap(tenant_a, &data, &SystemRandom).unwrap();
-        let renamed = Kek::from_parts(
-            "0123456789abcdef".to_owned(),
-            Key::from_slice(kek.key().expose()).unwrap(),
-        );
+        let renamed = Kek::from_parts("0123456789abcdef".to_owned(), Key::from_slice(kek.key().expose()).unwrap());
         for refused in [
             kek.unwrap_key(tenant(), 3, &wrapped),
             kek.unwrap_key(tenant_a, 4, &wrapped),
@@ -271,11 +244,7 @@ mod tests {
 
     #[test]
     fn a_damaged_wrapped_key_is_refused_bit_by_bit() {
-        let (kek, tenant, data) = (
-            Kek::generate(&SystemRandom),
-            tenant(),
-            DataKey::generate(1, &SystemRandom),
-        );
+        let (kek, tenant, data) = (Kek::generate(&SystemRandom), tenant(), DataKey::generate(1, &SystemRandom));
         let wrapped = kek.wrap(tenant, &data, &SystemRandom).unwrap();
         for bit in 0..wrapped.len() * 8 {
             let mut flipped = wrapped.clone();
@@ -299,9 +268,7 @@ mod tests {
     #[test]
     fn a_wrapped_key_is_no_canary() {
         let kek = Kek::generate(&SystemRandom);
-        let wrapped = kek
-            .wrap(TenantId::SYSTEM, &DataKey::generate(0, &SystemRandom), &SystemRandom)
-            .unwrap();
+        let wrapped = kek.wrap(TenantId::SYSTEM, &DataKey::generate(0, &SystemRandom), &SystemRandom).unwrap();
         assert_eq!(kek.check_canary(&wrapped), Err(OpenError::KeyMismatch));
     }
 
@@ -320,14 +287,8 @@ mod tests {
         let (kek, tenant_a) = (Kek::generate(&SystemRandom), tenant());
         let (_, wrapped) = TenantKeys::generate(&kek, tenant_a, &SystemRandom).unwrap();
         let (_, other) = TenantKeys::generate(&kek, tenant(), &SystemRandom).unwrap();
-        let swapped = WrappedKeys {
-            sealed_mac_key: other.sealed_mac_key,
-            ..wrapped.clone()
-        };
-        let renamed = WrappedKeys {
-            kek_id: "0123456789abcdef".to_owned(),
-            ..wrapped.clone()
-        };
+        let swapped = WrappedKeys { sealed_mac_key: other.sealed_mac_key, ..wrapped.clone() };
+        let renamed = WrappedKeys { kek_id: "0123456789abcdef".to_owned(), ..wrapped.clone() };
         for refused in [
             TenantKeys::open(&kek, tenant(), &wrapped),
             TenantKeys::open(&Kek::generate(&SystemRandom), tenant_a, &wrapped),
@@ -341,16 +302,8 @@ mod tests {
     #[test]
     fn no_two_lists_of_parts_have_the_same_mac() {
         let key = MacKey::generate(&SystemRandom);
-        let lists: [&[&[u8]]; 8] = [
-            &[],
-            &[b""],
-            &[b"", b""],
-            &[b"ab"],
-            &[b"a", b"b"],
-            &[b"", b"ab"],
-            &[b"ab", b""],
-            &[b"\0\0\0\x01a"],
-        ];
+        let lists: [&[&[u8]]; 8] =
+            [&[], &[b""], &[b"", b""], &[b"ab"], &[b"a", b"b"], &[b"", b"ab"], &[b"ab", b""], &[b"\0\0\0\x01a"]];
         for (i, one) in lists.iter().enumerate() {
             for other in &lists[i + 1..] {
                 assert_ne!(key.mac("x", one), key.mac("x", other), "{one:?} {other:?}");
@@ -382,9 +335,6 @@ mod tests {
         let kek = Kek::from_parts("0123456789abcdef".to_owned(), Key::generate(&SystemRandom));
         assert_eq!(format!("{kek:?}"), r#"Kek { id: "0123456789abcdef", .. }"#);
         let keys = TenantKeys::generate(&kek, tenant(), &SystemRandom).unwrap().0;
-        assert_eq!(
-            format!("{keys:?}"),
-            "TenantKeys { data: DataKey { version: 1, .. }, mac: MacKey(..) }"
-        );
+        assert_eq!(format!("{keys:?}"), "TenantKeys { data: DataKey { version: 1, .. }, mac: MacKey(..) }");
     }
 }

@@ -21,19 +21,13 @@ mod tests {
     use super::*;
 
     fn person(kind: AuditedKind, id: &str) -> AuditedPerson {
-        AuditedPerson {
-            kind,
-            id: id.to_owned(),
-        }
+        AuditedPerson { kind, id: id.to_owned() }
     }
 
     #[test]
     fn a_person_has_one_pseudonym_under_one_salt() {
         let broker = person(AuditedKind::Broker, "b-1");
-        assert_eq!(
-            person_pseudonym(&Salt([1; 32]), &broker),
-            person_pseudonym(&Salt([1; 32]), &broker)
-        );
+        assert_eq!(person_pseudonym(&Salt([1; 32]), &broker), person_pseudonym(&Salt([1; 32]), &broker));
     }
 
     #[test]

@@ -7,10 +7,7 @@ use crate::domain::ids::Random;
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place where the system's random bytes come in"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where the system's random bytes come in")]
     fn fill(&self, destination: &mut [u8]) {
         if aws_lc_rs::rand::fill(destination).is_err() {
             // Keys, nonces and ids made without entropy would look fine and be guessable. A panic could be caught

@@ -34,13 +34,13 @@ use crate::domain::jump::{
     Jump, JumpInputs, JumpQuery, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RequestKey,
 };
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::provider::{ProductProvider, ProviderScope, State};
+use crate::domain::provider::{ProductProvider, State};
 use crate::domain::service::ServiceState;
 use crate::domain::target::{ReturnUrl, Target};
 use crate::domain::tenant::{Tenant, TenantState, WrappedKeys};
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
-use crate::domain::user::{ConcenterUser, NewUser, SealedSecret};
+use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange};
 
 /// Most con:center users of one tenant.
 pub const MOST_USERS: u32 = 10_000;
@@ -257,17 +257,16 @@ pub trait UserStore: Send + Sync {
     /// Lists users by id, the oldest first.
     async fn list_users(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<ConcenterUser>, StoreError>;
 
-    /// Replaces a user's secret. `sealed` is sealed for `secret_version`, which must be the user's next one.
+    /// Replaces a user's secret.
     ///
-    /// Refused: `NotFound`, `EtagMismatch` (also when `secret_version` is not the next one).
+    /// Refused: `NotFound`, `EtagMismatch` (also when the secret's version is not the next one).
     async fn set_user_secret(
         &self,
         tenant: &TenantId,
         effect: &Effect,
         user: &UserId,
         version: Version,
-        sealed: &SealedSecret,
-        secret_version: i64,
+        change: &SecretChange,
     ) -> Result<Outcome<ConcenterUser>, StoreError>;
 
     /// Moves Standard to a user; the one before becomes a broker's user. Nothing moves if it is Standard already.
@@ -281,7 +280,7 @@ pub trait UserStore: Send + Sync {
         version: Version,
     ) -> Result<Outcome<StandardMoved>, StoreError>;
 
-    /// Marks a user Endkunde, or takes the mark away; with `scope` his scope is replaced in the same step.
+    /// Marks a user Endkunde, or takes the mark away; with a scope, his is replaced in the same step.
     ///
     /// Refused: `NotFound` (also a provider), `EtagMismatch`, `EndkundeConflict` (the Standard user), `ProviderScopeRequired`
     /// (Endkunde with all providers), `Assigned` (activations or customers depend on it), `SlotInUse` (it is a
@@ -292,8 +291,7 @@ pub trait UserStore: Send + Sync {
         effect: &Effect,
         user: &UserId,
         version: Version,
-        end_customer: bool,
-        scope: Option<&ProviderScope>,
+        change: &EndCustomerChange,
     ) -> Result<Outcome<ConcenterUser>, StoreError>;
 
     /// Disables or enables a user. Refused: `NotFound`, `EtagMismatch`.

@@ -75,13 +75,7 @@ impl VerifiedCaller {
             return None;
         }
         let subject = self.subject.clone();
-        let within = |role: TenantRole| {
-            Some(Caller::Tenant {
-                tenant: self.tenant?,
-                role,
-                subject: subject.clone(),
-            })
-        };
+        let within = |role: TenantRole| Some(Caller::Tenant { tenant: self.tenant?, role, subject: subject.clone() });
         match role {
             Role::Admin => within(TenantRole::Admin),
             Role::Portal => within(TenantRole::Portal),
@@ -89,10 +83,7 @@ impl VerifiedCaller {
             Role::Customer => within(TenantRole::Customer(self.customer_id.clone()?)),
             Role::Operator | Role::Target if self.tenant.is_some() => None,
             Role::Operator => Some(Caller::Operator { subject }),
-            Role::Target => Some(Caller::Target {
-                audience: self.target_audience.clone()?,
-                subject,
-            }),
+            Role::Target => Some(Caller::Target { audience: self.target_audience.clone()?, subject }),
         }
     }
 }
@@ -169,12 +160,8 @@ impl CallerTokens {
         let key = DecodingKey::from_ec_components(x, y).map_err(|_| InvalidCause::UnknownKey)?;
         // The signature alone. The library's checks of claims read the system's clock, and take other types, a missing
         // audience and unknown header members for good.
-        let verified = jsonwebtoken::crypto::verify(
-            entered.encoded_signature,
-            entered.signed.as_bytes(),
-            &key,
-            Algorithm::ES256,
-        );
+        let verified =
+            jsonwebtoken::crypto::verify(entered.encoded_signature, entered.signed.as_bytes(), &key, Algorithm::ES256);
         if !matches!(verified, Ok(true)) {
             return Err(InvalidCause::Signature.into());
         }
@@ -214,13 +201,7 @@ impl CallerTokens {
         let json = decode_claims(entered)?;
         let wire: CallerWire<'_> = read_object(&json).ok_or(InvalidCause::Claims)?;
         let caller = read_caller(&wire).map_err(|_| InvalidCause::Claims)?;
-        check_parties(
-            wire.parties(),
-            Parties {
-                issuer: &self.issuer,
-                audience: &self.audience,
-            },
-        )?;
+        check_parties(wire.parties(), Parties { issuer: &self.issuer, audience: &self.audience })?;
         wire.times().check(LONGEST_CALLER_LIFE, now)?;
         if wire.times().is_over(now) {
             return Err(CallerTokenError::Expired);

@@ -25,27 +25,12 @@ pub(super) struct JumpWire<'a> {
     exp: i64,
     tid: &'a str,
     ek: bool,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     seg: Option<&'a str>,
     ep: i64,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present_object",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(borrow, default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     act: Option<ActWire<'a>>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     n: Option<&'a str>,
 }
 
@@ -73,27 +58,20 @@ impl<'a> JumpWire<'a> {
             ek: claims.end_customer,
             seg: claims.segment.map(segment_name),
             ep: claims.epoch,
-            act: claims.actor.as_ref().map(|actor| ActWire {
-                sub: actor.subject.as_str(),
-                role: actor_role_name(actor.role),
-            }),
+            act: claims
+                .actor
+                .as_ref()
+                .map(|actor| ActWire { sub: actor.subject.as_str(), role: actor_role_name(actor.role) }),
             n: claims.nonce.as_ref().map(Nonce::as_str),
         }
     }
 
     pub(super) const fn parties(&self) -> Parties<'a> {
-        Parties {
-            issuer: self.iss,
-            audience: self.aud,
-        }
+        Parties { issuer: self.iss, audience: self.aud }
     }
 
     pub(super) const fn times(&self) -> Times {
-        Times {
-            issued_at: self.iat,
-            not_before: self.nbf,
-            expires_at: self.exp,
-        }
+        Times { issued_at: self.iat, not_before: self.nbf, expires_at: self.exp }
     }
 
     /// What the claims mean; `None` if one has not its form or size, or they contradict each other.
@@ -107,10 +85,7 @@ impl<'a> JumpWire<'a> {
             return None;
         }
         let actor = match &self.act {
-            Some(act) => Some(ActorClaim {
-                subject: read_subject(act.sub)?,
-                role: parse_actor_role(act.role)?,
-            }),
+            Some(act) => Some(ActorClaim { subject: read_subject(act.sub)?, role: parse_actor_role(act.role)? }),
             None => None,
         };
         let nonce = match self.n {
@@ -146,52 +121,25 @@ pub(super) struct CallerWire<'a> {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) nbf: Option<i64>,
     pub(super) jti: &'a str,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) tenant: Option<&'a str>,
     #[serde(borrow)]
     pub(super) roles: Vec<&'a str>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) broker_id: Option<&'a str>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) customer_id: Option<&'a str>,
-    #[serde(
-        borrow,
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) target_audience: Option<&'a str>,
 }
 
 impl<'a> CallerWire<'a> {
     pub(super) const fn parties(&self) -> Parties<'a> {
-        Parties {
-            issuer: self.iss,
-            audience: self.aud,
-        }
+        Parties { issuer: self.iss, audience: self.aud }
     }
 
     pub(super) fn times(&self) -> Times {
-        Times {
-            issued_at: self.iat,
-            not_before: self.nbf.unwrap_or(self.iat),
-            expires_at: self.exp,
-        }
+        Times { issued_at: self.iat, not_before: self.nbf.unwrap_or(self.iat), expires_at: self.exp }
     }
 }
 
@@ -207,11 +155,7 @@ fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: 
 /// A tenant that somebody can belong to: the service's own is nobody's.
 pub(super) fn read_tenant(text: &str) -> Result<TenantId, InvalidId> {
     let tenant = TenantId::parse(text)?;
-    if tenant == TenantId::SYSTEM {
-        Err(InvalidId)
-    } else {
-        Ok(tenant)
-    }
+    if tenant == TenantId::SYSTEM { Err(InvalidId) } else { Ok(tenant) }
 }
 
 /// A pairwise name: 43 characters, which are 32 bytes.
@@ -227,9 +171,7 @@ const fn segment_name(segment: Segment) -> &'static str {
 }
 
 fn parse_segment(text: &str) -> Option<Segment> {
-    [Segment::Private, Segment::Commercial]
-        .into_iter()
-        .find(|segment| segment_name(*segment) == text)
+    [Segment::Private, Segment::Commercial].into_iter().find(|segment| segment_name(*segment) == text)
 }
 
 const fn actor_role_name(role: ActorRole) -> &'static str {

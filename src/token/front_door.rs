@@ -99,9 +99,7 @@ pub(super) struct Entered<'t, 'r> {
 /// Takes steps 1 to 3, and the part of step 4 that needs no cryptography.
 pub(super) fn enter<'t, 'r>(token: &'t str, kind: &str, ring: &'r KeyRing) -> Result<Entered<'t, 'r>, InvalidCause> {
     let (header, payload, encoded_signature) = split(token).ok_or(InvalidCause::Format)?;
-    let signed = token
-        .get(..header.len() + 1 + payload.len())
-        .ok_or(InvalidCause::Format)?;
+    let signed = token.get(..header.len() + 1 + payload.len()).ok_or(InvalidCause::Format)?;
 
     let header = base64url::decode(header).ok_or(InvalidCause::Header)?;
     let header: Header<'_> = read_object(&header).ok_or(InvalidCause::Header)?;
@@ -116,13 +114,7 @@ pub(super) fn enter<'t, 'r>(token: &'t str, kind: &str, ring: &'r KeyRing) -> Re
     let key = ring.find(header.kid).ok_or(InvalidCause::UnknownKey)?;
 
     let signature = base64url::decode_exact(encoded_signature).ok_or(InvalidCause::Signature)?;
-    Ok(Entered {
-        signed,
-        payload,
-        encoded_signature,
-        signature,
-        key,
-    })
+    Ok(Entered { signed, payload, encoded_signature, signature, key })
 }
 
 /// Step 1: the three parts; `None` if it is no compact token.
@@ -215,16 +207,9 @@ impl Times {
         let has_begun = [self.issued_at, self.not_before]
             .into_iter()
             .all(|start| Timestamp::from_unix_seconds(start) <= latest_start);
-        let life = self
-            .expires_at
-            .checked_sub(self.issued_at)
-            .and_then(|life| u64::try_from(life).ok());
+        let life = self.expires_at.checked_sub(self.issued_at).and_then(|life| u64::try_from(life).ok());
         let has_life = life.is_some_and(|life| (1..=longest.as_secs()).contains(&life));
-        if has_begun && has_life {
-            Ok(())
-        } else {
-            Err(InvalidCause::Time)
-        }
+        if has_begun && has_life { Ok(()) } else { Err(InvalidCause::Time) }
     }
 
     /// Tells whether the token is over; it may come as much as [`CLOCK_LEEWAY`] late.
@@ -256,15 +241,7 @@ mod tests {
         for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"] {
             assert!(is_type(typ, "at+jwt"), "{typ}");
         }
-        for typ in [
-            "",
-            "jwt",
-            "JWT",
-            "at+jwt ",
-            "text/at+jwt",
-            "application/",
-            "application/application/at+jwt",
-        ] {
+        for typ in ["", "jwt", "JWT", "at+jwt ", "text/at+jwt", "application/", "application/application/at+jwt"] {
             assert!(!is_type(typ, "at+jwt"), "{typ}");
         }
     }
@@ -291,11 +268,7 @@ mod tests {
     fn times_at_the_ends_of_the_range_do_not_overflow() {
         let now = Timestamp::from_unix_seconds(1_700_000_000);
         for (issued_at, expires_at) in [(i64::MIN, i64::MAX), (i64::MAX, i64::MIN), (0, i64::MAX), (i64::MIN, 0)] {
-            let times = Times {
-                issued_at,
-                not_before: issued_at,
-                expires_at,
-            };
+            let times = Times { issued_at, not_before: issued_at, expires_at };
             assert_eq!(times.check(Duration::from_mins(2), now), Err(InvalidCause::Time));
         }
     }

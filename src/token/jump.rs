@@ -52,11 +52,7 @@ impl JumpTokens {
     /// # Errors
     /// [`TokenError::Signing`] if the header cannot be written.
     pub fn new(ring: KeyRing, issuer: String) -> Result<Self, TokenError> {
-        let header = encode_json(&Header {
-            alg: ALGORITHM,
-            kid: ring.current().kid(),
-            typ: TYPE,
-        })?;
+        let header = encode_json(&Header { alg: ALGORITHM, kid: ring.current().kid(), typ: TYPE })?;
         Ok(Self { ring, issuer, header })
     }
 
@@ -143,13 +139,7 @@ impl JumpTokens {
         let json = decode_claims(entered)?;
         let wire: JumpWire<'_> = read_object(&json).ok_or(InvalidCause::Claims)?;
         let claims = wire.read().ok_or(InvalidCause::Claims)?;
-        check_parties(
-            wire.parties(),
-            Parties {
-                issuer: &self.issuer,
-                audience: audience.as_str(),
-            },
-        )?;
+        check_parties(wire.parties(), Parties { issuer: &self.issuer, audience: audience.as_str() })?;
         wire.times().check(TokenLife::LONGEST.span(), now)?;
         if wire.times().is_over(now) {
             return Err(JumpTokenError::Expired(Box::new(claims)));
@@ -163,9 +153,7 @@ impl JumpTokens {
 
 fn encode_json(part: &impl serde::Serialize) -> Result<String, TokenError> {
     // A struct of texts and numbers can always be written.
-    serde_json::to_vec(part)
-        .map(base64url::encode)
-        .map_err(|_| TokenError::Signing)
+    serde_json::to_vec(part).map(base64url::encode).map_err(|_| TokenError::Signing)
 }
 
 #[cfg(test)]

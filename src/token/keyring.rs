@@ -65,21 +65,12 @@ impl SigningKey {
         let point = pair.public_key().as_ref();
         let public = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| KeyError::Malformed)?;
         // The uncompressed form: 4, then both coordinates (SEC 1, section 2.3.3).
-        let (x, y) = point
-            .strip_prefix(&[4])
-            .and_then(|xy| xy.split_at_checked(32))
-            .ok_or(KeyError::Malformed)?;
+        let (x, y) = point.strip_prefix(&[4]).and_then(|xy| xy.split_at_checked(32)).ok_or(KeyError::Malformed)?;
         let (x, y) = (base64url::encode(x), base64url::encode(y));
         // Required members only, in lexicographic order (RFC 7638, section 3.2).
         let required = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         let kid = base64url::encode(digest(&SHA256, required.as_bytes()));
-        Ok(Self {
-            pair,
-            public,
-            kid,
-            x,
-            y,
-        })
+        Ok(Self { pair, public, kid, x, y })
     }
 
     /// The private key, for sealing and for libraries that take no parsed one.
@@ -117,12 +108,7 @@ impl SigningKey {
     /// Signs a message; `None` if the cryptographic library refuses.
     pub(super) fn sign(&self, message: &[u8]) -> Option<[u8; SIGNATURE_BYTES]> {
         // The library takes a source for the sake of an older interface and uses its own.
-        self.pair
-            .sign(&SystemRandom::new(), message)
-            .ok()?
-            .as_ref()
-            .try_into()
-            .ok()
+        self.pair.sign(&SystemRandom::new(), message).ok()?.as_ref().try_into().ok()
     }
 
     /// Tells whether this key signed the message.
@@ -133,9 +119,7 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
 
@@ -178,10 +162,7 @@ impl KeyRing {
                 KeyState::Retired => retired.push(key),
             }
         }
-        Ok(Self {
-            current: current.ok_or(KeyRingError::NoCurrent)?,
-            retired,
-        })
+        Ok(Self { current: current.ok_or(KeyRingError::NoCurrent)?, retired })
     }
 
     /// The key that signs.
@@ -241,10 +222,7 @@ mod tests {
         let key = key();
         let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(key.public_jwk()).unwrap();
         // A second implementation of the same RFC.
-        assert_eq!(
-            jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap(),
-            key.kid()
-        );
+        assert_eq!(jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap(), key.kid());
         assert_eq!(key.kid().len(), 43);
     }
 
@@ -264,12 +242,7 @@ mod tests {
         let kids = [current.kid().to_owned(), retired.kid().to_owned()];
         let ring = KeyRing::new(vec![(retired, KeyState::Retired), (current, KeyState::Current)]).unwrap();
         let published: Value = serde_json::from_str(&ring.jwks_json()).unwrap();
-        let published: Vec<_> = published["keys"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|key| &key["kid"])
-            .collect();
+        let published: Vec<_> = published["keys"].as_array().unwrap().iter().map(|key| &key["kid"]).collect();
         assert_eq!(published, kids.iter().collect::<Vec<_>>());
         assert_eq!(ring.current().kid(), kids[0]);
         assert!(kids.iter().all(|kid| ring.find(kid).is_some()));
@@ -281,10 +254,7 @@ mod tests {
         let rings = [
             (vec![], KeyRingError::NoCurrent),
             (vec![(key(), KeyState::Retired)], KeyRingError::NoCurrent),
-            (
-                vec![(key(), KeyState::Current), (key(), KeyState::Current)],
-                KeyRingError::SeveralCurrent,
-            ),
+            (vec![(key(), KeyState::Current), (key(), KeyState::Current)], KeyRingError::SeveralCurrent),
         ];
         for (keys, expected) in rings {
             assert_eq!(KeyRing::new(keys).err(), Some(expected));

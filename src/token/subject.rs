@@ -40,12 +40,7 @@ pub fn subject(mac: Mac<'_>, tenant: TenantId, target: &TargetId, kind: SubjectK
         SubjectKind::Customer => b"customer",
         SubjectKind::Actor => b"actor",
     };
-    let parts = [
-        tenant.as_bytes().as_slice(),
-        target.as_str().as_bytes(),
-        kind,
-        id.as_bytes(),
-    ];
+    let parts = [tenant.as_bytes().as_slice(), target.as_str().as_bytes(), kind, id.as_bytes()];
     Subject::from_computed(base64url::encode(mac("ccjump/sub/v1", &parts)))
 }
 
@@ -190,9 +185,6 @@ mod tests {
         // FIPS 180-2, appendix B.1.
         let expected = [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea];
         assert_eq!(handle_hash("abc").0[..8], expected);
-        assert_eq!(
-            jti_hash(&Jti(*b"abcdefghijklmnopqrstuvwx")),
-            handle_hash("abcdefghijklmnopqrstuvwx")
-        );
+        assert_eq!(jti_hash(&Jti(*b"abcdefghijklmnopqrstuvwx")), handle_hash("abcdefghijklmnopqrstuvwx"));
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::base64url;
 use super::keyring::{KeyRing, SigningKey};
-use crate::domain::service::KeyState;
 use crate::domain::ids::Random;
+use crate::domain::service::KeyState;
 
 /// A random source that counts up: no two draws are equal, and each run gives the same.
 pub(super) struct Counting(AtomicU64);

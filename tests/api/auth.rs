@@ -135,9 +135,15 @@ async fn metadata_in_which_a_client_says_who_he_is_changes_nothing() {
     assert_eq!(redeemed.actor, None);
 }
 
-/// Two calls that differ in one id: one of B's, and one that nothing has. Both get the same bytes, nothing changes, and
-/// both leave an audit row.
-async fn indistinguishable<F>(world: &World, rpc: &str, foreign: &str, nobody: &str, call: impl Fn(String) -> F)
+/// Two calls that differ in one id: one of B's, and one that nothing has. Both get the same bytes and change nothing.
+/// Gives what the audit log got.
+async fn same_answer<F>(
+    world: &World,
+    rpc: &str,
+    foreign: &str,
+    nobody: &str,
+    call: impl Fn(String) -> F,
+) -> Vec<AuditRow>
 where
     F: Future<Output = Result<(), Status>>,
 {
@@ -148,9 +154,21 @@ where
     same_bytes(&theirs, &nobodys, rpc);
     assert!(!everything(&theirs).contains(foreign), "{rpc} echoes the id");
     assert_eq!(world.service.state().await, state, "{rpc} changed something");
-    let rows = world.service.audit_since(&audit).await;
+    world.service.audit_since(&audit).await
+}
+
+/// The same for a change, which leaves an audit row for either of them.
+async fn indistinguishable<F>(world: &World, rpc: &str, foreign: &str, nobody: &str, call: impl Fn(String) -> F)
+where
+    F: Future<Output = Result<(), Status>>,
+{
+    let rows = same_answer(world, rpc, foreign, nobody, call).await;
+    assert_both_written_down(world, rpc, &rows);
+}
+
+fn assert_both_written_down(world: &World, rpc: &str, rows: &[AuditRow]) {
     let reasons: Vec<_> = rows.iter().map(|row| (row.tenant.as_str(), row.reason.as_deref())).collect();
-    assert_eq!(reasons, [(world.a.tenant.as_str(), Some("NOT_FOUND")); 2], "audit rows of {rpc}: {rows:?}");
+    assert_eq!(reasons, [(world.a.tenant.as_str(), Some("NOT_FOUND")); 2], "audit rows of {rpc}");
 }
 
 /// A08
@@ -160,19 +178,31 @@ async fn reading_an_id_of_another_tenant_looks_like_one_that_never_was() {
     let (admin, b) = (&world.a.admin, &world.b);
     put_customer(&world, "nur-bei-b").await;
 
-    indistinguishable(&world, "GetUser", &b.meier, NOBODY, async |user_id| {
+    same_answer(&world, "GetUser", &b.meier, NOBODY, async |user_id| {
         admin.users().get_user(v1::GetUserRequest { user_id }).await.map(drop)
     })
     .await;
-    indistinguishable(&world, "GetBrokerActivation", &b.meiers, NOBODY, async |activation_id| {
+    same_answer(&world, "GetBrokerActivation", &b.meiers, NOBODY, async |activation_id| {
         let get = v1::GetBrokerActivationRequest { activation_id };
         admin.activations().get_broker_activation(get).await.map(drop)
     })
     .await;
-    indistinguishable(&world, "GetCustomer", "nur-bei-b", "bei-niemand", async |customer_id| {
+    same_answer(&world, "GetCustomer", "nur-bei-b", "bei-niemand", async |customer_id| {
         admin.customers().get_customer(v1::GetCustomerRequest { customer_id }).await.map(drop)
     })
     .await;
+}
+
+/// A08
+#[tokio::test]
+async fn reading_an_id_that_is_not_there_is_written_down() {
+    let world = World::example().await;
+    let admin = &world.a.admin;
+    let rows = same_answer(&world, "GetUser", &world.b.meier, NOBODY, async |user_id| {
+        admin.users().get_user(v1::GetUserRequest { user_id }).await.map(drop)
+    })
+    .await;
+    assert_both_written_down(&world, "GetUser", &rows);
 }
 
 /// A09

@@ -6,6 +6,7 @@
 
 mod database;
 mod forge;
+mod log;
 mod status;
 mod world;
 
@@ -36,8 +37,9 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-pub use database::integer;
+pub use database::{AuditRow, integer};
 pub use forge::{Attacker, Forge, Token, decode, encode};
+pub use log::Log;
 pub use status::{dependents, everything, fields, reason, same_bytes, status_of};
 pub use world::*;
 

@@ -4,6 +4,7 @@
 //! A test is named after what it claims and cites the ids of the cases it shows. One more RPC: a case in the file of its
 //! noun, and a line in `auth.rs` if it takes an id.
 #![cfg(test)]
+#![expect(unreachable_pub, reason = "one binary: what the harness shows to its neighbours is reachable nowhere else")]
 
 mod auth;
 mod explain;
@@ -11,4 +12,5 @@ mod harness;
 mod http;
 mod jump;
 mod management;
+mod properties;
 mod resolve;

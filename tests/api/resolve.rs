@@ -5,6 +5,7 @@ use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::UserKind;
 use prost::Message;
 use prost_types::FileDescriptorSet;
+use sqlx::error::DatabaseError;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
@@ -46,7 +47,7 @@ async fn the_database_refuses_to_take_endkunde_from_a_shared_user() {
     let sql = "UPDATE concenter_user SET kind = 'broker' WHERE user_id = ?";
     let edit = sqlx::query(sql).bind(&world.a.private).execute(&mut world.service.shell().await).await;
     let refusal = edit.expect_err("a user that customers share stays Endkunde");
-    assert!(refusal.as_database_error().is_some_and(|error| error.is_foreign_key_violation()), "{refusal}");
+    assert!(refusal.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation), "{refusal}");
     assert_eq!(world.service.state().await, before);
 }
 
@@ -59,6 +60,17 @@ async fn a_shared_user_that_lost_endkunde_by_force_is_not_jumped_with() {
         let reason = if kind == "broker" { "ENDKUNDE_REQUIRED" } else { "STANDARD_NOT_FOR_JUMPS" };
         refuses(&world, reason, to(X, Some(customer(C1)))).await;
     }
+}
+
+/// R02
+#[tokio::test]
+async fn a_shared_user_that_lost_endkunde_by_force_raises_an_alarm() {
+    let world = World::example().await;
+    force_kind(&world, "broker").await;
+    let log = Log::listen();
+    status_of(world.a.jump(X, customer(C1)).await);
+    let alarms = log.text().lines().filter(|line| line.contains(" ERROR ")).count();
+    assert_eq!(alarms, 1, "rows that no call can make are for the operator to look at: {}", log.text());
 }
 
 /// R02, behind the decision: the redeem looks for itself.

@@ -78,24 +78,35 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut output = Output { form, out: &mut out, notes: &mut notes };
 
     let outside = Outside::system();
-    let data_dir = fresh_directory(args.data_dir.as_deref(), &outside)?;
-    let ended = run_on(&data_dir, &args, outside, &mut output).await;
-    // Where nobody was told of the directory and nothing is to be looked into, nobody would ever clear it away.
-    if args.data_dir.is_none() && args.once && args.json && ended.is_ok() {
-        fs::remove_dir_all(&data_dir).with_context(|| format!("remove {}", data_dir.display()))?;
+    let directory = Directory::fresh(args.data_dir.as_deref(), &outside)?;
+    let service = match Server::start(settings(&args, &directory.path)).await {
+        Ok(service) => service,
+        Err(error) => {
+            directory.discard();
+            return Err(error.into());
+        }
+    };
+    let ended = tell_and_stay(service, &directory.path, &args, outside, &mut output).await;
+    // Nobody has a token to go on with, and nothing went wrong that somebody may want to look into.
+    if args.once && args.json && ended.is_ok() {
+        directory.discard();
     }
     ended
 }
 
-async fn run_on(data_dir: &Path, args: &Args, outside: Outside, output: &mut Output<'_>) -> anyhow::Result<()> {
-    let mut service = Server::start(settings(args, data_dir)).await?;
+async fn tell_and_stay(
+    mut service: Running,
+    data_dir: &Path,
+    args: &Args,
+    outside: Outside,
+    output: &mut Output<'_>,
+) -> anyhow::Result<()> {
     output.say(&format!(
         "con:center gateway\n  gRPC  http://{}\n  HTTP  http://{}\n  data  {}\n",
         service.grpc_addr,
         service.http_addr,
         data_dir.display()
     ))?;
-
     let mut desk = Desk::connect(&service, outside).await?;
     desk.open().await?;
     let told = tell(&mut Stage::new(&desk), output).await?;
@@ -159,20 +170,44 @@ fn settings(args: &Args, data_dir: &Path) -> ServerSettings {
     }
 }
 
-/// The directory that was asked for, if it holds nothing; without one, a new one that nobody else may read.
-fn fresh_directory(wanted: Option<&Path>, outside: &Outside) -> anyhow::Result<PathBuf> {
-    if let Some(wanted) = wanted {
-        return match fs::read_dir(wanted).map(|mut entries| entries.next().is_none()) {
-            Ok(true) => Ok(wanted.to_owned()),
-            Ok(false) => bail!("{} is not empty: the demo needs a fresh data directory", wanted.display()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(wanted.to_owned()),
-            Err(error) => Err(error).with_context(|| format!("look into {}", wanted.display())),
+/// Where the data of this run is.
+struct Directory {
+    path: PathBuf,
+    /// Whether it was made for this run alone.
+    is_temporary: bool,
+}
+
+impl Directory {
+    /// The directory that was asked for, if it holds nothing; without one, a new one that nobody else may read.
+    fn fresh(wanted: Option<&Path>, outside: &Outside) -> anyhow::Result<Self> {
+        let Some(wanted) = wanted else {
+            return Self::temporary(outside);
         };
+        let path = wanted.to_owned();
+        match fs::read_dir(wanted).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => Ok(Self { path, is_temporary: false }),
+            Ok(false) => bail!("{} is not empty: the demo needs a fresh data directory", wanted.display()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self { path, is_temporary: false }),
+            Err(error) => Err(error).with_context(|| format!("look into {}", wanted.display())),
+        }
     }
-    let id = RequestId::new(outside.clock.now(), &*outside.random);
-    let directory = std::env::temp_dir().join(format!("concenter-demo-{id}"));
-    DirBuilder::new().mode(0o700).create(&directory).with_context(|| format!("create {}", directory.display()))?;
-    Ok(directory)
+
+    fn temporary(outside: &Outside) -> anyhow::Result<Self> {
+        let id = RequestId::new(outside.clock.now(), &*outside.random);
+        let path = std::env::temp_dir().join(format!("concenter-demo-{id}"));
+        // Fails if it exists: nobody can have put a directory of his own there.
+        DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("create {}", path.display()))?;
+        Ok(Self { path, is_temporary: true })
+    }
+
+    /// Removes it if it was made for this run; what a user named is his.
+    fn discard(&self) {
+        if self.is_temporary
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), error = &error as &dyn std::error::Error, "demo.data.not_removed");
+        }
+    }
 }
 
 /// Ready-made tokens as shell variables, one a role.
@@ -266,12 +301,23 @@ mod tests {
     #[test]
     fn a_directory_with_something_in_it_is_refused() {
         let parent = tempfile::tempdir().unwrap();
-        let fresh = |path: &Path| fresh_directory(Some(path), &Outside::system());
+        let fresh = |path: &Path| Directory::fresh(Some(path), &Outside::system());
         assert!(fresh(parent.path()).is_ok());
         assert!(fresh(&parent.path().join("absent")).is_ok());
         fs::write(parent.path().join("file"), "x").unwrap();
-        assert!(fresh(parent.path()).unwrap_err().to_string().contains("is not empty"));
+        let refusal = fresh(parent.path()).err().unwrap().to_string();
+        assert!(refusal.contains("is not empty"), "{refusal}");
         assert!(fresh(&parent.path().join("file")).is_err());
+    }
+
+    #[test]
+    fn only_a_directory_of_its_own_is_removed() {
+        let own = Directory::fresh(None, &Outside::system()).unwrap();
+        own.discard();
+        assert!(!own.path.exists());
+        let parent = tempfile::tempdir().unwrap();
+        Directory::fresh(Some(parent.path()), &Outside::system()).unwrap().discard();
+        assert!(parent.path().exists());
     }
 
     /// Tells the whole story in one form; gives what was told, and every password that was entered.

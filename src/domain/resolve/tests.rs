@@ -227,12 +227,12 @@ fn the_segment_comes_from_the_record_or_else_from_the_portal() {
         let decision = resolve(&order, &candidates);
         (got(&decision).map(|(_, way)| way), reason(&decision))
     };
-    use Segment::{Commercial, Private};
+    let (private, commercial) = (Segment::Private, Segment::Commercial);
     assert_eq!(decide(None, None), (None, Some(Reason::SegmentUnknown)));
-    assert_eq!(decide(None, Some(Commercial)), (Some(Way::SharedCommercial), None));
-    assert_eq!(decide(Some(Private), None), (Some(Way::SharedPrivate), None));
-    assert_eq!(decide(Some(Private), Some(Private)), (Some(Way::SharedPrivate), None));
-    assert_eq!(decide(Some(Private), Some(Commercial)), (None, Some(Reason::SegmentMismatch)));
+    assert_eq!(decide(None, Some(commercial)), (Some(Way::SharedCommercial), None));
+    assert_eq!(decide(Some(private), None), (Some(Way::SharedPrivate), None));
+    assert_eq!(decide(Some(private), Some(private)), (Some(Way::SharedPrivate), None));
+    assert_eq!(decide(Some(private), Some(commercial)), (None, Some(Reason::SegmentMismatch)));
 }
 
 /// One way to spoil a jump, and the reason that it must be refused for.
@@ -321,11 +321,8 @@ fn a_broker_never_gets_an_endkunde_user() {
 
 #[test]
 fn several_activations_are_never_chosen_from_silently() {
-    let activation = |n, user, state| CandidateActivation {
-        activation_id: activation_id(n),
-        user_id: user_id(user),
-        state,
-    };
+    let activation =
+        |n, user, state| CandidateActivation { activation_id: activation_id(n), user_id: user_id(user), state };
     let decide = |wanted: Option<u8>, activations: Vec<CandidateActivation>| {
         let (mut order, mut candidates) = for_broker();
         order.activation_id = wanted.map(activation_id);

@@ -19,7 +19,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProviderList, ProviderScope, State};
 use crate::domain::text::{EmailAddress, Line, UserName};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{ConcenterUser, NewUser, SealedSecret, SecretState, UserKind};
+use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserKind};
 use crate::store::codes::Code as _;
 use crate::store::{Effect, MOST_USERS, Outcome, StandardMoved, StoreError, UserStore};
 
@@ -74,17 +74,16 @@ impl UserStore for SqliteStore {
         effect: &Effect,
         user: &UserId,
         version: Version,
-        sealed: &SealedSecret,
-        secret_version: i64,
+        change: &SecretChange,
     ) -> Result<Outcome<ConcenterUser>, StoreError> {
-        let (tenant, user, sealed) = (*tenant, *user, sealed.clone());
+        let (tenant, user, change) = (*tenant, *user, change.clone());
         self.change(
             tenant,
             effect,
             move |tx, at| {
                 Box::pin(async move {
                     let current = load_known(tx, &tenant, &user, version).await?;
-                    set_secret(tx, at, &tenant, &current, &sealed, secret_version).await
+                    set_secret(tx, at, &tenant, &current, &change).await
                 })
             },
             move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
@@ -120,17 +119,16 @@ impl UserStore for SqliteStore {
         effect: &Effect,
         user: &UserId,
         version: Version,
-        end_customer: bool,
-        scope: Option<&ProviderScope>,
+        change: &EndCustomerChange,
     ) -> Result<Outcome<ConcenterUser>, StoreError> {
-        let (tenant, user, scope) = (*tenant, *user, scope.cloned());
+        let (tenant, user, change) = (*tenant, *user, change.clone());
         self.change(
             tenant,
             effect,
             move |tx, at| {
                 Box::pin(async move {
                     let current = load_known(tx, &tenant, &user, version).await?;
-                    set_end_customer(tx, at, &tenant, current, end_customer, scope).await
+                    set_end_customer(tx, at, &tenant, &current, change).await
                 })
             },
             move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
@@ -348,11 +346,10 @@ async fn set_secret(
     at: Timestamp,
     tenant: &TenantId,
     current: &ConcenterUser,
-    sealed: &SealedSecret,
-    secret_version: i64,
+    change: &SecretChange,
 ) -> Changed {
     // A secret is sealed for its version; for another one it would never open again.
-    if secret_version != current.secret.version.saturating_add(1) {
+    if change.version != current.secret.version.saturating_add(1) {
         return Err(Refusal::etag_mismatch(current.version).into());
     }
     sqlx::query(
@@ -369,8 +366,8 @@ async fn set_secret(
     )
     .bind(tenant.to_string())
     .bind(current.user_id.to_string())
-    .bind(sealed.0.as_slice())
-    .bind(secret_version)
+    .bind(change.sealed.0.as_slice())
+    .bind(change.version)
     .bind(at.unix_micros())
     .execute(&mut *tx)
     .await?;
@@ -441,11 +438,11 @@ async fn set_end_customer(
     tx: &mut SqliteConnection,
     at: Timestamp,
     tenant: &TenantId,
-    current: ConcenterUser,
-    end_customer: bool,
-    scope: Option<ProviderScope>,
+    current: &ConcenterUser,
+    change: EndCustomerChange,
 ) -> Changed {
     let user = current.user_id;
+    let EndCustomerChange { end_customer, scope } = change;
     let scope = scope.unwrap_or_else(|| current.scope.clone());
     check_providers(tx, &scope).await?;
     let kind = match (current.kind, end_customer) {

@@ -206,6 +206,8 @@ async fn serve(desk: Arc<Mutex<Desk>>) {
             }
         }
         desk.run(batch).await;
+        // Whoever was answered runs first: what he asks for next then joins those that wait, and not the batch after.
+        tokio::task::yield_now().await;
         for hold in holds {
             // Whoever asked for the hold may be gone; then there is nothing to wait for.
             if hold.begun.send(()).is_ok() {

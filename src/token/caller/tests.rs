@@ -36,12 +36,7 @@ fn grant() -> CallerGrant {
 
 /// A grant with nothing but roles.
 fn bare(roles: &[Role]) -> CallerGrant {
-    CallerGrant {
-        roles: roles.to_vec(),
-        tenant: None,
-        broker_id: None,
-        ..grant()
-    }
+    CallerGrant { roles: roles.to_vec(), tenant: None, broker_id: None, ..grant() }
 }
 
 /// The claims of [`grant`] as JSON.
@@ -99,10 +94,7 @@ fn a_minted_token_verifies() {
 fn the_whole_form_of_a_token() {
     let (tokens, key) = tokens();
     let [header, payload] = opened(&mint(&tokens, &grant()).unwrap());
-    assert_eq!(
-        header,
-        format!(r#"{{"typ":"at+jwt","alg":"ES256","kid":"{}"}}"#, key.kid())
-    );
+    assert_eq!(header, format!(r#"{{"typ":"at+jwt","alg":"ES256","kid":"{}"}}"#, key.kid()));
     assert_eq!(
         payload,
         concat!(
@@ -133,23 +125,12 @@ fn a_life_is_1_s_to_24_h() {
         let token = mint(&tokens, &CallerGrant { life: good, ..grant() }).unwrap();
         assert!(tokens.verify(&token, at(NOW)).is_ok());
     }
-    for bad in [
-        Duration::ZERO,
-        Duration::from_millis(999),
-        LONGEST_CALLER_LIFE + Duration::from_nanos(1),
-    ] {
-        assert_eq!(
-            mint(&tokens, &CallerGrant { life: bad, ..grant() }),
-            Err(TokenError::Life)
-        );
+    for bad in [Duration::ZERO, Duration::from_millis(999), LONGEST_CALLER_LIFE + Duration::from_nanos(1)] {
+        assert_eq!(mint(&tokens, &CallerGrant { life: bad, ..grant() }), Err(TokenError::Life));
     }
     assert!(verify_with("exp", Some(json!(NOW + 86_400))).is_ok());
     for exp in [NOW + 86_401, NOW, NOW - 1, i64::MAX, i64::MIN] {
-        assert_eq!(
-            verify_with("exp", Some(json!(exp))),
-            Err(invalid(InvalidCause::Time)),
-            "{exp}"
-        );
+        assert_eq!(verify_with("exp", Some(json!(exp))), Err(invalid(InvalidCause::Time)), "{exp}");
     }
 }
 
@@ -159,11 +140,7 @@ fn a_token_may_come_less_than_5_s_late() {
     let token = mint(&tokens, &grant()).unwrap();
     assert!(tokens.verify(&token, at(NOW + 3_604)).is_ok());
     for late in [3_605, 3_606, 1_000_000] {
-        assert_eq!(
-            tokens.verify(&token, at(NOW + late)),
-            Err(CallerTokenError::Expired),
-            "{late}"
-        );
+        assert_eq!(tokens.verify(&token, at(NOW + late)), Err(CallerTokenError::Expired), "{late}");
     }
 }
 
@@ -171,11 +148,7 @@ fn a_token_may_come_less_than_5_s_late() {
 fn a_token_may_come_at_most_5_s_early() {
     for claim in ["iat", "nbf"] {
         assert!(verify_with(claim, Some(json!(NOW + 5))).is_ok(), "{claim}");
-        assert_eq!(
-            verify_with(claim, Some(json!(NOW + 6))),
-            Err(invalid(InvalidCause::Time)),
-            "{claim}"
-        );
+        assert_eq!(verify_with(claim, Some(json!(NOW + 6))), Err(invalid(InvalidCause::Time)), "{claim}");
     }
 }
 
@@ -183,25 +156,13 @@ fn a_token_may_come_at_most_5_s_early() {
 fn a_missing_or_additional_claim_is_refused() {
     for claim in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti", "roles"] {
         assert_eq!(verify_with(claim, None), Err(invalid(InvalidCause::Claims)), "{claim}");
-        assert_eq!(
-            verify_with(claim, Some(json!(null))),
-            Err(invalid(InvalidCause::Claims)),
-            "{claim}"
-        );
+        assert_eq!(verify_with(claim, Some(json!(null))), Err(invalid(InvalidCause::Claims)), "{claim}");
     }
     for claim in ["nbf", "tenant", "broker_id", "customer_id", "target_audience"] {
-        assert_eq!(
-            verify_with(claim, Some(json!(null))),
-            Err(invalid(InvalidCause::Claims)),
-            "{claim}"
-        );
+        assert_eq!(verify_with(claim, Some(json!(null))), Err(invalid(InvalidCause::Claims)), "{claim}");
     }
     for claim in ["scope", "tenants", "role", "cnf"] {
-        assert_eq!(
-            verify_with(claim, Some(json!("x"))),
-            Err(invalid(InvalidCause::Claims)),
-            "{claim}"
-        );
+        assert_eq!(verify_with(claim, Some(json!("x"))), Err(invalid(InvalidCause::Claims)), "{claim}");
     }
 }
 
@@ -248,14 +209,8 @@ fn a_claim_that_stands_twice_is_refused() {
 
 #[test]
 fn another_issuer_or_audience_is_refused() {
-    assert_eq!(
-        verify_with("iss", Some(json!("https://evil.example"))),
-        Err(invalid(InvalidCause::Issuer))
-    );
-    assert_eq!(
-        verify_with("aud", Some(json!("rechner-a"))),
-        Err(invalid(InvalidCause::Audience))
-    );
+    assert_eq!(verify_with("iss", Some(json!("https://evil.example"))), Err(invalid(InvalidCause::Issuer)));
+    assert_eq!(verify_with("aud", Some(json!("rechner-a"))), Err(invalid(InvalidCause::Audience)));
 }
 
 #[test]
@@ -342,41 +297,20 @@ fn each_role_becomes_its_caller() {
     let subject = grant().subject;
     let customer_id = CustomerId::parse("k-1").unwrap();
     let audience = TargetId::parse("rechner-a").unwrap();
-    let within = |role| Caller::Tenant {
-        tenant: tenant(),
-        role,
-        subject: subject.clone(),
-    };
-    let of = |role: Role| CallerGrant {
-        tenant: Some(tenant()),
-        ..bare(&[role])
-    };
+    let within = |role| Caller::Tenant { tenant: tenant(), role, subject: subject.clone() };
+    let of = |role: Role| CallerGrant { tenant: Some(tenant()), ..bare(&[role]) };
     let cases = [
-        (
-            bare(&[Role::Operator]),
-            Caller::Operator {
-                subject: subject.clone(),
-            },
-        ),
+        (bare(&[Role::Operator]), Caller::Operator { subject: subject.clone() }),
         (of(Role::Admin), within(TenantRole::Admin)),
         (of(Role::Portal), within(TenantRole::Portal)),
         (grant(), within(TenantRole::Broker(BrokerId::parse("b-1").unwrap()))),
         (
-            CallerGrant {
-                customer_id: Some(customer_id.clone()),
-                ..of(Role::Customer)
-            },
+            CallerGrant { customer_id: Some(customer_id.clone()), ..of(Role::Customer) },
             within(TenantRole::Customer(customer_id)),
         ),
         (
-            CallerGrant {
-                target_audience: Some(audience.clone()),
-                ..bare(&[Role::Target])
-            },
-            Caller::Target {
-                audience,
-                subject: subject.clone(),
-            },
+            CallerGrant { target_audience: Some(audience.clone()), ..bare(&[Role::Target]) },
+            Caller::Target { audience, subject: subject.clone() },
         ),
     ];
     for (grant, caller) in cases {
@@ -393,37 +327,13 @@ fn a_role_without_what_it_needs_is_no_caller() {
     let needs_more = [
         (Role::Admin, bare(&[Role::Admin])),
         (Role::Portal, bare(&[Role::Portal])),
-        (
-            Role::Broker,
-            CallerGrant {
-                broker_id: None,
-                ..grant()
-            },
-        ),
-        (
-            Role::Broker,
-            CallerGrant {
-                tenant: None,
-                ..grant()
-            },
-        ),
-        (
-            Role::Customer,
-            CallerGrant {
-                roles: vec![Role::Customer],
-                ..grant()
-            },
-        ),
+        (Role::Broker, CallerGrant { broker_id: None, ..grant() }),
+        (Role::Broker, CallerGrant { tenant: None, ..grant() }),
+        (Role::Customer, CallerGrant { roles: vec![Role::Customer], ..grant() }),
         (Role::Target, bare(&[Role::Target])),
     ];
     let has_too_much = [
-        (
-            Role::Operator,
-            CallerGrant {
-                tenant: Some(tenant()),
-                ..bare(&[Role::Operator])
-            },
-        ),
+        (Role::Operator, CallerGrant { tenant: Some(tenant()), ..bare(&[Role::Operator]) }),
         (
             Role::Target,
             CallerGrant {
@@ -439,27 +349,17 @@ fn a_role_without_what_it_needs_is_no_caller() {
         // Signed all the same, it is authentic and nobody.
         let [_, payload] = opened(&tokens.sign(&grant, at(NOW), &Counting::from(1)).unwrap());
         let token = signed(&key, &header(&key, TYPE).to_string(), &payload);
-        assert_eq!(
-            tokens.verify(&token, at(NOW)).unwrap().as_caller(role),
-            None,
-            "{grant:?}"
-        );
+        assert_eq!(tokens.verify(&token, at(NOW)).unwrap().as_caller(role), None, "{grant:?}");
     }
 }
 
 #[test]
 fn roles_of_one_token_must_all_fit() {
     let (tokens, _) = tokens();
-    let both = CallerGrant {
-        roles: vec![Role::Admin, Role::Portal],
-        ..grant()
-    };
+    let both = CallerGrant { roles: vec![Role::Admin, Role::Portal], ..grant() };
     let verified = tokens.verify(&mint(&tokens, &both).unwrap(), at(NOW)).unwrap();
     assert!(verified.as_caller(Role::Admin).is_some() && verified.as_caller(Role::Portal).is_some());
-    let unfit = CallerGrant {
-        roles: vec![Role::Admin, Role::Operator],
-        ..grant()
-    };
+    let unfit = CallerGrant { roles: vec![Role::Admin, Role::Operator], ..grant() };
     assert_eq!(mint(&tokens, &unfit), Err(TokenError::Unfit(Role::Operator)));
 }
 

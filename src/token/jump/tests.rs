@@ -11,8 +11,8 @@ use super::super::testing::{Counting, header, opened, ring, signed, twin, with};
 use super::*;
 use crate::domain::customer::Segment;
 use crate::domain::ids::TenantId;
-use crate::domain::service::KeyState;
 use crate::domain::jump::{ActorClaim, ActorRole, Jti, Nonce, Subject};
+use crate::domain::service::KeyState;
 
 const ISSUER: &str = "https://cc.example";
 const NOW: i64 = 1_700_000_000;
@@ -82,19 +82,8 @@ fn cause_with(claim: &str, value: Option<Value>) -> Option<InvalidCause> {
 #[test]
 fn an_issued_token_opens() {
     let (tokens, _) = tokens();
-    let broker = JumpClaims {
-        end_customer: false,
-        segment: None,
-        ..claims()
-    };
-    for claims in [
-        claims(),
-        JumpClaims {
-            segment: Some(Segment::Commercial),
-            ..claims()
-        },
-        broker,
-    ] {
+    let broker = JumpClaims { end_customer: false, segment: None, ..claims() };
+    for claims in [claims(), JumpClaims { segment: Some(Segment::Commercial), ..claims() }, broker] {
         assert_eq!(open(&tokens, &tokens.issue(&claims).unwrap()), Ok(claims));
     }
 }
@@ -105,11 +94,7 @@ fn actor_and_nonce_travel_with_a_token() {
     for role in [ActorRole::PortalUser, ActorRole::CustomerStaff, ActorRole::BrokerStaff] {
         let subject = Subject::from_computed(base64url::encode([3; 32]));
         let actor = Some(ActorClaim { subject, role });
-        let claims = JumpClaims {
-            actor,
-            nonce: Some(Nonce::parse("n-1").unwrap()),
-            ..claims()
-        };
+        let claims = JumpClaims { actor, nonce: Some(Nonce::parse("n-1").unwrap()), ..claims() };
         assert_eq!(open(&tokens, &tokens.issue(&claims).unwrap()), Ok(claims));
     }
 }
@@ -125,10 +110,7 @@ fn a_token_written_by_hand_opens() {
 fn the_whole_form_of_a_token() {
     let (tokens, key) = tokens();
     let [header, payload] = opened(&tokens.issue(&claims()).unwrap());
-    assert_eq!(
-        header,
-        format!(r#"{{"alg":"ES256","kid":"{}","typ":"cc-jump+jwt"}}"#, key.kid())
-    );
+    assert_eq!(header, format!(r#"{{"alg":"ES256","kid":"{}","typ":"cc-jump+jwt"}}"#, key.kid()));
     assert_eq!(
         payload,
         concat!(
@@ -138,18 +120,10 @@ fn the_whole_form_of_a_token() {
         )
     );
 
-    let actor = ActorClaim {
-        subject: Subject::from_computed(base64url::encode([3; 32])),
-        role: ActorRole::BrokerStaff,
-    };
+    let actor =
+        ActorClaim { subject: Subject::from_computed(base64url::encode([3; 32])), role: ActorRole::BrokerStaff };
     let nonce = Some(Nonce::parse("n-1").unwrap());
-    let broker = JumpClaims {
-        end_customer: false,
-        segment: None,
-        actor: Some(actor),
-        nonce,
-        ..claims()
-    };
+    let broker = JumpClaims { end_customer: false, segment: None, actor: Some(actor), nonce, ..claims() };
     let [_, payload] = opened(&tokens.issue(&broker).unwrap());
     let rest = concat!(
         r#","ek":false,"ep":3,"act":{"sub":"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM","role":"broker_staff"},"#,
@@ -193,43 +167,17 @@ fn ring_of_one() -> KeyRing {
 #[test]
 fn what_the_front_door_would_refuse_is_not_issued() {
     let (tokens, _) = tokens();
-    let broker_with_segment = JumpClaims {
-        end_customer: false,
-        ..claims()
-    };
-    let customer_without = JumpClaims {
-        segment: None,
-        ..claims()
-    };
-    let fraction = JumpClaims {
-        issued_at: at(NOW).plus(Duration::from_millis(1)),
-        ..claims()
-    };
-    let no_subject = JumpClaims {
-        subject: Subject::from_computed("x".to_owned()),
-        ..claims()
-    };
-    let of_nobody = JumpClaims {
-        tenant: TenantId::SYSTEM,
-        ..claims()
-    };
+    let broker_with_segment = JumpClaims { end_customer: false, ..claims() };
+    let customer_without = JumpClaims { segment: None, ..claims() };
+    let fraction = JumpClaims { issued_at: at(NOW).plus(Duration::from_millis(1)), ..claims() };
+    let no_subject = JumpClaims { subject: Subject::from_computed("x".to_owned()), ..claims() };
+    let of_nobody = JumpClaims { tenant: TenantId::SYSTEM, ..claims() };
     for claims in [broker_with_segment, customer_without, fraction, no_subject, of_nobody] {
-        assert_eq!(
-            tokens.issue(&claims),
-            Err(TokenError::Refused(InvalidCause::Claims)),
-            "{claims:?}"
-        );
+        assert_eq!(tokens.issue(&claims), Err(TokenError::Refused(InvalidCause::Claims)), "{claims:?}");
     }
     for life in [-1, 0, 121] {
-        let claims = JumpClaims {
-            expires_at: at(NOW + life),
-            ..claims()
-        };
-        assert_eq!(
-            tokens.issue(&claims),
-            Err(TokenError::Refused(InvalidCause::Time)),
-            "{life}"
-        );
+        let claims = JumpClaims { expires_at: at(NOW + life), ..claims() };
+        assert_eq!(tokens.issue(&claims), Err(TokenError::Refused(InvalidCause::Time)), "{life}");
     }
 }
 
@@ -289,11 +237,7 @@ fn an_expired_forgery_is_a_forgery() {
     let (tokens, _) = tokens();
     let (_, attacker) = ring();
     let (ours, _) = token_parts(&tokens);
-    let forged = signed(
-        &attacker,
-        &ours,
-        &with(&payload(), "iat", Some(json!(NOW - 600))).to_string(),
-    );
+    let forged = signed(&attacker, &ours, &with(&payload(), "iat", Some(json!(NOW - 600))).to_string());
     assert_eq!(cause(&tokens, &forged), Some(InvalidCause::Signature));
 }
 
@@ -330,10 +274,7 @@ fn a_retired_key_opens_and_does_not_sign() {
     let before = JumpTokens::new(KeyRing::new(vec![(old, KeyState::Current)]).unwrap(), ISSUER.to_owned()).unwrap();
     let token = before.issue(&claims()).unwrap();
 
-    let (old, new) = (
-        SigningKey::from_pkcs8(&pkcs8).unwrap(),
-        SigningKey::generate().unwrap().0,
-    );
+    let (old, new) = (SigningKey::from_pkcs8(&pkcs8).unwrap(), SigningKey::generate().unwrap().0);
     let (old_kid, new_kid) = (old.kid().to_owned(), new.kid().to_owned());
     let keys = vec![(old, KeyState::Retired), (new, KeyState::Current)];
     let after = JumpTokens::new(KeyRing::new(keys).unwrap(), ISSUER.to_owned()).unwrap();
@@ -348,10 +289,7 @@ fn without_the_signature_everything_else_is_checked() {
     let check = |token: &str| tokens.check_without_signature(token, &target(), EPOCH, at(NOW));
     let good = tokens.issue(&claims()).unwrap();
     let (signed_part, _) = good.rsplit_once('.').unwrap();
-    assert_eq!(
-        check(&format!("{signed_part}.{}", base64url::encode([1; 64]))),
-        Ok(claims())
-    );
+    assert_eq!(check(&format!("{signed_part}.{}", base64url::encode([1; 64]))), Ok(claims()));
     let short = format!("{signed_part}.{}", base64url::encode([1; 63]));
     assert_eq!(check(&short), Err(JumpTokenError::Invalid(InvalidCause::Signature)));
     let foreign = with(&payload(), "iss", Some(json!("https://evil.example"))).to_string();

@@ -84,7 +84,7 @@ impl World {
 
 impl Firm {
     /// Makes a firm by its own calls, as an administrator would.
-    async fn make(service: &Service, letter: &str) -> Self {
+    pub async fn make(service: &Service, letter: &str) -> Self {
         let new = admin::CreateTenantRequest {
             request_id: request_id(),
             display_name: format!("Firma {letter}"),

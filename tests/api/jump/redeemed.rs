@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use concenter_gateway::domain::caller::Role;
 use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::redeem_jump_request::Proof;
 use concenter_gateway::proto::v1::{ActorRole, PersonKind, Segment};
@@ -34,6 +35,16 @@ async fn a_token_for_one_target_is_invalid_for_another_and_stays_good() {
         }
         assert_eq!(world.service.state().await, before);
         assert!(world.redeem(target, proof).await.is_ok(), "{target} can still redeem");
+    }
+}
+
+/// J10: a forgery leaves no row, but this token is authentic and a known caller had no right to it.
+#[tokio::test]
+async fn a_token_at_the_wrong_target_is_written_down() {
+    let world = World::example().await;
+    for (target, other) in [(Y, X), (X, Y)] {
+        let proof = issued(&world, to(target, Some(customer(C1)))).await;
+        world.service.refuses("jump.redeem", INVALID, world.redeem(other, proof)).await;
     }
 }
 
@@ -292,6 +303,42 @@ async fn a_target_that_demands_a_nonce_gets_no_jump_without() {
     world.service.refuses_fields(&["nonce"], jump).await;
     let wish = v1::JumpToTarifRequest { nonce: Some("n".to_owned()), ..to("rechner-streng", Some(customer(C1))) };
     assert!(world.a.portal.jumps().jump_to_tarif(wish).await.is_ok());
+}
+
+/// I8
+#[tokio::test]
+async fn no_secret_and_nobodys_id_stands_in_the_log() {
+    let log = Log::listen();
+    let world = World::example().await;
+    let bearer = world.service.mint(&within(&world.a.tenant, grant(Role::Portal, "p.ortal")));
+    let portal = world.service.bearer(&bearer);
+    let wish = |target, person| v1::JumpToTarifRequest {
+        context: Some("kanarie-context".to_owned()),
+        nonce: Some("kanarie-nonce".to_owned()),
+        actor_id: Some("kanarie-actor".to_owned()),
+        ..to(target, Some(person))
+    };
+    let mut secrets = vec![bearer.clone(), password("A", "privatkunden"), password("A", "meier")];
+    for (target, person) in [(X, customer(C1)), (Y, customer(C1)), (P, broker(MEIER))] {
+        let jump = portal.jumps().jump_to_tarif(wish(target, person)).await.expect("a jump").into_inner();
+        let nonce = Some("kanarie-nonce".to_owned());
+        let once = v1::RedeemJumpRequest { proof: Some(proof(&jump)), nonce };
+        let backend = world.service.target(target);
+        backend.jumps().redeem_jump(once.clone()).await.expect("a redemption");
+        status_of(backend.jumps().redeem_jump(once).await);
+        let (Proof::Token(secret) | Proof::Handle(secret)) = proof(&jump);
+        secrets.push(secret);
+    }
+    status_of(world.redeem(X, Proof::Token("kanarie-token".to_owned())).await);
+    let bad = v1::CreateUserRequest { password: Some("kanarie\0".to_owned()), ..v1::CreateUserRequest::default() };
+    status_of(world.a.admin.users().create_user(bad).await);
+
+    let text = log.text();
+    assert!(text.contains("edge.call"), "the log was heard: {text}");
+    let people = [MEIER, SCHULZE, "p.ortal"].map(str::to_owned);
+    for secret in secrets.iter().chain(&people).chain([&"kanarie".to_owned()]) {
+        assert!(!text.contains(secret.as_str()), "{secret} stands in the log");
+    }
 }
 
 /// I8: what the database holds is not what was told to it.

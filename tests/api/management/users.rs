@@ -158,16 +158,18 @@ async fn a_kind_or_scope_that_is_not_said_is_refused() {
 }
 
 #[tokio::test]
-async fn an_endkunde_user_names_its_providers_and_knows_them() {
+async fn an_endkunde_user_is_not_made_for_every_provider() {
     let world = World::example().await;
-    let state = world.service.state().await;
-    for scope in [all(), only(&["fehlt"])] {
-        let new = user("A", "neu", UserKind::EndCustomer, scope);
-        let status = status_of(world.a.admin.users().create_user(new).await);
-        assert_ne!(status.code(), Code::Internal, "{status:?}");
-        reason(&status);
-    }
-    assert_eq!(world.service.state().await, state);
+    cannot_make(&world, &["provider_scope"], user("A", "neu", UserKind::EndCustomer, all())).await;
+}
+
+#[tokio::test]
+async fn a_user_names_only_providers_of_the_catalogue() {
+    let world = World::example().await;
+    let new = user("A", "neu", UserKind::EndCustomer, only(&[COMPARATOR, "fehlt"]));
+    let not_found = (Code::NotFound, "NOT_FOUND");
+    let status = world.service.refuses("user.create", not_found, world.a.admin.users().create_user(new)).await;
+    assert!(!everything(&status).contains("fehlt"));
 }
 
 #[tokio::test]

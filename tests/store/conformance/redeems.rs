@@ -9,7 +9,7 @@ use concenter_gateway::domain::jump::{
 };
 use concenter_gateway::domain::provider::{ProviderScope, State};
 use concenter_gateway::domain::time::Timestamp;
-use concenter_gateway::domain::user::{NewUser, UserKind};
+use concenter_gateway::domain::user::{NewUser, SecretChange, UserKind};
 
 use crate::fixture::jump::{for_broker, for_customer, for_stranger};
 use crate::fixture::{Harness, done, only, target, user_name};
@@ -60,7 +60,17 @@ pub(crate) async fn the_newest_secret_is_read_with_its_version(h: &Harness) {
     let sealed = h.sealed();
     let version = h.user(&firm.tenant, &firm.meier).await.version;
     let effect = h.effect(firm.tenant, Action::SetUserSecret);
-    done(h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, version, &sealed, 2).await);
+    done(
+        h.store
+            .set_user_secret(
+                &firm.tenant,
+                &effect,
+                &firm.meier,
+                version,
+                &SecretChange { sealed: sealed.clone(), version: 2 },
+            )
+            .await,
+    );
     let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
     let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
     assert_eq!(inputs.secret, Some((sealed, 2)));

@@ -9,7 +9,7 @@ use concenter_gateway::domain::jump::RequestKey;
 use concenter_gateway::domain::page::Page;
 use concenter_gateway::domain::provider::{ProviderKind, State};
 use concenter_gateway::domain::tenant::TenantState;
-use concenter_gateway::domain::user::UserKind;
+use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserKind};
 use concenter_gateway::store::Effect;
 
 use crate::fixture::catalogue::{new_calculator, new_provider, new_return_url};
@@ -91,9 +91,28 @@ pub(crate) async fn a_repeated_secret_is_not_set_again(h: &Harness) {
     let firm = h.example().await;
     let effect = h.effect(firm.tenant, Action::SetUserSecret);
     let sealed = h.sealed();
-    let set = done(h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, FIRST, &sealed, 2).await);
+    let set = done(
+        h.store
+            .set_user_secret(
+                &firm.tenant,
+                &effect,
+                &firm.meier,
+                FIRST,
+                &SecretChange { sealed: sealed.clone(), version: 2 },
+            )
+            .await,
+    );
     // Sealed anew, as whoever repeats it does.
-    let again = h.store.set_user_secret(&firm.tenant, &h.again(&effect), &firm.meier, FIRST, &h.sealed(), 2).await;
+    let again = h
+        .store
+        .set_user_secret(
+            &firm.tenant,
+            &h.again(&effect),
+            &firm.meier,
+            FIRST,
+            &SecretChange { sealed: h.sealed(), version: 2 },
+        )
+        .await;
     assert_eq!(done(again), set);
     let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
     let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
@@ -119,8 +138,27 @@ pub(crate) async fn a_repeated_endkunde_mark_changes_nothing(h: &Harness) {
     let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
     let scope = only(&["sicher"]);
     let effect = h.effect(firm.tenant, Action::SetEndCustomer);
-    let marked = done(h.store.set_end_customer(&firm.tenant, &effect, &free, FIRST, true, Some(&scope)).await);
-    let again = h.store.set_end_customer(&firm.tenant, &h.again(&effect), &free, FIRST, true, Some(&scope)).await;
+    let marked = done(
+        h.store
+            .set_end_customer(
+                &firm.tenant,
+                &effect,
+                &free,
+                FIRST,
+                &EndCustomerChange { end_customer: true, scope: Some(scope.clone()) },
+            )
+            .await,
+    );
+    let again = h
+        .store
+        .set_end_customer(
+            &firm.tenant,
+            &h.again(&effect),
+            &free,
+            FIRST,
+            &EndCustomerChange { end_customer: true, scope: Some(scope.clone()) },
+        )
+        .await;
     assert_eq!(done(again), marked);
 }
 
@@ -235,9 +273,21 @@ pub(crate) async fn a_request_id_of_another_method_is_refused_by_every_effect(h:
     let change = AccessChange::default();
     let reused = [
         reason(s.create_user(t, &e, &h.new_user("noch-einer", UserKind::Broker)).await),
-        reason(s.set_user_secret(t, &h.again(&e), &firm.meier, FIRST, &h.sealed(), 2).await),
+        reason(
+            s.set_user_secret(t, &h.again(&e), &firm.meier, FIRST, &SecretChange { sealed: h.sealed(), version: 2 })
+                .await,
+        ),
         reason(s.set_standard_user(t, &h.again(&e), &firm.standard, FIRST).await),
-        reason(s.set_end_customer(t, &h.again(&e), &firm.private, FIRST, true, None).await),
+        reason(
+            s.set_end_customer(
+                t,
+                &h.again(&e),
+                &firm.private,
+                FIRST,
+                &EndCustomerChange { end_customer: true, scope: None },
+            )
+            .await,
+        ),
         reason(s.set_user_state(t, &h.again(&e), &firm.meier, FIRST, on).await),
         reason(s.create_activation(t, &h.again(&e), &h.new_activation(&["n.neu"], firm.schulze)).await),
         reason(s.set_activation_state(t, &h.again(&e), &firm.meiers, FIRST, on).await),

@@ -8,7 +8,7 @@ use concenter_gateway::domain::error::{Reason, Version};
 use concenter_gateway::domain::ids::TenantId;
 use concenter_gateway::domain::provider::{ProductProvider, ProviderKind, State};
 use concenter_gateway::domain::tenant::TenantState;
-use concenter_gateway::domain::user::UserKind;
+use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserKind};
 
 use crate::fixture::catalogue::{new_calculator, new_provider, new_return_url};
 use crate::fixture::firm::entry;
@@ -42,7 +42,17 @@ pub(crate) async fn a_new_secret_revokes_open_jumps(h: &Harness) {
     let firm = h.example().await;
     let jumps = h.open_jumps(&firm, for_broker("m.meier")).await;
     let effect = h.effect(firm.tenant, Action::SetUserSecret);
-    done(h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, Version::FIRST, &h.sealed(), 2).await);
+    done(
+        h.store
+            .set_user_secret(
+                &firm.tenant,
+                &effect,
+                &firm.meier,
+                Version::FIRST,
+                &SecretChange { sealed: h.sealed(), version: 2 },
+            )
+            .await,
+    );
     jumps.are_revoked(h).await;
 }
 
@@ -61,7 +71,17 @@ pub(crate) async fn an_endkunde_mark_revokes_open_jumps(h: &Harness) {
     let jumps = h.open_jumps(&firm, for_customer("k-1")).await;
     let effect = h.effect(firm.tenant, Action::SetEndCustomer);
     let scope = only(&["sicher"]);
-    done(h.store.set_end_customer(&firm.tenant, &effect, &free, Version::FIRST, true, Some(&scope)).await);
+    done(
+        h.store
+            .set_end_customer(
+                &firm.tenant,
+                &effect,
+                &free,
+                Version::FIRST,
+                &EndCustomerChange { end_customer: true, scope: Some(scope.clone()) },
+            )
+            .await,
+    );
     jumps.are_revoked(h).await;
 }
 
@@ -70,7 +90,17 @@ pub(crate) async fn another_scope_revokes_open_jumps(h: &Harness) {
     let jumps = h.open_jumps(&firm, for_customer("k-1")).await;
     let effect = h.effect(firm.tenant, Action::SetEndCustomer);
     let scope = only(&["vergleich"]);
-    done(h.store.set_end_customer(&firm.tenant, &effect, &firm.private, Version::FIRST, true, Some(&scope)).await);
+    done(
+        h.store
+            .set_end_customer(
+                &firm.tenant,
+                &effect,
+                &firm.private,
+                Version::FIRST,
+                &EndCustomerChange { end_customer: true, scope: Some(scope.clone()) },
+            )
+            .await,
+    );
     jumps.are_revoked(h).await;
 }
 
@@ -258,7 +288,17 @@ pub(crate) async fn what_changes_nothing_leaves_open_jumps_alone(h: &Harness) {
     let effect = h.effect(firm.tenant, Action::SetStandardUser);
     done(h.store.set_standard_user(&firm.tenant, &effect, &firm.standard, Version::FIRST).await);
     let effect = h.effect(firm.tenant, Action::SetEndCustomer);
-    done(h.store.set_end_customer(&firm.tenant, &effect, &firm.private, Version::FIRST, true, None).await);
+    done(
+        h.store
+            .set_end_customer(
+                &firm.tenant,
+                &effect,
+                &firm.private,
+                Version::FIRST,
+                &EndCustomerChange { end_customer: true, scope: None },
+            )
+            .await,
+    );
     let effect = h.effect(TenantId::SYSTEM, Action::EnableTarget);
     done(h.store.set_target_state(&effect, &target("rechner"), Version::FIRST, State::Active).await);
     let effect = h.effect(TenantId::SYSTEM, Action::EnableProvider);

@@ -7,7 +7,7 @@ use concenter_gateway::domain::error::{Reason, Refusal, Version};
 use concenter_gateway::domain::jump::{Jump, RecordOutcome, RedeemOutcome};
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::resolve::Assignments;
-use concenter_gateway::domain::user::UserKind;
+use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserKind};
 use concenter_gateway::store::StoreError;
 
 use crate::fixture::firm::{Firm, entry};
@@ -35,9 +35,29 @@ pub(crate) async fn another_tenants_user_is_not_changed(h: &Harness) {
     let scope = only(&["sicher"]);
     let (store, own, foreign) = (&h.store, &a.tenant, &b.schulze);
     let refusals = [
-        refusal(store.set_user_secret(own, &effect(Action::SetUserSecret), foreign, FIRST, &h.sealed(), 2).await),
+        refusal(
+            store
+                .set_user_secret(
+                    own,
+                    &effect(Action::SetUserSecret),
+                    foreign,
+                    FIRST,
+                    &SecretChange { sealed: h.sealed(), version: 2 },
+                )
+                .await,
+        ),
         refusal(store.set_standard_user(own, &effect(Action::SetStandardUser), foreign, FIRST).await),
-        refusal(store.set_end_customer(own, &effect(Action::SetEndCustomer), foreign, FIRST, true, Some(&scope)).await),
+        refusal(
+            store
+                .set_end_customer(
+                    own,
+                    &effect(Action::SetEndCustomer),
+                    foreign,
+                    FIRST,
+                    &EndCustomerChange { end_customer: true, scope: Some(scope.clone()) },
+                )
+                .await,
+        ),
         refusal(store.set_user_state(own, &effect(Action::DisableUser), foreign, FIRST, State::Disabled).await),
     ];
     assert_eq!(refusals, [(); 4].map(|()| Refusal::plain(Reason::NotFound)));

@@ -6,7 +6,7 @@ use concenter_gateway::domain::error::{RELATED_SHOWN, Reason, Refusal, Related, 
 use concenter_gateway::domain::ids::UserId;
 use concenter_gateway::domain::provider::{ProviderScope, State};
 use concenter_gateway::domain::text::EmailAddress;
-use concenter_gateway::domain::user::{ConcenterUser, NewUser, SecretState, UserKind};
+use concenter_gateway::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserKind};
 use concenter_gateway::store::{MOST_USERS, Outcome, StandardMoved, StoreError};
 
 use crate::fixture::firm::{Firm, entry};
@@ -22,7 +22,7 @@ async fn mark(
 ) -> Result<Outcome<ConcenterUser>, StoreError> {
     let version = h.user(&firm.tenant, user).await.version;
     let effect = h.effect(firm.tenant, Action::SetEndCustomer);
-    h.store.set_end_customer(&firm.tenant, &effect, user, version, end_customer, scope.as_ref()).await
+    h.store.set_end_customer(&firm.tenant, &effect, user, version, &EndCustomerChange { end_customer, scope }).await
 }
 
 /// Moves Standard, with the etag that the user has.
@@ -118,7 +118,16 @@ pub(crate) async fn a_secret_is_replaced(h: &Harness) {
     let firm = h.example().await;
     let before = h.user(&firm.tenant, &firm.meier).await;
     let effect = h.effect(firm.tenant, Action::SetUserSecret);
-    let set = h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, before.version, &h.sealed(), 2).await;
+    let set = h
+        .store
+        .set_user_secret(
+            &firm.tenant,
+            &effect,
+            &firm.meier,
+            before.version,
+            &SecretChange { sealed: h.sealed(), version: 2 },
+        )
+        .await;
     let expected = ConcenterUser {
         secret: SecretState { version: 2, set_at: Some(effect.at) },
         updated_at: effect.at,
@@ -134,7 +143,16 @@ pub(crate) async fn a_secret_sealed_for_another_version_is_refused(h: &Harness) 
     let before = h.user(&firm.tenant, &firm.meier).await;
     for wrong in [0, 1, 3] {
         let effect = h.effect(firm.tenant, Action::SetUserSecret);
-        let set = h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, before.version, &h.sealed(), wrong).await;
+        let set = h
+            .store
+            .set_user_secret(
+                &firm.tenant,
+                &effect,
+                &firm.meier,
+                before.version,
+                &SecretChange { sealed: h.sealed(), version: wrong },
+            )
+            .await;
         assert_eq!(refusal(set), Refusal::etag_mismatch(before.version), "{wrong}");
     }
     assert_eq!(h.user(&firm.tenant, &firm.meier).await, before);
@@ -143,11 +161,23 @@ pub(crate) async fn a_secret_sealed_for_another_version_is_refused(h: &Harness) 
 pub(crate) async fn a_secret_needs_its_users_etag(h: &Harness) {
     let firm = h.example().await;
     let effect = h.effect(firm.tenant, Action::SetUserSecret);
-    let set = h.store.set_user_secret(&firm.tenant, &effect, &firm.meier, STALE, &h.sealed(), 2).await;
+    let set = h
+        .store
+        .set_user_secret(&firm.tenant, &effect, &firm.meier, STALE, &SecretChange { sealed: h.sealed(), version: 2 })
+        .await;
     assert_eq!(refusal(set), Refusal::etag_mismatch(Version::FIRST));
     let effect = h.effect(firm.tenant, Action::SetUserSecret);
     let nobody = h.id(UserId::new);
-    let set = h.store.set_user_secret(&firm.tenant, &effect, &nobody, Version::FIRST, &h.sealed(), 1).await;
+    let set = h
+        .store
+        .set_user_secret(
+            &firm.tenant,
+            &effect,
+            &nobody,
+            Version::FIRST,
+            &SecretChange { sealed: h.sealed(), version: 1 },
+        )
+        .await;
     assert_eq!(reason(set), Reason::NotFound);
 }
 
@@ -311,11 +341,29 @@ pub(crate) async fn a_refusal_lists_20_dependents_and_counts_all(h: &Harness) {
 pub(crate) async fn marking_needs_the_users_etag(h: &Harness) {
     let firm = h.example().await;
     let effect = h.effect(firm.tenant, Action::SetEndCustomer);
-    let marked = h.store.set_end_customer(&firm.tenant, &effect, &firm.private, STALE, false, None).await;
+    let marked = h
+        .store
+        .set_end_customer(
+            &firm.tenant,
+            &effect,
+            &firm.private,
+            STALE,
+            &EndCustomerChange { end_customer: false, scope: None },
+        )
+        .await;
     assert_eq!(refusal(marked), Refusal::etag_mismatch(Version::FIRST));
     let effect = h.effect(firm.tenant, Action::SetEndCustomer);
     let nobody = h.id(UserId::new);
-    let marked = h.store.set_end_customer(&firm.tenant, &effect, &nobody, Version::FIRST, false, None).await;
+    let marked = h
+        .store
+        .set_end_customer(
+            &firm.tenant,
+            &effect,
+            &nobody,
+            Version::FIRST,
+            &EndCustomerChange { end_customer: false, scope: None },
+        )
+        .await;
     assert_eq!(reason(marked), Reason::NotFound);
 }
 

@@ -4,22 +4,12 @@ use super::*;
 
 #[test]
 fn a_missing_or_additional_claim_is_refused() {
-    for claim in [
-        "iss", "aud", "sub", "jti", "iat", "nbf", "exp", "tid", "ek", "seg", "ep",
-    ] {
+    for claim in ["iss", "aud", "sub", "jti", "iat", "nbf", "exp", "tid", "ek", "seg", "ep"] {
         assert_eq!(cause_with(claim, None), Some(InvalidCause::Claims), "{claim}");
-        assert_eq!(
-            cause_with(claim, Some(json!(null))),
-            Some(InvalidCause::Claims),
-            "{claim}"
-        );
+        assert_eq!(cause_with(claim, Some(json!(null))), Some(InvalidCause::Claims), "{claim}");
     }
     for claim in ["crit", "azp", "user", "Aud", "cnf"] {
-        assert_eq!(
-            cause_with(claim, Some(json!("x"))),
-            Some(InvalidCause::Claims),
-            "{claim}"
-        );
+        assert_eq!(cause_with(claim, Some(json!("x"))), Some(InvalidCause::Claims), "{claim}");
     }
 }
 
@@ -47,18 +37,11 @@ fn a_claim_of_another_type_is_refused() {
         ("act", json!("x")),
         ("act", json!([base64url::encode([3; 32]), "portal_user"])),
         ("act", json!({ "sub": base64url::encode([3; 32]) })),
-        (
-            "act",
-            json!({ "sub": base64url::encode([3; 32]), "role": "portal_user", "act": {} }),
-        ),
+        ("act", json!({ "sub": base64url::encode([3; 32]), "role": "portal_user", "act": {} })),
         ("n", json!(null)),
         ("n", json!(7)),
     ] {
-        assert_eq!(
-            cause_with(claim, Some(value.clone())),
-            Some(InvalidCause::Claims),
-            "{claim}: {value}"
-        );
+        assert_eq!(cause_with(claim, Some(value.clone())), Some(InvalidCause::Claims), "{claim}: {value}");
     }
 }
 
@@ -85,11 +68,7 @@ fn a_claim_of_another_form_is_refused() {
         ("n", json!("a b")),
         ("n", json!("x".repeat(65))),
     ] {
-        assert_eq!(
-            cause_with(claim, Some(value.clone())),
-            Some(InvalidCause::Claims),
-            "{claim}: {value}"
-        );
+        assert_eq!(cause_with(claim, Some(value.clone())), Some(InvalidCause::Claims), "{claim}: {value}");
     }
 }
 
@@ -105,12 +84,7 @@ fn a_claim_that_stands_twice_is_refused() {
 #[test]
 fn a_payload_that_is_no_object_is_refused() {
     let values: Vec<Value> = payload().as_object().unwrap().values().cloned().collect();
-    for payload in [
-        json!(values).to_string(),
-        "null".to_owned(),
-        "x".to_owned(),
-        format!("{} x", payload()),
-    ] {
+    for payload in [json!(values).to_string(), "null".to_owned(), "x".to_owned(), format!("{} x", payload())] {
         assert_eq!(cause_of_payload(&payload), Some(InvalidCause::Claims), "{payload}");
     }
 }
@@ -122,16 +96,7 @@ fn a_broker_with_a_segment_is_refused() {
 
 #[test]
 fn another_issuer_or_audience_is_refused() {
-    assert_eq!(
-        cause_with("iss", Some(json!("https://evil.example"))),
-        Some(InvalidCause::Issuer)
-    );
-    assert_eq!(
-        cause_with("iss", Some(json!("https://cc.example/"))),
-        Some(InvalidCause::Issuer)
-    );
-    assert_eq!(
-        cause_with("aud", Some(json!("rechner-b"))),
-        Some(InvalidCause::Audience)
-    );
+    assert_eq!(cause_with("iss", Some(json!("https://evil.example"))), Some(InvalidCause::Issuer));
+    assert_eq!(cause_with("iss", Some(json!("https://cc.example/"))), Some(InvalidCause::Issuer));
+    assert_eq!(cause_with("aud", Some(json!("rechner-b"))), Some(InvalidCause::Audience));
 }
