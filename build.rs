@@ -20,6 +20,8 @@ const DESCRIPTOR_SET: &str = "concenter_descriptor.bin";
 
 fn main() -> anyhow::Result<()> {
     println!("cargo::rerun-if-changed={PROTO_ROOT}");
+    // They are compiled in by a macro, which cargo cannot see through.
+    println!("cargo::rerun-if-changed=migrations");
 
     let mut compiler = protox::Compiler::new([PROTO_ROOT])?;
     compiler.include_imports(true).include_source_info(true).open_files(proto_files(Path::new(PROTO_ROOT))?)?;

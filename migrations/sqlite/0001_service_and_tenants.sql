@@ -48,6 +48,21 @@ BEGIN
     SELECT RAISE(ABORT, 'config_version moves forward only');
 END;
 
+-- INSERT OR REPLACE deletes without a word: it would go around the triggers on UPDATE.
+CREATE TRIGGER tenant_is_not_replaced
+BEFORE INSERT ON tenant
+WHEN EXISTS (SELECT 1 FROM tenant WHERE tenant_id = NEW.tenant_id)
+BEGIN
+    SELECT RAISE(ABORT, 'a tenant is made once');
+END;
+
+CREATE TRIGGER service_is_not_replaced
+BEFORE INSERT ON service
+WHEN EXISTS (SELECT 1 FROM service)
+BEGIN
+    SELECT RAISE(ABORT, 'there is one service');
+END;
+
 CREATE TRIGGER service_versions_move_forward
 BEFORE UPDATE OF epoch, catalog_version ON service
 WHEN NEW.epoch < OLD.epoch OR NEW.catalog_version < OLD.catalog_version

@@ -117,4 +117,18 @@ CREATE TABLE customer (
     FOREIGN KEY (tenant_id, user_id, user_kind) REFERENCES concenter_user (tenant_id, user_id, kind)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TRIGGER jump_version_moves_forward
+BEFORE UPDATE OF jump_version ON customer
+WHEN NEW.jump_version < OLD.jump_version
+BEGIN
+    SELECT RAISE(ABORT, 'jump_version moves forward only');
+END;
+
+CREATE TRIGGER customer_is_not_replaced
+BEFORE INSERT ON customer
+WHEN EXISTS (SELECT 1 FROM customer WHERE tenant_id = NEW.tenant_id AND customer_id = NEW.customer_id)
+BEGIN
+    SELECT RAISE(ABORT, 'a customer is recorded once');
+END;
+
 CREATE INDEX customer_by_user ON customer (tenant_id, user_id) WHERE user_id IS NOT NULL;

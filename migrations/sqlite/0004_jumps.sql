@@ -72,6 +72,45 @@ BEGIN
     SELECT RAISE(ABORT, 'the kind of the con:center user does not fit the person');
 END;
 
+-- What was decided stays as it was decided.
+CREATE TRIGGER jump_decision_is_never_changed
+BEFORE UPDATE OF
+    tenant_id, jump_id, jti_hash, handle_hash, person_kind, target_id, user_id, way, segment, subject, issued_at,
+    expires_at, epoch, config_version, customer_version, catalog_version
+ON jump
+BEGIN
+    SELECT RAISE(ABORT, 'what was decided is never changed');
+END;
+
+-- INSERT OR REPLACE deletes without a word: it would bring a consumed jump back. (A repeated request comes with a new
+-- jti; it is for ON CONFLICT to see.)
+CREATE TRIGGER redeemed_jump_is_not_replaced
+BEFORE INSERT ON jump
+WHEN EXISTS (
+    SELECT 1
+    FROM jump
+    WHERE tenant_id = NEW.tenant_id
+      AND jump_id = NEW.jump_id
+      AND redeemed_at IS NOT NULL
+)
+OR EXISTS (
+    SELECT 1
+    FROM jump
+    WHERE tenant_id = NEW.tenant_id
+      AND jti_hash = NEW.jti_hash
+      AND redeemed_at IS NOT NULL
+)
+OR EXISTS (
+    SELECT 1
+    FROM jump
+    WHERE tenant_id = NEW.tenant_id
+      AND handle_hash = NEW.handle_hash
+      AND redeemed_at IS NOT NULL
+)
+BEGIN
+    SELECT RAISE(ABORT, 'a redeemed jump is not replaced');
+END;
+
 -- What was consumed stays consumed, by whom it was consumed.
 CREATE TRIGGER jump_is_redeemed_once
 BEFORE UPDATE OF redeemed_at, redeem_attempt_id ON jump

@@ -19,6 +19,14 @@ CREATE TABLE audit_entry (
     CHECK ((outcome = 'refused') = (reason IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
+-- INSERT OR REPLACE deletes without a word: it would go around the triggers below.
+CREATE TRIGGER audit_entry_is_never_replaced
+BEFORE INSERT ON audit_entry
+WHEN EXISTS (SELECT 1 FROM audit_entry WHERE tenant_id = NEW.tenant_id AND audit_id = NEW.audit_id)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is only appended to');
+END;
+
 CREATE TRIGGER audit_entry_is_never_changed
 BEFORE UPDATE ON audit_entry
 BEGIN

@@ -30,9 +30,9 @@ impl TenantService for Tenants {
     }
 
     async fn get_tenant(&self, request: Request<v1::GetTenantRequest>) -> Answer<v1::GetTenantResponse> {
-        let (_, message) = self.desk.open_operators(request)?;
+        let (call, message) = self.desk.open_operators(request)?;
         let tenant = self.desk.read(|fields| fields.uuid("tenant_id", TenantId::parse(&message.tenant_id)))?;
-        let found = self.desk.checked(self.desk.app.get_tenant(&tenant).await)?;
+        let found = self.desk.checked(self.desk.app.get_tenant(&call, &tenant).await)?;
         Ok(v1::GetTenantResponse { tenant: Some(tenant_out(&found)) }.into())
     }
 

@@ -1,6 +1,6 @@
 //! Broker activations.
 
-use super::{App, Call, Failure, done, found};
+use super::{App, Call, Failure, done};
 use crate::domain::activation::{BrokerActivation, BrokerList, NewActivation};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::error::Version;
@@ -40,7 +40,7 @@ impl App {
     /// # Errors
     /// Refused: `NotFound`.
     pub async fn get_activation(&self, call: &Call, activation: &ActivationId) -> Result<BrokerActivation, Failure> {
-        found(self.store.get_activation(call.tenant()?, activation).await?)
+        self.found(call, self.store.get_activation(call.tenant()?, activation).await?).await
     }
 
     /// Lists activations, the oldest first, of one broker or of all.

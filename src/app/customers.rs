@@ -1,6 +1,6 @@
 //! Customers, their own users and the users they share.
 
-use super::{App, Call, Failure, done, found};
+use super::{App, Call, Failure, done};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
 use crate::domain::error::Version;
@@ -21,7 +21,7 @@ impl App {
     /// # Errors
     /// Refused: `NotFound`.
     pub async fn get_customer(&self, call: &Call, customer: &CustomerId) -> Result<Customer, Failure> {
-        found(self.store.get_customer(call.tenant()?, customer).await?)
+        self.found(call, self.store.get_customer(call.tenant()?, customer).await?).await
     }
 
     /// Gives a customer an own user, or takes it away.
@@ -46,7 +46,7 @@ impl App {
     /// # Errors
     /// Refused: `NotFound`.
     pub async fn get_customer_access(&self, call: &Call) -> Result<CustomerAccess, Failure> {
-        found(self.store.get_customer_access(call.tenant()?).await?)
+        self.found(call, self.store.get_customer_access(call.tenant()?).await?).await
     }
 
     /// Changes the shared users.

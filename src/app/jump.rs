@@ -20,8 +20,8 @@ use crate::domain::caller::TenantRole;
 use crate::domain::error::Reason;
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, LineOfBusiness, ProviderId, SubjectId, TargetId, TenantId};
 use crate::domain::jump::{
-    Actor, ActorClaim, ActorRole, Jump, JumpClaims, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person,
-    PersonKind, RecordOutcome, RequestKey, TokenLife,
+    Actor, ActorRole, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person, RecordOutcome, RequestKey,
+    TokenLife,
 };
 use crate::domain::resolve::{Decision, Resolution, resolve};
 use crate::domain::target::{Delivery, Target, TargetKind};
@@ -157,6 +157,7 @@ impl App {
             Ok(Decided::New(jump, passage)) => (jump, passage),
             Ok(Decided::Before(issued)) => return Ok(Some(issued)),
             Err(Failure::Refused(refusal)) => {
+                raise_alarm(tenant, refusal.reason);
                 let deed = deed(AuditObject::new(&order.target_id));
                 let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
                 self.store.record_audit(tenant, &entry, AuditOutcome::Refused(refusal.reason)).await?;
@@ -179,6 +180,9 @@ impl App {
         inputs: &JumpInputs,
         now: Timestamp,
     ) -> Result<Decided, Failure> {
+        if inputs.had_other_effect {
+            return Err(Reason::RequestIdReused.into());
+        }
         if let Some((earlier, state)) = &inputs.earlier {
             return self.repeat(attempt, keys, inputs, earlier, *state).map(Decided::Before);
         }
@@ -269,20 +273,7 @@ impl App {
         if target.delivery == Delivery::GetHandle {
             return Ok(Passage::Link(target.url.with_handle(&token::handle(&mac, *tenant, jump.jump_id))));
         }
-        let actor = jump.order.actor.as_ref().zip(jump.actor_subject.as_ref());
-        let token = self.jump_tokens.issue(&JumpClaims {
-            tenant: *tenant,
-            target: jump.order.target_id.clone(),
-            subject: jump.subject.clone(),
-            jti: token::jti(&mac, *tenant, jump.jump_id),
-            issued_at: jump.issued_at,
-            expires_at: jump.expires_at,
-            end_customer: jump.order.person.kind() == PersonKind::Customer,
-            segment: jump.segment,
-            epoch: jump.epoch,
-            actor: actor.map(|(actor, subject)| ActorClaim { subject: subject.clone(), role: actor.role }),
-            nonce: jump.luggage.nonce.clone(),
-        })?;
+        let token = self.jump_tokens.issue(&jump.claims(*tenant, token::jti(&mac, *tenant, jump.jump_id)))?;
         Ok(match target.delivery {
             Delivery::Fragment => Passage::Link(target.url.with_fragment(&token)),
             Delivery::FormPost | Delivery::GetHandle => {
@@ -363,6 +354,13 @@ fn settle(call: &Call, wish: JumpWish) -> Result<(JumpOrder, Luggage), Failure> 
 /// The human at the screen, where he is not the person himself.
 fn staff(subject: &SubjectId, person: &str, role: ActorRole) -> Option<Actor> {
     (subject.as_str() != person).then(|| Actor { id: subject.clone(), role })
+}
+
+/// Tells the operator of a refusal that no call of the API can bring about: somebody changed rows by hand.
+fn raise_alarm(tenant: &TenantId, reason: Reason) {
+    if matches!(reason, Reason::EndkundeRequired | Reason::EndkundeConflict | Reason::StandardNotForJumps) {
+        tracing::error!(%tenant, reason = reason.as_str(), "an assignment leads to a user of the wrong kind");
+    }
 }
 
 fn check_luggage(luggage: &Luggage, target: &Target, return_url_allowed: bool) -> Result<(), Failure> {

@@ -122,11 +122,6 @@ fn done<T>(outcome: Outcome<T>) -> Result<T, Failure> {
     }
 }
 
-/// Turns an absent resource into what the caller gets: the same for one that never was and one of another tenant.
-fn found<T>(found: Option<T>) -> Result<T, Failure> {
-    found.ok_or_else(|| Reason::NotFound.into())
-}
-
 impl Call {
     /// The tenant that the caller belongs to.
     ///
@@ -209,6 +204,15 @@ impl App {
             Some(wrapped) => self.open_keys(tenant, &wrapped),
             None => self.unknown_tenant(call).await,
         }
+    }
+
+    /// Turns an absent resource into what the caller gets, the same for one that never was and one of another tenant, and
+    /// writes it down: whoever tries ids leaves a trace.
+    async fn found<T>(&self, call: &Call, found: Option<T>) -> Result<T, Failure> {
+        if found.is_none() {
+            self.record_denial(&call.caller, Reason::NotFound).await?;
+        }
+        found.ok_or_else(|| Reason::NotFound.into())
     }
 
     /// Writes down and answers that the tenant of the caller's credential is not there.

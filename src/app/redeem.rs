@@ -19,8 +19,8 @@ use crate::domain::customer::Segment;
 use crate::domain::error::Reason;
 use crate::domain::ids::{AttemptId, JumpId, LineOfBusiness, ProviderId, TargetId, TenantId};
 use crate::domain::jump::{
-    ActorClaim, Context, JumpState, Nonce, Person, PersonKind, ProofHash, RedeemAttempt, RedeemInputs, RedeemOutcome,
-    SessionLimits, Subject,
+    ActorClaim, Context, JumpClaims, JumpState, Nonce, Person, PersonKind, ProofHash, RedeemAttempt, RedeemInputs,
+    RedeemOutcome, SessionLimits, Subject,
 };
 use crate::domain::provider::ProviderScope;
 use crate::domain::target::WebUrl;
@@ -28,7 +28,7 @@ use crate::domain::text::UserName;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserKind;
 use crate::secrets::{OpenError, Place, Secret, TenantKeys};
-use crate::token::{self, JumpTokenError, SubjectKind};
+use crate::token::{self, InvalidCause, JumpTokenError, SubjectKind};
 
 /// What a target presents.
 pub enum Proof {
@@ -76,8 +76,8 @@ pub struct RedeemedJump {
 struct Presented {
     tenant: TenantId,
     proof: ProofHash,
-    /// The subject in the token; a handle says none.
-    subject: Option<Subject>,
+    /// What the token says; a handle says nothing.
+    claims: Option<JumpClaims>,
 }
 
 impl App {
@@ -149,18 +149,20 @@ impl App {
         let token = match proof {
             Proof::Handle(handle) => {
                 let (tenant, proof) = token::parse_handle(handle).ok_or(Reason::JumpInvalid)?;
-                return Ok(Presented { tenant, proof, subject: None });
+                return Ok(Presented { tenant, proof, claims: None });
             }
             Proof::Token(token) => token,
         };
         match self.jump_tokens.open(token, audience, self.known_epoch(), now) {
-            Ok(claims) => Ok(Presented {
-                tenant: claims.tenant,
-                proof: token::jti_hash(&claims.jti),
-                subject: Some(claims.subject),
-            }),
+            Ok(claims) => {
+                Ok(Presented { tenant: claims.tenant, proof: token::jti_hash(&claims.jti), claims: Some(claims) })
+            }
             Err(JumpTokenError::Expired(claims)) => self.refuse(call, &claims.tenant, now, Reason::JumpExpired).await,
             Err(JumpTokenError::OldEpoch(claims)) => self.refuse(call, &claims.tenant, now, Reason::JumpRevoked).await,
+            // Authentic, and a known caller has no right to it: somebody should hear of that.
+            Err(JumpTokenError::Invalid(InvalidCause::Audience)) => {
+                self.refuse(call, &TenantId::SYSTEM, now, Reason::JumpInvalid).await
+            }
             Err(JumpTokenError::Invalid(cause)) => {
                 tracing::warn!(target = %audience, ?cause, "a token did not pass the front door");
                 Err(Reason::JumpInvalid.into())
@@ -200,8 +202,8 @@ fn mismatch(
     inputs: &RedeemInputs,
 ) -> Option<Reason> {
     let jump = &inputs.jump;
-    let same_subject = presented.subject.as_ref().is_none_or(|subject| *subject == jump.subject);
-    if jump.order.target_id != *audience || jump.luggage.nonce.as_ref() != nonce || !same_subject {
+    let is_its_token = presented.claims.as_ref().is_none_or(|claims| *claims == jump.claims(claims.tenant, claims.jti));
+    if jump.order.target_id != *audience || jump.luggage.nonce.as_ref() != nonce || !is_its_token {
         return Some(Reason::JumpInvalid);
     }
     // The last of the places that hold the rule: a customer never gets a user that is not Endkunde.

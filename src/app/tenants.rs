@@ -1,6 +1,6 @@
 //! Tenants: for operators.
 
-use super::{App, Call, Failure, done, found};
+use super::{App, Call, Failure, done};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::error::Version;
 use crate::domain::ids::{TenantId, UserId};
@@ -53,8 +53,8 @@ impl App {
     ///
     /// # Errors
     /// Refused: `NotFound`.
-    pub async fn get_tenant(&self, tenant: &TenantId) -> Result<Tenant, Failure> {
-        found(self.store.get_tenant(tenant).await?)
+    pub async fn get_tenant(&self, call: &Call, tenant: &TenantId) -> Result<Tenant, Failure> {
+        self.found(call, self.store.get_tenant(tenant).await?).await
     }
 
     /// Lists tenants, the oldest first.

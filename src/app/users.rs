@@ -1,6 +1,6 @@
 //! Con:center users: making them, and every change that a jump notices.
 
-use super::{App, Call, Failure, done, found};
+use super::{App, Call, Failure, done};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::error::Version;
 use crate::domain::ids::{TenantId, UserId};
@@ -96,7 +96,7 @@ impl App {
     /// # Errors
     /// Refused: `NotFound`.
     pub async fn get_user(&self, call: &Call, user: &UserId) -> Result<ConcenterUser, Failure> {
-        found(self.store.get_user(call.tenant()?, user).await?)
+        self.found(call, self.store.get_user(call.tenant()?, user).await?).await
     }
 
     /// Lists users, the oldest first.

@@ -361,6 +361,27 @@ pub struct Jump {
     pub versions: JumpVersions,
 }
 
+impl Jump {
+    /// What the jump's token says. A token that says anything else is not this jump's.
+    #[must_use]
+    pub fn claims(&self, tenant: TenantId, jti: Jti) -> JumpClaims {
+        let actor = self.order.actor.as_ref().zip(self.actor_subject.as_ref());
+        JumpClaims {
+            tenant,
+            target: self.order.target_id.clone(),
+            subject: self.subject.clone(),
+            jti,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            end_customer: self.order.person.kind() == PersonKind::Customer,
+            segment: self.segment,
+            epoch: self.epoch,
+            actor: actor.map(|(actor, subject)| ActorClaim { subject: subject.clone(), role: actor.role }),
+            nonce: self.luggage.nonce.clone(),
+        }
+    }
+}
+
 /// What became of a jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JumpState {
@@ -424,6 +445,8 @@ pub struct JumpInputs {
     pub return_url_allowed: bool,
     /// The jump that this request made before, and what became of it.
     pub earlier: Option<(Jump, JumpState)>,
+    /// Whether the request id had another effect than a jump before.
+    pub had_other_effect: bool,
     /// The salts of the people asked about, in their order; `None` for one who has none yet.
     pub salts: Vec<Option<Salt>>,
 }

@@ -34,6 +34,14 @@ enum Who {
     Customer(usize),
 }
 
+/// What becomes of a shared user.
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    Keep,
+    Empty,
+    User(usize),
+}
+
 /// What somebody does in a firm.
 #[derive(Debug, Clone)]
 enum Step {
@@ -68,8 +76,8 @@ enum Step {
         user: Option<usize>,
     },
     Share {
-        private: Option<Option<usize>>,
-        commercial: Option<Option<usize>>,
+        private: Slot,
+        commercial: Slot,
         falls_back: Option<bool>,
     },
     Stop,
@@ -88,7 +96,7 @@ enum Step {
 
 fn any_step() -> impl Strategy<Value = Step> {
     let user = || 0..USERS;
-    let slot = || proptest::option::of(proptest::option::of(0..USERS));
+    let slot = || prop_oneof![Just(Slot::Keep), Just(Slot::Empty), (0..USERS).prop_map(Slot::User)];
     let who = prop_oneof![(0..BROKERS.len()).prop_map(Who::Broker), (0..CUSTOMERS.len()).prop_map(Who::Customer)];
     prop_oneof![
         2 => (user(), any::<bool>()).prop_map(|(user, active)| Step::SetState { user, active }),
@@ -296,14 +304,11 @@ impl<'w> Side<'w> {
         self.count(&chosen.etag, after.map(|activation| activation.expect("an activation").etag))
     }
 
-    async fn share(
-        &mut self,
-        private: Option<Option<usize>>,
-        commercial: Option<Option<usize>>,
-        falls_back: Option<bool>,
-    ) -> Checked {
-        let named = |slot: Option<Option<usize>>| {
-            slot.map(|user| user.map(|user| self.users[user].clone()).unwrap_or_default())
+    async fn share(&mut self, private: Slot, commercial: Slot, falls_back: Option<bool>) -> Checked {
+        let named = |slot| match slot {
+            Slot::Keep => None,
+            Slot::Empty => Some(String::new()),
+            Slot::User(user) => Some(self.users[user].clone()),
         };
         let before = self.firm.access().await.etag;
         let change = v1::UpdateCustomerAccessRequest {

@@ -97,6 +97,11 @@ impl Shell {
         assert!(self.execute(sql, binds).await.expect(sql) > 0, "rows of {sql}");
     }
 
+    /// Takes a wall away, to try the one behind it.
+    async fn without(&mut self, drop: &'static str) {
+        self.execute(drop, &[]).await.expect(drop);
+    }
+
     async fn execute(&mut self, sql: &'static str, binds: &[&str]) -> Result<u64, sqlx::Error> {
         let query = binds.iter().fold(sqlx::query(sql), |query, bind| query.bind(*bind));
         Ok(query.execute(&mut self.connection).await?.rows_affected())

@@ -174,9 +174,12 @@ async fn put(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, entrie
         INSERT INTO customer (tenant_id, customer_id, segment, jump_version, version, created_at, updated_at)
         SELECT ?1, item.value ->> 'customer_id', item.value ->> 'segment', 1, 1, ?3, ?3
         FROM json_each(?2) AS item
-        -- WHERE keeps the parser from taking ON for a join's.
-        WHERE TRUE
-        ON CONFLICT (tenant_id, customer_id) DO NOTHING
+        WHERE NOT EXISTS (
+            SELECT 1
+            FROM customer AS c
+            WHERE c.tenant_id = ?1
+              AND c.customer_id = item.value ->> 'customer_id'
+        )
         ",
     )
     .bind(tenant.to_string())

@@ -111,7 +111,14 @@ SELECT
         FROM return_url AS r
         WHERE r.url = ?4
           AND r.state = 'active'
-    ) AS return_url_allowed
+    ) AS return_url_allowed,
+    EXISTS (
+        SELECT 1
+        FROM request_log AS l
+        WHERE l.tenant_id = ?1
+          AND l.caller = ?5
+          AND l.request_id = ?6
+    ) AS had_other_effect
 FROM tenant AS t
 CROSS JOIN service AS s ON s.singleton = 1
 LEFT JOIN target AS g ON g.target_id = ?2
@@ -284,6 +291,7 @@ impl Question<'_> {
             keys: keys_of(cells)?,
             return_url_allowed: cells.plain("return_url_allowed")?,
             earlier,
+            had_other_effect: cells.plain("had_other_effect")?,
             salts,
         }))
     }
@@ -294,6 +302,8 @@ impl Question<'_> {
             .bind(self.query.order.target_id.as_str())
             .bind(self.query.order.provider_id.as_ref().map(ProviderId::as_str))
             .bind(self.query.return_url.map(WebUrl::as_str))
+            .bind(self.query.request.map(|request| request.caller.as_slice()))
+            .bind(self.query.request.map(|request| request.request_id.to_string()))
             .fetch_optional(snapshot)
             .await?;
         Ok(frame)

@@ -87,8 +87,8 @@ async fn initialise(tx: &mut SqliteConnection, state: &ServiceState) -> Step<()>
         INSERT INTO service (
             singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
         )
-        VALUES (1, ?1, 1, ?2, ?3, ?4, ?5, ?6)
-        ON CONFLICT (singleton) DO NOTHING
+        SELECT 1, ?1, 1, ?2, ?3, ?4, ?5, ?6
+        WHERE NOT EXISTS (SELECT 1 FROM service)
         ",
     )
     .bind(state.epoch)

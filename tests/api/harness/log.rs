@@ -1,57 +1,68 @@
 //! What the service writes into its log while a test runs.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::marker::PhantomData;
+use std::sync::Once;
 
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Everything of ours at every level, and what libraries may say in production: the loudest log that can be asked for.
 const LOUDEST: &str = "info,concenter_gateway=trace";
 
-/// The log of this thread, which in a test of one thread is that of the service. It ends with the value.
-pub struct Log {
-    lines: Lines,
-    _guard: DefaultGuard,
+thread_local! {
+    /// What was written on this thread since somebody began to listen.
+    static HEARD: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+/// The log of this thread, which in a test of one thread is that of the service. It ends with the value.
+///
+/// The subscriber is that of the process: with one for each thread, an event that a deaf thread meets first is taken for
+/// one that nobody wants, by the others too.
+pub struct Log {
+    // What it hears belongs to one thread, so it stays there.
+    _here: PhantomData<*const ()>,
+}
 
 impl Log {
     /// Begins to listen.
     pub fn listen() -> Self {
-        let lines = Lines::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(LOUDEST))
-            .with_ansi(false)
-            .with_writer(lines.clone())
-            .finish();
-        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
+        static START: Once = Once::new();
+        START.call_once(|| {
+            let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(LOUDEST)).with_ansi(false);
+            lines.with_writer(|| Ear).init();
+        });
+        HEARD.set(Some(Vec::new()));
+        Self { _here: PhantomData }
     }
 
     /// What was written so far, one line for each event.
+    #[expect(clippy::unused_self, reason = "the value is the proof that somebody listens")]
     pub fn text(&self) -> String {
-        String::from_utf8(self.lines.0.lock().expect("the log").clone()).expect("text")
+        HEARD.with_borrow(|heard| String::from_utf8(heard.clone().unwrap_or_default()).expect("text"))
     }
 }
 
-impl io::Write for Lines {
+impl Drop for Log {
+    fn drop(&mut self) {
+        HEARD.set(None);
+    }
+}
+
+/// Writes for who listens on this thread.
+struct Ear;
+
+impl io::Write for Ear {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("the log").extend_from_slice(bytes);
+        HEARD.with_borrow_mut(|heard| {
+            if let Some(heard) = heard {
+                heard.extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }

@@ -33,7 +33,12 @@ async fn an_entry_is_never_deleted() {
 #[tokio::test]
 async fn an_entry_stands_once() {
     let mut shell = Shell::open().await;
-    shell.refuses(PrimaryKey, "audit_entry.audit_id", INSERT, &[A, ENTRY, "accepted", ""]).await;
+    let says = "the audit log is only appended to";
+    shell.refuses(Trigger, says, INSERT, &[A, ENTRY, "accepted", ""]).await;
+    let replace = "
+        INSERT OR REPLACE INTO audit_entry (tenant_id, audit_id, at, role, caller, action, outcome)
+        VALUES (?1, ?2, 1, 'admin', zeroblob(32), 'user.create', 'accepted')";
+    shell.refuses(Trigger, says, replace, &[A, ENTRY]).await;
     shell.takes(INSERT, &[A, FRESH, "accepted", ""]).await;
 }
 

@@ -18,6 +18,8 @@ const INSERT: &str = "
 const MINUTE: &str = "60000000";
 /// Binds: jump, attempt.
 const REDEEM: &str = "UPDATE jump SET redeemed_at = 2, redeem_attempt_id = ?2 WHERE jump_id = ?1";
+/// Takes away what keeps every update of a decision out, for the rules behind it.
+const CHANGEABLE: &str = "DROP TRIGGER jump_decision_is_never_changed";
 
 #[tokio::test]
 async fn a_customers_jump_has_an_endkunde_user() {
@@ -55,7 +57,6 @@ async fn a_jump_lives_for_120_seconds_at_most() {
     let rule = "expires_at - issued_at <= 120000000";
     shell.refuses(Check, rule, INSERT, &[A, "broker", "", MEIER, "activation", "120000001"]).await;
     shell.refuses(Check, rule, INSERT, &[A, "broker", "", MEIER, "activation", "0"]).await;
-    shell.refuses(Check, rule, "UPDATE jump SET expires_at = 120000002 WHERE jump_id = ?1", &[OPEN_JUMP]).await;
     shell.takes(INSERT, &[A, "broker", "", MEIER, "activation", "120000000"]).await;
 }
 
@@ -97,6 +98,38 @@ async fn a_redeemed_jump_stays_redeemed() {
 }
 
 #[tokio::test]
+async fn what_was_decided_is_never_changed() {
+    let mut shell = Shell::open().await;
+    for sql in [
+        "UPDATE jump SET user_id = '40000000-0000-7000-8000-00000000000a' WHERE jump_id = ?1",
+        "UPDATE jump SET target_id = 'other' WHERE jump_id = ?1",
+        "UPDATE jump SET expires_at = 120000001 WHERE jump_id = ?1",
+        "UPDATE jump SET config_version = 9, catalog_version = 9, epoch = 9 WHERE jump_id = ?1",
+        "UPDATE jump SET jti_hash = randomblob(32) WHERE jump_id = ?1",
+    ] {
+        shell.refuses(Trigger, "what was decided is never changed", sql, &[OPEN_JUMP]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redeemed_jump_is_not_replaced_by_an_open_one() {
+    let mut shell = Shell::open().await;
+    let replace = "
+        INSERT OR REPLACE INTO jump (
+            tenant_id, jump_id, jti_hash, caller, request_id, content, person_kind, person_id, segment, target_id,
+            user_id, way, subject, issued_at, expires_at, epoch, config_version, catalog_version
+        )
+        SELECT tenant_id, ?2, iif(?2 = ?1, randomblob(32), jti_hash), caller, request_id, content, person_kind,
+               person_id, segment, target_id, user_id, way, subject, issued_at, expires_at, 5, 5, 5
+        FROM jump
+        WHERE jump_id = ?1";
+    for same_id_or_jti in [REDEEMED_JUMP, FRESH] {
+        let says = "a redeemed jump is not replaced";
+        shell.refuses(Trigger, says, replace, &[REDEEMED_JUMP, same_id_or_jti]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_redeemed_jump_knows_its_attempt() {
     let mut shell = Shell::open().await;
     let rule = "(redeemed_at IS NULL) = (redeem_attempt_id IS NULL)";
@@ -116,6 +149,7 @@ async fn only_a_redeemed_jump_has_a_session_to_revoke() {
 #[tokio::test]
 async fn a_jti_a_handle_and_a_request_make_one_jump_each() {
     let mut shell = Shell::open().await;
+    shell.without(CHANGEABLE).await;
     shell.does("UPDATE jump SET handle_hash = randomblob(32) WHERE jump_id = ?1", &[REDEEMED_JUMP]).await;
     for (column, sql) in [
         (
@@ -140,6 +174,7 @@ async fn a_jti_a_handle_and_a_request_make_one_jump_each() {
 #[tokio::test]
 async fn hashes_and_subjects_have_their_length() {
     let mut shell = Shell::open().await;
+    shell.without(CHANGEABLE).await;
     for (rule, sql) in [
         ("length(jti_hash) = 32", "UPDATE jump SET jti_hash = zeroblob(31) WHERE jump_id = ?1"),
         ("length(handle_hash) = 32", "UPDATE jump SET handle_hash = zeroblob(33) WHERE jump_id = ?1"),
@@ -171,6 +206,7 @@ async fn an_actor_is_whole_or_absent() {
 #[tokio::test]
 async fn a_jump_goes_to_a_target_of_the_catalogue() {
     let mut shell = Shell::open().await;
+    shell.without(CHANGEABLE).await;
     shell.refuses(ForeignKey, "", "UPDATE jump SET target_id = 'nowhere' WHERE jump_id = ?1", &[OPEN_JUMP]).await;
 }
 

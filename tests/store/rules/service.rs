@@ -6,11 +6,19 @@ use super::{A, FRESH, Shell};
 #[tokio::test]
 async fn there_is_one_service() {
     let mut shell = Shell::open().await;
-    let copy = "
+    for copy in [
+        "
         INSERT INTO service
-        SELECT ?1 + 0, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key FROM service";
-    shell.refuses(PrimaryKey, "service.singleton", copy, &["1"]).await;
-    shell.refuses(Check, "singleton = 1", copy, &["2"]).await;
+        SELECT ?1 + 0, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key FROM service",
+        "
+        INSERT OR REPLACE INTO service
+        SELECT ?1 + 0, 1, 1, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key FROM service",
+    ] {
+        for singleton in ["1", "2"] {
+            shell.refuses(Trigger, "there is one service", copy, &[singleton]).await;
+        }
+    }
+    shell.refuses(Check, "singleton = 1", "UPDATE service SET singleton = 2", &[]).await;
 }
 
 #[tokio::test]
@@ -26,6 +34,12 @@ async fn the_epoch_and_the_catalogues_version_move_forward_only() {
 #[tokio::test]
 async fn a_tenants_configuration_version_moves_forward_only() {
     let mut shell = Shell::open().await;
+    let replace = "
+        INSERT OR REPLACE INTO tenant
+        SELECT tenant_id, display_name, state, 1, kek_id, dek_version, wrapped_dek, sealed_mac_key, 1, 1, 1
+        FROM tenant
+        WHERE tenant_id = ?1";
+    shell.refuses(Trigger, "a tenant is made once", replace, &[A]).await;
     let set = "UPDATE tenant SET config_version = config_version + ?2 WHERE tenant_id = ?1";
     shell.refuses(Trigger, "config_version moves forward only", set, &[A, "-1"]).await;
     shell.takes(set, &[A, "1"]).await;
