@@ -147,7 +147,9 @@ impl App {
         let people = involved.people();
         let return_url = luggage.return_url.as_ref();
         let query = JumpQuery { order, return_url, request: Some(request), people: &people, now };
-        let inputs = self.store.jump_inputs(tenant, query).await?.ok_or(Reason::TenantMismatch)?;
+        let Some(inputs) = self.store.jump_inputs(tenant, query).await? else {
+            return self.unknown_tenant(call).await;
+        };
         self.saw_epoch(inputs.epoch);
         let keys = self.open_keys(tenant, &inputs.keys)?;
         let salts = self.salts_of(tenant, &people, &inputs.salts).await?;
@@ -293,7 +295,9 @@ impl App {
         let involved = Involved::caller_of(call)?.with_people(&order.person, order.actor.as_ref());
         let people = involved.people();
         let query = JumpQuery { order: &order, return_url: None, request: None, people: &people, now };
-        let inputs = self.store.jump_inputs(&tenant, query).await?.ok_or(Reason::TenantMismatch)?;
+        let Some(inputs) = self.store.jump_inputs(&tenant, query).await? else {
+            return self.unknown_tenant(call).await;
+        };
         let decision = resolve(&order, &inputs.candidates);
 
         let salts = self.salts_of(&tenant, &people, &inputs.salts).await?;
@@ -313,7 +317,7 @@ impl App {
     }
 }
 
-/// Settles who the jump is for and who acts, with the credential in hand (`docs/domain.md#three-people-in-every-jump`).
+/// Settles who the jump is for and who acts, with the credential in hand (`docs/domain.md#three-people`).
 fn settle(call: &Call, wish: JumpWish) -> Result<(JumpOrder, Luggage), Failure> {
     let (_, role, subject) = call.tenant_caller()?;
     let (person, actor) = match role {

@@ -41,7 +41,7 @@ pub enum PersonKind {
 }
 
 impl PersonKind {
-    /// The longest sessions that a person of this kind may have at a target (`docs/domain.md#token`).
+    /// The longest sessions that a person of this kind may have at a target (`docs/domain.md#sessions`).
     #[must_use]
     pub const fn session_limits(self) -> SessionLimits {
         match self {
