@@ -4,7 +4,7 @@
 //! does not exist: secrets come from files with their own checks. One more setting: a field here, with a
 //! `value_parser` that refuses what is out of bounds, so that it is found before anything starts.
 //!
-//! May use `domain`.
+//! Uses nothing else of this crate.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ pub struct ServerSettings {
 
     /// Issuer of jump tokens, their claim `iss`
     ///
-    /// A URL or URN that targets compare byte by byte: 1 to 200 visible ASCII characters.
+    /// A URL or URN that targets compare byte by byte: 1 to 64 visible ASCII characters.
     #[arg(
         long,
         env = "CONCENTER_ISSUER",

@@ -347,7 +347,6 @@ mod tests {
     use tonic_health::pb::health_check_response::ServingStatus as Reported;
     use tonic_health::pb::health_client::HealthClient;
     use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-    use tower::ServiceExt as _;
 
     use super::*;
     use crate::domain::caller::Role;
@@ -400,39 +399,6 @@ mod tests {
         });
         assert_eq!(heard, (Reported::NotServing, None));
         assert!(begun.elapsed() < DRAIN);
-    }
-
-    #[tokio::test]
-    async fn http_has_two_pages_and_nothing_else() {
-        let directory = TempDir::new().unwrap();
-        let running = started(&directory).await;
-        for (method, path, status, cached) in [
-            ("GET", "/.well-known/jwks.json", 200, Some("public, max-age=300")),
-            ("GET", "/healthz", 200, Some("no-store")),
-            ("POST", "/healthz", 404, None),
-            ("GET", "/", 404, None),
-            ("GET", "/.well-known/jwks.json/", 404, None),
-            ("GET", "/admin", 404, None),
-        ] {
-            let request = http::Request::builder().method(method).uri(path).body(axum::body::Body::empty()).unwrap();
-            let answer = web::router(Arc::clone(&running.app)).oneshot(request).await.unwrap();
-            assert_eq!(answer.status(), status, "{method} {path}");
-            assert_eq!(answer.headers().get("cache-control").map(|value| value.to_str().unwrap()), cached, "{path}");
-            assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{path}");
-            assert!(!answer.headers().contains_key("server"), "{path}");
-        }
-        running.shutdown().await;
-    }
-
-    #[tokio::test]
-    async fn the_published_keys_are_public_halves_only() {
-        let directory = TempDir::new().unwrap();
-        let running = started(&directory).await;
-        let set: serde_json::Value = serde_json::from_str(&running.app.jwks()).unwrap();
-        let keys = set["keys"].as_array().unwrap();
-        assert_eq!(keys.len(), 1);
-        assert!(keys[0].get("d").is_none());
-        running.shutdown().await;
     }
 
     #[tokio::test]

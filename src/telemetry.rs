@@ -5,7 +5,7 @@
 //! them (frames, statements); and a panic leaves its place in the log and nothing of its message, which may quote
 //! what it failed on.
 //!
-//! May use `domain`.
+//! Uses nothing else of this crate.
 
 use std::panic;
 

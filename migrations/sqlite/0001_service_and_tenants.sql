@@ -63,6 +63,13 @@ BEGIN
     SELECT RAISE(ABORT, 'there is one service');
 END;
 
+-- Without it the next start would take the database for an empty one.
+CREATE TRIGGER service_is_never_deleted
+BEFORE DELETE ON service
+BEGIN
+    SELECT RAISE(ABORT, 'there is one service');
+END;
+
 CREATE TRIGGER service_versions_move_forward
 BEFORE UPDATE OF epoch, catalog_version ON service
 WHEN NEW.epoch < OLD.epoch OR NEW.catalog_version < OLD.catalog_version

@@ -72,11 +72,13 @@ BEGIN
     SELECT RAISE(ABORT, 'the kind of the con:center user does not fit the person');
 END;
 
--- What was decided stays as it was decided.
+-- What was asked and decided stays as it was: of a jump only what becomes of it is written later.
 CREATE TRIGGER jump_decision_is_never_changed
 BEFORE UPDATE OF
-    tenant_id, jump_id, jti_hash, handle_hash, person_kind, target_id, user_id, way, segment, subject, issued_at,
-    expires_at, epoch, config_version, customer_version, catalog_version
+    tenant_id, jump_id, jti_hash, handle_hash, caller, request_id, content, person_kind, person_id, stated_segment,
+    actor_role, actor_id, target_id, wanted_kind, activation_id, customer_context, line_of_business, provider_id,
+    context, nonce, return_url, user_id, way, segment, subject, actor_subject, issued_at, expires_at, epoch,
+    config_version, customer_version, catalog_version
 ON jump
 BEGIN
     SELECT RAISE(ABORT, 'what was decided is never changed');

@@ -27,7 +27,7 @@ impl CatalogService for Catalog {
         let name = "/concenter.v1.CatalogService/ListProductProviders";
         let list = List { caller: &call.caller, name, filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_providers(&page).await)?;
+        let Page { rows, next } = self.desk.checked(self.desk.app.list_providers(&call, &page).await)?;
         let product_providers = rows.iter().map(provider_out).collect();
         let next_page_token = self.desk.next_page(&list, next.as_deref());
         Ok(v1::ListProductProvidersResponse { product_providers, next_page_token }.into())
@@ -37,7 +37,7 @@ impl CatalogService for Catalog {
         let (call, message) = self.desk.open_tenants(request)?;
         let list = List { caller: &call.caller, name: "/concenter.v1.CatalogService/ListTargets", filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_targets(&page).await)?;
+        let Page { rows, next } = self.desk.checked(self.desk.app.list_targets(&call, &page).await)?;
         let targets = rows.iter().map(target_out).collect();
         let next_page_token = self.desk.next_page(&list, next.as_deref());
         Ok(v1::ListTargetsResponse { targets, next_page_token }.into())

@@ -67,7 +67,7 @@ impl CatalogAdminService for CatalogAdmin {
         let name = "/concenter.admin.v1.CatalogAdminService/ListProductProviders";
         let list = List { caller: &call.caller, name, filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_providers(&page).await)?;
+        let Page { rows, next } = self.desk.checked(self.desk.app.list_providers(&call, &page).await)?;
         let product_providers = rows.iter().map(provider_out).collect();
         let next_page_token = self.desk.next_page(&list, next.as_deref());
         Ok(v1::ListProductProvidersResponse { product_providers, next_page_token }.into())
@@ -98,7 +98,7 @@ impl CatalogAdminService for CatalogAdmin {
         let name = "/concenter.admin.v1.CatalogAdminService/ListTargets";
         let list = List { caller: &call.caller, name, filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_targets(&page).await)?;
+        let Page { rows, next } = self.desk.checked(self.desk.app.list_targets(&call, &page).await)?;
         let next_page_token = self.desk.next_page(&list, next.as_deref());
         Ok(v1::ListTargetsResponse { targets: rows.iter().map(target_out).collect(), next_page_token }.into())
     }

@@ -35,7 +35,7 @@ impl Desk {
     ///
     /// # Errors
     /// The status of every field that cannot be taken, the request id among them; `INTERNAL` without a caller.
-    pub(super) fn effect<M: Effect, T>(
+    pub(super) fn effect<M: EffectRequest, T>(
         &self,
         request: Request<M>,
         read: impl FnOnce(&mut Fields, M) -> Read<T>,
@@ -100,7 +100,7 @@ fn open<M>(request: Request<M>) -> Result<(Call, M), Failure> {
     }
 }
 
-fn read_effect<M: Effect, T>(
+fn read_effect<M: EffectRequest, T>(
     call: Call,
     message: M,
     read: impl FnOnce(&mut Fields, M) -> Read<T>,
@@ -114,7 +114,7 @@ fn read_effect<M: Effect, T>(
 }
 
 /// Method and message as bytes. A message that came with its fields in another order gives the same.
-fn content<M: Effect>(message: &M) -> Zeroizing<Vec<u8>> {
+fn content<M: EffectRequest>(message: &M) -> Zeroizing<Vec<u8>> {
     // It may hold a password, so no copy stays behind: the first buffer is wiped, the second never grows.
     let encoded = Zeroizing::new(message.encode_to_vec());
     let mut content = Zeroizing::new(Vec::with_capacity(M::METHOD.len() + 1 + encoded.len()));
@@ -125,7 +125,7 @@ fn content<M: Effect>(message: &M) -> Zeroizing<Vec<u8>> {
 }
 
 /// The request of an RPC that changes something.
-pub(super) trait Effect: Message {
+pub(super) trait EffectRequest: Message {
     /// The path of its method.
     const METHOD: &'static str;
 
@@ -136,7 +136,7 @@ pub(super) trait Effect: Message {
 /// Lists the requests of the RPCs that change something, each with the path of its method.
 macro_rules! effects {
     ($($message:ty => $method:literal,)+) => {
-        $(impl Effect for $message {
+        $(impl EffectRequest for $message {
             const METHOD: &'static str = $method;
 
             fn request_id(&self) -> &str {

@@ -304,7 +304,6 @@ const fn entry(reason: ErrorReason) -> Entry {
             no(FailedPrecondition, "the stored password of the con:center user does not open: set it again")
         }
 
-        ErrorReason::RateLimited => later(ResourceExhausted, 60, "too many requests: try again later"),
         ErrorReason::StorageBusy => {
             later(ResourceExhausted, 1, "too much is being changed at once: send the same request again")
         }
@@ -314,9 +313,6 @@ const fn entry(reason: ErrorReason) -> Entry {
         }
         ErrorReason::KeyUnavailable => {
             later(Unavailable, 60, "a key is not available: the operator must look into the log")
-        }
-        ErrorReason::ClockRegression => {
-            later(Unavailable, 5, "the clock of the service went back: send the same request again")
         }
         ErrorReason::Deadline => {
             no(DeadlineExceeded, "the time for the request is over: send the same request again to learn its outcome")
@@ -435,7 +431,7 @@ mod tests {
     #[test]
     fn every_reason_gets_the_code_that_the_contract_says() {
         let documented = documented_codes();
-        assert_eq!(documented.len(), 47);
+        assert_eq!(documented.len(), 45);
         for (reason, code) in documented {
             assert_eq!(screaming(entry(reason).code), code, "{reason:?}");
         }
@@ -479,7 +475,7 @@ mod tests {
 
     #[test]
     fn where_waiting_helps_the_status_says_how_long() {
-        for reason in (1..=47).map(|number| ErrorReason::try_from(number).unwrap()) {
+        for (reason, _) in documented_codes() {
             let status = of(reason, HashMap::new(), |_| ());
             let waits = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
             let told = status.get_details_retry_info().and_then(|info| info.retry_delay);

@@ -40,7 +40,7 @@ impl App {
     /// # Errors
     /// Refused: `NotFound`.
     pub async fn get_activation(&self, call: &Call, activation: &ActivationId) -> Result<BrokerActivation, Failure> {
-        self.found(call, self.store.get_activation(call.tenant()?, activation).await?).await
+        self.found(call, self.store.get_activation(self.known_tenant(call).await?, activation).await?).await
     }
 
     /// Lists activations, the oldest first, of one broker or of all.
@@ -53,7 +53,7 @@ impl App {
         broker: Option<&BrokerId>,
         page: &PageRequest,
     ) -> Result<Page<BrokerActivation>, Failure> {
-        Ok(self.store.list_activations(call.tenant()?, broker, page).await?)
+        Ok(self.store.list_activations(self.known_tenant(call).await?, broker, page).await?)
     }
 
     /// Disables or enables an activation.

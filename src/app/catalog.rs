@@ -2,6 +2,7 @@
 
 use super::{App, Call, Failure, done};
 use crate::domain::audit::{Action, AuditObject};
+use crate::domain::caller::Caller;
 use crate::domain::error::Version;
 use crate::domain::ids::{ProviderId, ReturnUrlId, TargetId};
 use crate::domain::page::{Page, PageRequest};
@@ -47,14 +48,16 @@ impl App {
     ///
     /// # Errors
     /// Only when the store fails.
-    pub async fn list_providers(&self, page: &PageRequest) -> Result<Page<ProductProvider>, Failure> {
+    pub async fn list_providers(&self, call: &Call, page: &PageRequest) -> Result<Page<ProductProvider>, Failure> {
+        self.check_reader(call).await?;
         Ok(self.store.list_providers(page).await?)
     }
 
     /// Puts a target: makes it (`known` is `None`) or changes it.
     ///
     /// # Errors
-    /// Refused: `NotFound`, `EtagMismatch`. Invalid: an insurer's portal that takes customers, or a target that takes nobody.
+    /// Refused: `NotFound`, `EtagMismatch`. Invalid: an insurer's portal that takes customers, or a target that takes
+    /// nobody.
     pub async fn put_target(&self, call: &Call, target: &Target, known: Option<Version>) -> Result<Target, Failure> {
         if target.kind == TargetKind::InsurerPortal && target.accepts.customers {
             return Err(Failure::field("accepted_persons", "an insurer's portal never takes customers"));
@@ -89,7 +92,8 @@ impl App {
     ///
     /// # Errors
     /// Only when the store fails.
-    pub async fn list_targets(&self, page: &PageRequest) -> Result<Page<Target>, Failure> {
+    pub async fn list_targets(&self, call: &Call, page: &PageRequest) -> Result<Page<Target>, Failure> {
+        self.check_reader(call).await?;
         Ok(self.store.list_targets(page).await?)
     }
 
@@ -133,5 +137,13 @@ impl App {
     /// Only when the store fails.
     pub async fn list_return_urls(&self, page: &PageRequest) -> Result<Page<ReturnUrl>, Failure> {
         Ok(self.store.list_return_urls(page).await?)
+    }
+
+    /// Lets operators read the catalogue, and everybody whose tenant is there.
+    async fn check_reader(&self, call: &Call) -> Result<(), Failure> {
+        if let Caller::Tenant { .. } = call.caller {
+            self.known_tenant(call).await?;
+        }
+        Ok(())
     }
 }

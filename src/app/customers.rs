@@ -5,6 +5,7 @@ use crate::domain::audit::{Action, AuditObject};
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
 use crate::domain::error::Version;
 use crate::domain::ids::{CustomerId, UserId};
+use crate::domain::jump::Person;
 
 impl App {
     /// Puts records of customers, at most 1 000, each id once.
@@ -21,7 +22,7 @@ impl App {
     /// # Errors
     /// Refused: `NotFound`.
     pub async fn get_customer(&self, call: &Call, customer: &CustomerId) -> Result<Customer, Failure> {
-        self.found(call, self.store.get_customer(call.tenant()?, customer).await?).await
+        self.found(call, self.store.get_customer(self.known_tenant(call).await?, customer).await?).await
     }
 
     /// Gives a customer an own user, or takes it away.
@@ -35,9 +36,10 @@ impl App {
         version: Version,
         user: Option<&UserId>,
     ) -> Result<Customer, Failure> {
-        // The object is the con:center user: a customer's id must not stand in the audit log.
+        // The object is the con:center user; the customer stands in the log as a pseudonym.
         let object = user.map(AuditObject::new);
-        let effect = self.tenant_effect(call, Action::AssignUser, object).await?;
+        let person = Person::Customer { customer_id: customer.clone(), stated: None };
+        let effect = self.tenant_effect_on(call, &person, Action::AssignUser, object).await?;
         done(self.store.assign_user(call.tenant()?, &effect, customer, version, user).await?)
     }
 
@@ -46,7 +48,7 @@ impl App {
     /// # Errors
     /// Refused: `NotFound`.
     pub async fn get_customer_access(&self, call: &Call) -> Result<CustomerAccess, Failure> {
-        self.found(call, self.store.get_customer_access(call.tenant()?).await?).await
+        self.found(call, self.store.get_customer_access(self.known_tenant(call).await?).await?).await
     }
 
     /// Changes the shared users.

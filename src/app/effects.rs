@@ -4,7 +4,7 @@ use super::{App, Call, Failure};
 use crate::domain::audit::{
     Action, AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Pseudonym, Salt,
 };
-use crate::domain::caller::{Caller, Role};
+use crate::domain::caller::{Caller, Role, TenantRole};
 use crate::domain::error::Reason;
 use crate::domain::ids::{AuditId, SubjectId, TenantId};
 use crate::domain::jump::{Actor, Person, RequestKey};
@@ -65,7 +65,14 @@ impl App {
             return Err(Failure::CallerUnfit);
         };
         let mac = &self.system.mac;
-        let who = [scope.as_bytes(), role.as_str().as_bytes(), subject.as_str().as_bytes()];
+        // One subject may act for several people, by a credential for each: their requests are not each other's.
+        let acts_for = match &call.caller {
+            Caller::Tenant { role: TenantRole::Broker(broker), .. } => broker.as_str(),
+            Caller::Tenant { role: TenantRole::Customer(customer), .. } => customer.as_str(),
+            Caller::Tenant { role: TenantRole::Admin | TenantRole::Portal, .. } => "",
+            Caller::Anonymous | Caller::Operator { .. } | Caller::Target { .. } => "",
+        };
+        let who = [scope.as_bytes(), role.as_str().as_bytes(), subject.as_str().as_bytes(), acts_for.as_bytes()];
         let caller = mac.mac("request/caller", &who);
         // A keyed hash, never a plain one: the content may be a password that could be guessed.
         let content = mac.mac("request/content", &[scope.as_bytes(), &call.content]);
@@ -80,7 +87,20 @@ impl App {
         object: Option<AuditObject>,
     ) -> Result<Effect, Failure> {
         self.caller_keys(call).await?;
-        self.effect(call, call.tenant()?, action, object).await
+        self.effect(call, call.tenant()?, Involved::caller_of(call)?, (action, object)).await
+    }
+
+    /// Builds the effect of a management call that is about a person: the log must tell about whom.
+    pub(super) async fn tenant_effect_on(
+        &self,
+        call: &Call,
+        person: &Person,
+        action: Action,
+        object: Option<AuditObject>,
+    ) -> Result<Effect, Failure> {
+        self.caller_keys(call).await?;
+        let involved = Involved::caller_of(call)?.with_people(person, None);
+        self.effect(call, call.tenant()?, involved, (action, object)).await
     }
 
     /// Builds the effect of an operator's call.
@@ -91,7 +111,9 @@ impl App {
         object: Option<AuditObject>,
     ) -> Result<Effect, Failure> {
         match &call.caller {
-            Caller::Operator { .. } => self.effect(call, &TenantId::SYSTEM, action, object).await,
+            Caller::Operator { .. } => {
+                self.effect(call, &TenantId::SYSTEM, Involved::caller_of(call)?, (action, object)).await
+            }
             Caller::Anonymous | Caller::Tenant { .. } | Caller::Target { .. } => Err(Failure::CallerUnfit),
         }
     }
@@ -100,12 +122,12 @@ impl App {
         &self,
         call: &Call,
         scope: &TenantId,
-        action: Action,
-        object: Option<AuditObject>,
+        involved: Involved<'_>,
+        (action, object): (Action, Option<AuditObject>),
     ) -> Result<Effect, Failure> {
         let request = self.request_key(scope, call)?;
         let at = self.now();
-        let audit = self.audit_entry(scope, call, Involved::caller_of(call)?, Deed { action, object, at }).await?;
+        let audit = self.audit_entry(scope, call, involved, Deed { action, object, at }).await?;
         Ok(Effect { at, scope: *scope, request, audit })
     }
 

@@ -7,8 +7,8 @@
 //! 3. an earlier jump answers again, as it was;
 //! 4. [`resolve`] decides; a refusal is audited and ends it;
 //! 5. the token is signed and passes our own front door;
-//! 6. `store.record_jump`: one transaction in which everything that step 4 rested on still holds. If it does not, back to 2,
-//!    at most twice;
+//! 6. `store.record_jump`: one transaction in which everything that step 4 rested on still holds. If it does not, back
+//!    to 2, at most twice;
 //! 7. only then the token leaves this function: no commit, no token.
 //!
 //! [`App::explain_jump`] takes steps 1, 2 and 4 and writes nothing but an audit row.
@@ -17,7 +17,7 @@ use super::effects::{Deed, Involved};
 use super::{App, Call, Failure};
 use crate::domain::audit::{Action, AuditObject, AuditOutcome, AuditedPerson, Salt};
 use crate::domain::caller::TenantRole;
-use crate::domain::error::Reason;
+use crate::domain::error::{Reason, Violation};
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, LineOfBusiness, ProviderId, SubjectId, TargetId, TenantId};
 use crate::domain::jump::{
     Actor, ActorRole, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person, RecordOutcome, RequestKey,
@@ -115,8 +115,8 @@ impl App {
     /// Decides a jump, keeps it, and hands out its token.
     ///
     /// # Errors
-    /// Refused: `Role`, `TenantMismatch`, `NotFound`, `RequestIdReused`, every reason of [`resolve`], and for a repeated
-    /// request `JumpAlreadyRedeemed`, `JumpExpired`, `JumpRevoked`. Invalid: `person`, `return_url`, `nonce`.
+    /// Refused: `Role`, `TenantMismatch`, `NotFound`, `RequestIdReused`, every reason of [`resolve`], and for a
+    /// repeated request `JumpAlreadyRedeemed`, `JumpExpired`, `JumpRevoked`. Invalid: `person`, `return_url`, `nonce`.
     pub async fn issue_jump(&self, call: &Call, wish: JumpWish, life: TokenLife) -> Result<IssuedJump, Failure> {
         let tenant = *call.tenant()?;
         let (order, luggage) = self.settled(call, wish).await?;
@@ -157,7 +157,13 @@ impl App {
 
         let (jump, passage) = match self.decide(attempt, &keys, &inputs, now) {
             Ok(Decided::New(jump, passage)) => (jump, passage),
-            Ok(Decided::Before(issued)) => return Ok(Some(issued)),
+            Ok(Decided::Before(issued)) => {
+                let deed =
+                    Deed { action: Action::RepeatJump, object: Some(AuditObject::new(&issued.jump_id)), at: now };
+                let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
+                self.store.record_audit(tenant, &entry, AuditOutcome::Accepted).await?;
+                return Ok(Some(issued));
+            }
             Err(Failure::Refused(refusal)) => {
                 raise_alarm(tenant, refusal.reason);
                 let deed = deed(AuditObject::new(&order.target_id));
@@ -287,7 +293,8 @@ impl App {
     /// Says who would get which user, by the rules of a real jump on a fresh read.
     ///
     /// # Errors
-    /// Refused: `TenantMismatch`, `NotFound` (target or provider). Invalid: `person`. A refusal by the rules is an answer.
+    /// Refused: `TenantMismatch`, `NotFound` (target or provider). Invalid: `person`. A refusal by the rules is an
+    /// answer.
     pub async fn explain_jump(&self, call: &Call, wish: JumpWish) -> Result<Explanation, Failure> {
         let tenant = *call.tenant()?;
         let (order, _) = self.settled(call, wish).await?;
@@ -342,6 +349,16 @@ fn settle(call: &Call, wish: JumpWish) -> Result<(JumpOrder, Luggage), Failure> 
             (Person::Customer { customer_id: customer.clone(), stated: None }, actor)
         }
     };
+    if matches!(person, Person::Customer { .. }) {
+        // At the target the context's pairwise name is that customer's own: no customer may bring another one's along.
+        let for_brokers =
+            [("activation_id", wish.activation_id.is_some()), ("customer_context_id", wish.customer_context.is_some())];
+        let named = for_brokers.into_iter().filter(|(_, is_set)| *is_set);
+        let violations: Vec<_> = named.map(|(field, _)| Violation::new(field, "is for brokers only")).collect();
+        if !violations.is_empty() {
+            return Err(Failure::Invalid(violations));
+        }
+    }
     let order = JumpOrder {
         person,
         actor,
@@ -363,7 +380,7 @@ fn staff(subject: &SubjectId, person: &str, role: ActorRole) -> Option<Actor> {
 /// Tells the operator of a refusal that no call of the API can bring about: somebody changed rows by hand.
 fn raise_alarm(tenant: &TenantId, reason: Reason) {
     if matches!(reason, Reason::EndkundeRequired | Reason::EndkundeConflict | Reason::StandardNotForJumps) {
-        tracing::error!(%tenant, reason = reason.as_str(), "an assignment leads to a user of the wrong kind");
+        tracing::error!(%tenant, reason = reason.as_str(), "app.jump.wrong_kind");
     }
 }
 

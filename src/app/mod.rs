@@ -17,6 +17,7 @@ pub mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -34,6 +35,9 @@ pub use crate::secrets::Secret;
 pub use crate::store::{MOST_CUSTOMERS_AT_ONCE, StandardMoved, StoreError};
 
 use startup::Keys;
+
+/// How long the public keys of jump tokens may be kept, over gRPC and over HTTP: 5 min.
+pub const JWKS_MAX_AGE: Duration = Duration::from_secs(300);
 
 /// The service without its listeners: everything that a use case needs.
 pub struct App {
@@ -196,8 +200,8 @@ impl App {
         TenantKeys::open(&self.kek, *tenant, wrapped).map_err(Failure::Key)
     }
 
-    /// The keys of the tenant of the caller's credential. One that is not there is refused like one that the credential is
-    /// not for.
+    /// The keys of the tenant of the caller's credential. One that is not there is refused like one that the credential
+    /// is not for.
     async fn caller_keys(&self, call: &Call) -> Result<TenantKeys, Failure> {
         let tenant = call.tenant()?;
         match self.store.tenant_keys(tenant).await? {
@@ -206,8 +210,14 @@ impl App {
         }
     }
 
-    /// Turns an absent resource into what the caller gets, the same for one that never was and one of another tenant, and
-    /// writes it down: whoever tries ids leaves a trace.
+    /// The tenant of the caller's credential, which is there: for reads, which need none of its keys.
+    async fn known_tenant<'c>(&self, call: &'c Call) -> Result<&'c TenantId, Failure> {
+        self.caller_keys(call).await?;
+        call.tenant()
+    }
+
+    /// Turns an absent resource into what the caller gets, the same for one that never was and one of another tenant,
+    /// and writes it down: whoever tries ids leaves a trace.
     async fn found<T>(&self, call: &Call, found: Option<T>) -> Result<T, Failure> {
         if found.is_none() {
             self.record_denial(&call.caller, Reason::NotFound).await?;

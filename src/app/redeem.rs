@@ -78,6 +78,16 @@ struct Presented {
     proof: ProofHash,
     /// What the token says; a handle says nothing.
     claims: Option<JumpClaims>,
+    /// Why an authentic token comes too late, if it does. Its row is asked all the same: it may have been redeemed
+    /// before, and then the session that it opened must end.
+    too_late: Option<Reason>,
+}
+
+impl Presented {
+    fn by(claims: JumpClaims, too_late: Option<Reason>) -> Self {
+        let proof = token::jti_hash(&claims.jti);
+        Self { tenant: claims.tenant, proof, claims: Some(claims), too_late }
+    }
 }
 
 impl App {
@@ -98,7 +108,7 @@ impl App {
         let now = self.now();
         let presented = self.front_door(call, audience, proof, now).await?;
         let Some(inputs) = self.store.redeem_inputs(&presented.tenant, &presented.proof, now).await? else {
-            return self.refuse(call, &presented.tenant, now, Reason::JumpInvalid).await;
+            return self.without_row(call, &presented, now).await;
         };
         if let Some(reason) = mismatch(&presented, audience, nonce, &inputs) {
             return self.refuse(call, &presented.tenant, now, reason).await;
@@ -126,9 +136,10 @@ impl App {
             }
             RedeemOutcome::Redeemed | RedeemOutcome::Revoked => Reason::JumpRevoked,
             RedeemOutcome::AlreadyRedeemed => {
+                // The store has revoked the session that the first redemption opened.
                 tracing::warn!(
-                    tenant = %presented.tenant, jump = %attempt.jump_id, target = %audience,
-                    "a jump was presented a second time; the session that it opened is revoked"
+                    tenant = %presented.tenant, jump_id = %attempt.jump_id, target_id = %audience,
+                    "app.redeem.replayed"
                 );
                 Reason::JumpAlreadyRedeemed
             }
@@ -149,25 +160,33 @@ impl App {
         let token = match proof {
             Proof::Handle(handle) => {
                 let (tenant, proof) = token::parse_handle(handle).ok_or(Reason::JumpInvalid)?;
-                return Ok(Presented { tenant, proof, claims: None });
+                return Ok(Presented { tenant, proof, claims: None, too_late: None });
             }
             Proof::Token(token) => token,
         };
         match self.jump_tokens.open(token, audience, self.known_epoch(), now) {
-            Ok(claims) => {
-                Ok(Presented { tenant: claims.tenant, proof: token::jti_hash(&claims.jti), claims: Some(claims) })
-            }
-            Err(JumpTokenError::Expired(claims)) => self.refuse(call, &claims.tenant, now, Reason::JumpExpired).await,
-            Err(JumpTokenError::OldEpoch(claims)) => self.refuse(call, &claims.tenant, now, Reason::JumpRevoked).await,
+            Ok(claims) => Ok(Presented::by(claims, None)),
+            Err(JumpTokenError::Expired(claims)) => Ok(Presented::by(*claims, Some(Reason::JumpExpired))),
+            Err(JumpTokenError::OldEpoch(claims)) => Ok(Presented::by(*claims, Some(Reason::JumpRevoked))),
             // Authentic, and a known caller has no right to it: somebody should hear of that.
             Err(JumpTokenError::Invalid(InvalidCause::Audience)) => {
                 self.refuse(call, &TenantId::SYSTEM, now, Reason::JumpInvalid).await
             }
             Err(JumpTokenError::Invalid(cause)) => {
-                tracing::warn!(target = %audience, ?cause, "a token did not pass the front door");
+                tracing::warn!(target_id = %audience, %cause, "app.redeem.not_authentic");
                 Err(Reason::JumpInvalid.into())
             }
         }
+    }
+
+    /// Refuses what the tenant has no row for. Only an authentic token leaves a row of its own: a handle says which
+    /// tenant it is for, and nobody vouches for that.
+    async fn without_row<T>(&self, call: &Call, presented: &Presented, now: Timestamp) -> Result<T, Failure> {
+        if presented.claims.is_none() {
+            return Err(Reason::JumpInvalid.into());
+        }
+        let reason = presented.too_late.unwrap_or(Reason::JumpInvalid);
+        self.refuse(call, &presented.tenant, now, reason).await
     }
 
     /// Writes down a refusal before the consuming transaction, and answers it.

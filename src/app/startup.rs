@@ -3,7 +3,7 @@
 //! A key that is missing, wrong, corrupt or too open is never replaced by a new one: what the old one protects
 //! would be lost, and nobody would notice until a customer clicked.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::domain::ids::{Random, TenantId};
 use crate::domain::service::{KeyPurpose, KeyState, SealedSigningKey, ServiceState};
@@ -35,10 +35,10 @@ pub enum UnlockError {
     #[error(transparent)]
     KekFile(#[from] KekFileError),
     /// The key file is not the one that this database was made with.
-    #[error("the key file of key {kek_id} is not the one that this database was made with: restore the right one")]
+    #[error("the key file {path} is not the one that this database was made with: restore the right one", path = .path.display())]
     WrongKek {
-        /// The key that the database names.
-        kek_id: String,
+        /// The file.
+        path: PathBuf,
     },
     /// Something that a key protects does not open although the key is the right one.
     #[error("the stored {what} does not open: the database is damaged, restore a backup")]
@@ -89,7 +89,7 @@ pub async fn unlock_existing(store: &dyn Store, data_dir: &Path) -> Result<(Keys
     let state = store.load_service().await?.ok_or(UnlockError::NotInitialised)?;
     let kek = kek_file::load(data_dir, &state.keys.kek_id)?;
     kek.check_canary(&state.kek_canary).map_err(|error| match error {
-        OpenError::KeyMismatch => UnlockError::WrongKek { kek_id: state.keys.kek_id.clone() },
+        OpenError::KeyMismatch => UnlockError::WrongKek { path: kek_file::path_of(data_dir, &state.keys.kek_id) },
         OpenError::Corrupt => UnlockError::Damaged { what: "key canary" },
     })?;
     let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys)

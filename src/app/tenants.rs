@@ -30,7 +30,8 @@ impl App {
         let tenant_id = TenantId::new(now, &*self.random);
         let (_, keys) = TenantKeys::generate(&self.kek, tenant_id, &*self.random)?;
         let standard_user = if with_standard_user {
-            // The name is a constant; one that did not parse would be a defect, and no tenant is better than half of one.
+            // The name is a constant; one that did not parse would be a defect, and no tenant is better than half of
+            // one.
             let name = UserName::parse(TRANSFER_USER).map_err(|_| Failure::CallerUnfit)?;
             Some(NewUser {
                 user_id: UserId::new(now, &*self.random),

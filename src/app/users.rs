@@ -96,7 +96,7 @@ impl App {
     /// # Errors
     /// Refused: `NotFound`.
     pub async fn get_user(&self, call: &Call, user: &UserId) -> Result<ConcenterUser, Failure> {
-        self.found(call, self.store.get_user(call.tenant()?, user).await?).await
+        self.found(call, self.store.get_user(self.known_tenant(call).await?, user).await?).await
     }
 
     /// Lists users, the oldest first.
@@ -104,7 +104,7 @@ impl App {
     /// # Errors
     /// Only when the store fails.
     pub async fn list_users(&self, call: &Call, page: &PageRequest) -> Result<Page<ConcenterUser>, Failure> {
-        Ok(self.store.list_users(call.tenant()?, page).await?)
+        Ok(self.store.list_users(self.known_tenant(call).await?, page).await?)
     }
 
     /// Replaces a user's password; what was decided on the old one is revoked.
@@ -170,7 +170,8 @@ impl App {
         version: Version,
         change: &EndCustomerChange,
     ) -> Result<ConcenterUser, Failure> {
-        let effect = self.tenant_effect(call, Action::SetEndCustomer, Some(AuditObject::new(user))).await?;
+        let action = if change.end_customer { Action::MarkEndCustomer } else { Action::UnmarkEndCustomer };
+        let effect = self.tenant_effect(call, action, Some(AuditObject::new(user))).await?;
         done(self.store.set_end_customer(call.tenant()?, &effect, user, version, change).await?)
     }
 

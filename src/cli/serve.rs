@@ -66,8 +66,9 @@ fn warn_if_open(listener: &str, address: SocketAddr) {
         tracing::warn!(
             listener,
             %address,
-            "this address can be reached from other machines, and the service speaks no TLS: tokens and passwords \
-             can be read on the way. Listen on 127.0.0.1 and put a proxy with TLS in front of it"
+            advice = "other machines reach this address, and there is no TLS: tokens and passwords can be read on the \
+                      way. Listen on 127.0.0.1, with a proxy in front that speaks TLS",
+            "serve.listener.exposed"
         );
     }
 }

@@ -77,8 +77,10 @@ pub enum Action {
     SetUserSecret,
     /// Standard was moved to a con:center user.
     SetStandardUser,
-    /// A con:center user was marked Endkunde, or no longer.
-    SetEndCustomer,
+    /// A con:center user was marked Endkunde: the caller vouches for how it is set up at con:center.
+    MarkEndCustomer,
+    /// A con:center user lost the mark Endkunde.
+    UnmarkEndCustomer,
     /// A con:center user was disabled.
     DisableUser,
     /// A con:center user was enabled.
@@ -97,6 +99,8 @@ pub enum Action {
     UpdateCustomerAccess,
     /// A jump was issued.
     IssueJump,
+    /// A repeated request got the token of its jump again.
+    RepeatJump,
     /// A decision was explained.
     ExplainJump,
     /// A jump was redeemed.
@@ -125,7 +129,8 @@ impl Action {
             Self::CreateUser => "user.create",
             Self::SetUserSecret => "user.set_secret",
             Self::SetStandardUser => "user.set_standard",
-            Self::SetEndCustomer => "user.set_end_customer",
+            Self::MarkEndCustomer => "user.mark_end_customer",
+            Self::UnmarkEndCustomer => "user.unmark_end_customer",
             Self::DisableUser => "user.disable",
             Self::EnableUser => "user.enable",
             Self::CreateActivation => "activation.create",
@@ -135,6 +140,7 @@ impl Action {
             Self::AssignUser => "customer.assign_user",
             Self::UpdateCustomerAccess => "customer_access.update",
             Self::IssueJump => "jump.issue",
+            Self::RepeatJump => "jump.repeat",
             Self::ExplainJump => "jump.explain",
             Self::RedeemJump => "jump.redeem",
             Self::Call => "call",

@@ -9,6 +9,7 @@
 pub mod activation;
 pub mod audit;
 pub mod caller;
+pub mod claims;
 pub mod customer;
 pub mod error;
 pub mod ids;

@@ -1,7 +1,8 @@
 //! THE table: which role may call which method.
 //!
 //! A method without a row is refused. One more RPC: a row here, under its service. The roles of a row stand in the
-//! order of preference: a credential with several of them acts in the first one that it can (`docs/domain.md`).
+//! order of preference: a credential with several of them acts in the first one that it can
+//! (`docs/domain.md#three-people`).
 
 use crate::domain::caller::Role;
 
@@ -51,7 +52,8 @@ const TABLE: &[Row] = &[
     row("/concenter.v1.CustomerService/AssignUser", Roles(&[Admin])),
     row("/concenter.v1.CustomerService/GetCustomerAccess", Roles(&[Admin])),
     row("/concenter.v1.CustomerService/UpdateCustomerAccess", Roles(&[Admin])),
-    // The catalogue, for whoever offers a choice of it.
+    // The catalogue, for whoever offers a choice of it. Portals and administrators need the providers' names, for what
+    // a user's scope and a jump may name.
     row("/concenter.v1.CatalogService/ListProductProviders", Roles(&[Portal, Admin])),
     row("/concenter.v1.CatalogService/ListTargets", Roles(&[Portal, Broker, Customer, Admin])),
     // Jumps. No customer gets an insurer's portal; a portal that names one there is refused by the rules.

@@ -110,6 +110,12 @@ pub fn create(data_dir: &Path, random: &dyn Random) -> Result<Kek, KekFileError>
     Ok(kek)
 }
 
+/// Where the file of this key is.
+#[must_use]
+pub fn path_of(data_dir: &Path, kek_id: &str) -> PathBuf {
+    data_dir.join(DIRECTORY).join(file_name(kek_id))
+}
+
 /// Reads the key of this id.
 ///
 /// # Errors
@@ -120,7 +126,7 @@ pub fn load(data_dir: &Path, kek_id: &str) -> Result<Kek, KekFileError> {
     }
     let directory = data_dir.join(DIRECTORY);
     let name = file_name(kek_id);
-    let path = directory.join(&name);
+    let path = path_of(data_dir, kek_id);
     let handle = open_directory(&directory).map_err(|error| match error {
         KekFileError::Missing { .. } => KekFileError::Missing { path: path.clone() },
         other => other,

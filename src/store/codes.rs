@@ -1,6 +1,7 @@
 //! How rows spell the domain's enums: the same in every engine, so that a database can be carried over.
 //!
-//! The constraints of the schema list the same words. A new variant gets its word here and in a migration.
+//! The constraints of the schema list at least these words; some are of states that only come with key rotation. A new
+//! variant gets its word here and, where the schema lacks it, in a migration.
 
 use crate::domain::audit::{AuditOutcome, AuditedKind};
 use crate::domain::customer::Segment;

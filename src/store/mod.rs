@@ -44,6 +44,8 @@ use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChang
 
 /// Most con:center users of one tenant.
 pub const MOST_USERS: u32 = 10_000;
+/// Most activations that one broker is in.
+pub const MOST_ACTIVATIONS_OF_BROKER: u32 = 100;
 /// Most customers in one batch.
 pub const MOST_CUSTOMERS_AT_ONCE: usize = 1_000;
 
@@ -132,7 +134,8 @@ impl<T> Store for T where
 /// The service's own state: one row.
 #[async_trait]
 pub trait ServiceStore: Send + Sync {
-    /// Reads the service's state; `None` in a database that nobody initialised yet.
+    /// Reads the service's state; `None` in a database that nobody initialised yet. One that has data but no state is
+    /// [`StoreError::Corrupt`].
     async fn load_service(&self) -> Result<Option<ServiceState>, StoreError>;
 
     /// Writes the state of a new service. Does nothing if there is one already: read it then.
@@ -172,7 +175,8 @@ pub trait TenantStore: Send + Sync {
 /// The catalogue, the same for all tenants. Every change of it revokes all open jumps.
 #[async_trait]
 pub trait CatalogStore: Send + Sync {
-    /// Puts a provider: makes it (`known` is `None`) or changes it. `provider.state` and `provider.version` count only for a new one.
+    /// Puts a provider: makes it (`known` is `None`) or changes it. `provider.state` and `provider.version` count only
+    /// for a new one.
     ///
     /// Refused: `EtagMismatch` (also for a new one that is there already), `NotFound`.
     async fn put_provider(
@@ -217,7 +221,8 @@ pub trait CatalogStore: Send + Sync {
     /// Lists targets by key.
     async fn list_targets(&self, page: &PageRequest) -> Result<Page<Target>, StoreError>;
 
-    /// Puts a return URL, as [`CatalogStore::put_provider`] does. Refused beside: `AlreadyExists` for a URL under another key.
+    /// Puts a return URL, as [`CatalogStore::put_provider`] does. Refused beside: `AlreadyExists` for a URL under
+    /// another key.
     async fn put_return_url(
         &self,
         effect: &Effect,
@@ -271,7 +276,8 @@ pub trait UserStore: Send + Sync {
 
     /// Moves Standard to a user; the one before becomes a broker's user. Nothing moves if it is Standard already.
     ///
-    /// Refused: `NotFound`, `EtagMismatch`, `EndkundeConflict` (the user is marked Endkunde), `Assigned` (with dependents).
+    /// Refused: `NotFound`, `EtagMismatch`, `EndkundeConflict` (the user is marked Endkunde), `Assigned` (with
+    /// dependents).
     async fn set_standard_user(
         &self,
         tenant: &TenantId,
@@ -282,9 +288,9 @@ pub trait UserStore: Send + Sync {
 
     /// Marks a user Endkunde, or takes the mark away; with a scope, his is replaced in the same step.
     ///
-    /// Refused: `NotFound` (also a provider), `EtagMismatch`, `EndkundeConflict` (the Standard user), `ProviderScopeRequired`
-    /// (Endkunde with all providers), `Assigned` (activations or customers depend on it), `SlotInUse` (it is a
-    /// segment's shared user); the last two with dependents.
+    /// Refused: `NotFound` (also a provider), `EtagMismatch`, `EndkundeConflict` (the Standard user),
+    /// `ProviderScopeRequired` (Endkunde with all providers), `Assigned` (activations or customers depend on it),
+    /// `SlotInUse` (it is a segment's shared user); the last two with dependents.
     async fn set_end_customer(
         &self,
         tenant: &TenantId,
@@ -310,8 +316,9 @@ pub trait UserStore: Send + Sync {
 pub trait ActivationStore: Send + Sync {
     /// Makes an activation.
     ///
-    /// Refused: `NotFound` (the user), `EndkundeConflict` (it is marked Endkunde), `StandardNotForJumps`, `UserAlreadyAssigned` (with
-    /// the activations that have it; not where a sharing reason is given).
+    /// Refused: `NotFound` (the user), `EndkundeConflict` (it is marked Endkunde), `StandardNotForJumps`,
+    /// `UserAlreadyAssigned` (with the activations that have it; not where a sharing reason is given), `LimitReached`
+    /// (one of the brokers is in [`MOST_ACTIVATIONS_OF_BROKER`] already).
     async fn create_activation(
         &self,
         tenant: &TenantId,
@@ -348,7 +355,8 @@ pub trait ActivationStore: Send + Sync {
 /// Customers and the users they share.
 #[async_trait]
 pub trait CustomerStore: Send + Sync {
-    /// Puts records of customers, at most [`MOST_CUSTOMERS_AT_ONCE`], each id once; rows that do not differ are not touched.
+    /// Puts records of customers, at most [`MOST_CUSTOMERS_AT_ONCE`], each id once; rows that do not differ are not
+    /// touched.
     async fn put_customers(
         &self,
         tenant: &TenantId,
@@ -390,7 +398,8 @@ pub trait JumpStore: Send + Sync {
     /// Reads everything that deciding a jump needs, at one point in time. `None` if there is no such tenant.
     async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Result<Option<JumpInputs>, StoreError>;
 
-    /// Keeps a jump if everything that it was decided on still holds at commit. The audit row is written only if it does.
+    /// Keeps a jump if everything that it was decided on still holds at commit. The audit row is written only if it
+    /// does.
     async fn record_jump(
         &self,
         tenant: &TenantId,
@@ -398,7 +407,8 @@ pub trait JumpStore: Send + Sync {
         audit: &AuditEntry,
     ) -> Result<RecordOutcome, StoreError>;
 
-    /// Reads everything that redeeming a jump needs, at one point in time. `None` if the tenant has no jump of that proof.
+    /// Reads everything that redeeming a jump needs, at one point in time. `None` if the tenant has no jump of that
+    /// proof.
     async fn redeem_inputs(
         &self,
         tenant: &TenantId,
@@ -406,8 +416,8 @@ pub trait JumpStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<RedeemInputs>, StoreError>;
 
-    /// Consumes a jump if it is unredeemed, in time, for this target, and everything that it was decided on still holds at
-    /// commit. Otherwise the refusal is audited, and a second redemption marks the first session revoked.
+    /// Consumes a jump if it is unredeemed, in time, for this target, and everything that it was decided on still holds
+    /// at commit. Otherwise the refusal is audited, and a second redemption marks the first session revoked.
     async fn redeem_jump(
         &self,
         tenant: &TenantId,

@@ -26,7 +26,7 @@ use crate::domain::time::Timestamp;
 /// Most bytes of a compact token that are looked at.
 pub(super) const TOKEN_BYTES: usize = 2_048;
 
-/// Why a token is not authentic, or not for us. For metrics and the audit log; whoever sent it is not told.
+/// Why a token is not authentic, or not for us. For the log; whoever sent it is not told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InvalidCause {
     /// It is no compact token: length, alphabet or number of parts.
@@ -50,7 +50,7 @@ pub enum InvalidCause {
 }
 
 impl InvalidCause {
-    /// The cause as metrics and the audit log spell it.
+    /// The cause as the log spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::base64url;
+use super::claims::read_tenant;
 use crate::domain::ids::{JumpId, TargetId, TenantId};
 use crate::domain::jump::{Jti, PersonKind, ProofHash, Subject};
 
@@ -68,7 +69,7 @@ pub fn handle(mac: Mac<'_>, tenant: TenantId, jump: JumpId) -> String {
 pub fn parse_handle(text: &str) -> Option<(TenantId, ProofHash)> {
     let (tenant, code) = text.split_once('.')?;
     base64url::decode_exact::<32>(code)?;
-    let tenant = TenantId::parse(tenant).ok()?;
+    let tenant = read_tenant(tenant).ok()?;
     Some((tenant, handle_hash(text)))
 }
 

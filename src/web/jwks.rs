@@ -6,12 +6,10 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 
-use crate::app::App;
-
-/// Five minutes: a new key is published for longer than this before it signs.
-const CACHING: &str = "public, max-age=300";
+use crate::app::{App, JWKS_MAX_AGE};
 
 /// Answers a JWK set (RFC 7517, section 5) with public members only.
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHING)], app.jwks())
+    let caching = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
+    ([(CONTENT_TYPE, "application/json")], [(CACHE_CONTROL, caching)], app.jwks())
 }

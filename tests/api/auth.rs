@@ -13,6 +13,9 @@ use crate::harness::*;
 const INVALID: (Code, &str) = (Code::Unauthenticated, "CREDENTIAL_INVALID");
 const NOT_FOUND: (Code, &str) = (Code::NotFound, "NOT_FOUND");
 const ROLE: (Code, &str) = (Code::PermissionDenied, "ROLE");
+const TENANT_MISMATCH: (Code, &str) = (Code::PermissionDenied, "TENANT_MISMATCH");
+/// Under which the audit log keeps who belongs to no tenant.
+const NO_TENANT: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Asks for a jump of `c-1` with this bearer token, which is refused; gives the reason.
 async fn refused(world: &World, bearer: &str) -> (Code, String) {
@@ -107,12 +110,25 @@ async fn a_jumps_token_is_no_callers_token() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_tenant_that_never_was_opens_nothing() {
+async fn a_token_of_a_tenant_that_never_was_opens_nothing_and_is_written_down() {
     let world = World::example().await;
-    let stranger = world.service.portal(NOBODY);
-    let status =
-        status_of(stranger.jumps().jump_to_tarif(to(X, Some(customer_of(C1, Some(v1::Segment::Private))))).await);
-    assert_eq!(reason(&status), (Code::PermissionDenied, "TENANT_MISMATCH".to_owned()));
+    let (service, audit) = (&world.service, world.service.audit().await);
+    let (portal, admin) = (service.portal(NOBODY), service.admin(NOBODY));
+
+    let wish = to(X, Some(customer_of(C1, Some(v1::Segment::Private))));
+    service.refuses("call", TENANT_MISMATCH, portal.jumps().jump_to_tarif(wish)).await;
+    let new = user("A", "neu", v1::UserKind::Broker, all());
+    service.refuses("call", TENANT_MISMATCH, admin.users().create_user(new)).await;
+
+    let list = v1::ListUsersRequest::default();
+    service.refuses("call", TENANT_MISMATCH, admin.users().list_users(list)).await;
+    let get = v1::GetUserRequest { user_id: NOBODY.to_owned() };
+    service.refuses("call", TENANT_MISMATCH, admin.users().get_user(get)).await;
+    let list = v1::ListTargetsRequest::default();
+    service.refuses("call", TENANT_MISMATCH, portal.catalog().list_targets(list)).await;
+
+    let rows = [("admin", NOBODY), ("admin", NOBODY), ("admin", NOBODY), ("portal", NOBODY), ("portal", NOBODY)];
+    assert_eq!(callers(&service.audit_since(&audit).await), rows);
 }
 
 #[tokio::test]
@@ -365,6 +381,7 @@ async fn a_role_that_may_not_call_is_refused_and_written_down() {
     let world = World::example().await;
     let (service, tenant) = (&world.service, &world.a.tenant);
     let (customer, broker) = (service.customer(tenant, C1, C1), service.broker(tenant, MEIER, MEIER));
+    let audit = service.audit().await;
 
     service.refuses("call", ROLE, customer.jumps().jump_to_insurer_portal(into_portal(V, None))).await;
     service.refuses("call", ROLE, customer.users().list_users(v1::ListUsersRequest::default())).await;
@@ -378,6 +395,17 @@ async fn a_role_that_may_not_call_is_refused_and_written_down() {
     service.refuses("call", ROLE, world.a.admin.tenants().get_tenant(get)).await;
     service.refuses("call", ROLE, service.target(X).jumps().jump_to_tarif(to(X, None))).await;
     service.refuses("call", ROLE, service.operator().users().list_users(v1::ListUsersRequest::default())).await;
+
+    let mut rows = vec![("operator", NO_TENANT), ("target", NO_TENANT)];
+    rows.extend(
+        ["admin", "admin", "broker", "customer", "customer", "portal", "portal"].map(|role| (role, tenant.as_str())),
+    );
+    assert_eq!(callers(&service.audit_since(&audit).await), rows);
+}
+
+/// Who stands in these audit rows: role and tenant.
+fn callers(rows: &[AuditRow]) -> Vec<(&str, &str)> {
+    rows.iter().map(|row| (row.role.as_str(), row.tenant.as_str())).collect()
 }
 
 /// Writes the record of a customer whom only B has.

@@ -75,5 +75,8 @@ async fn everything_else_is_not_there() {
     ] {
         let answer = request(service.http_addr(), method, path).await;
         assert_eq!((answer.status, answer.body.as_str()), (404, ""), "{method} {path}");
+        assert!(answer.headers.contains("x-content-type-options: nosniff"), "{}", answer.headers);
+        let names_the_server = answer.headers.lines().any(|header| header.starts_with("server:"));
+        assert!(!names_the_server, "{}", answer.headers);
     }
 }

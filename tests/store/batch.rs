@@ -15,7 +15,7 @@ use concenter_gateway::store::sqlite::{SqliteStore, WriterHold};
 use concenter_gateway::store::{CatalogStore as _, JumpStore as _, Outcome, StoreError, UserStore as _};
 use tokio::task::JoinHandle;
 
-use crate::fixture::catalogue::new_portal;
+use crate::fixture::catalog::new_portal;
 use crate::fixture::firm::Firm;
 use crate::fixture::jump::for_broker;
 use crate::fixture::{Harness, done, target};

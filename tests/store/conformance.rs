@@ -113,6 +113,7 @@ macro_rules! conformance {
                 a_disabled_user_can_be_activated
                 a_user_is_not_shared_without_a_reason
                 a_user_is_shared_with_a_reason
+                a_broker_has_a_limited_number_of_activations
                 activations_are_listed_by_id_page_by_page
                 the_activations_of_one_broker_are_listed
                 an_activation_is_disabled_and_enabled

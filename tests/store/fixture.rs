@@ -1,6 +1,6 @@
 //! What the cases make things with: a store of their own, a clock that only they move, dice that always fall the same.
 
-pub(crate) mod catalogue;
+pub(crate) mod catalog;
 pub(crate) mod firm;
 pub(crate) mod jump;
 

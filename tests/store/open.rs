@@ -12,7 +12,7 @@ use concenter_gateway::store::{ServiceStore as _, StoreError, UserStore as _};
 
 use crate::fixture::done;
 use crate::fixture::jump::for_broker;
-use crate::sqlite::{DATABASE, opened, reopened};
+use crate::sqlite::{DATABASE, opened, reopened, shell};
 
 #[tokio::test]
 async fn a_second_open_of_a_directory_is_refused_and_names_the_holder() {
@@ -23,6 +23,19 @@ async fn a_second_open_of_a_directory_is_refused_and_names_the_holder() {
     let told = refused.to_string();
     assert!(told.contains(&std::process::id().to_string()), "{told}");
     assert!(told.contains(&path.display().to_string()), "{told}");
+}
+
+/// F20: what would be made for an empty database would open nothing in this one.
+#[tokio::test]
+async fn a_database_with_data_and_without_its_service_is_not_taken_for_an_empty_one() {
+    let (h, _store, directory) = opened().await;
+    h.example().await;
+    let mut shell = shell(directory.path(), false).await;
+    for sql in ["DROP TRIGGER service_is_never_deleted", "DELETE FROM service"] {
+        sqlx::query(sql).execute(&mut shell).await.expect(sql);
+    }
+    let refused = h.store.load_service().await.expect_err("a damaged database");
+    assert!(matches!(refused, StoreError::Corrupt { table: "service" }), "{refused:?}");
 }
 
 #[tokio::test]

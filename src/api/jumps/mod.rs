@@ -5,14 +5,12 @@
 mod answer;
 mod wish;
 
-use std::time::Duration;
-
 use tonic::Request;
 
 use super::convert::duration;
 use super::desk::{Answer, Desk};
-use crate::app::Failure;
 use crate::app::redeem::Proof;
+use crate::app::{Failure, JWKS_MAX_AGE};
 use crate::domain::error::Reason;
 use crate::domain::jump::Nonce;
 use crate::domain::target::TargetKind;
@@ -21,9 +19,6 @@ use crate::proto::v1::jump_service_server::JumpService;
 use crate::proto::v1::redeem_jump_request as redeem;
 
 use self::wish::WireJump;
-
-/// How long the public keys may be kept: 5 min.
-const JWKS_AGE: Duration = Duration::from_secs(300);
 
 /// The service.
 pub(super) struct Jumps {
@@ -67,7 +62,7 @@ impl JumpService for Jumps {
 
     /// For everybody: the one method that asks for no caller.
     async fn get_jwks(&self, _: Request<v1::GetJwksRequest>) -> Answer<v1::GetJwksResponse> {
-        Ok(v1::GetJwksResponse { jwks: self.desk.app.jwks(), max_age: Some(duration(JWKS_AGE)) }.into())
+        Ok(v1::GetJwksResponse { jwks: self.desk.app.jwks(), max_age: Some(duration(JWKS_MAX_AGE)) }.into())
     }
 }
 

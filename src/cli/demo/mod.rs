@@ -1,7 +1,7 @@
 //! `concenter demo`: the example of five con:center users, told through the real API.
 //!
-//! It starts the service in this process on a fresh data directory and then is nothing but its client. [`script`] is
-//! what happens, [`play`] makes the calls, [`seen`] holds what came of them against the script, [`output`] tells it.
+//! It starts the service in this process on a fresh data directory and then is nothing but its client. `script` is
+//! what happens, `play` makes the calls, `seen` holds what came of them against the script, `output` tells it.
 
 mod desk;
 mod output;
@@ -37,8 +37,8 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 
 /// Tell the example of five con:center users through the real API, and stay up for trying by hand
 ///
-/// Starts the service on a fresh data directory, sets the example up, jumps and redeems, and checks that every step comes
-/// out as it must. Nothing leaves this machine.
+/// Starts the service on a fresh data directory, sets the example up, jumps and redeems, and checks that every step
+/// comes out as it must. Nothing leaves this machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     concenter demo\n  \
@@ -205,7 +205,10 @@ impl Directory {
         if self.is_temporary
             && let Err(error) = fs::remove_dir_all(&self.path)
         {
-            tracing::warn!(path = %self.path.display(), error = &error as &dyn std::error::Error, "demo.data.not_removed");
+            tracing::warn!(
+                path = %self.path.display(), error = &error as &dyn std::error::Error,
+                "demo.data.not_removed"
+            );
         }
     }
 }

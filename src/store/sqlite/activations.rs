@@ -11,7 +11,7 @@ use super::row::{Cells, page_of, rows_to_ask};
 use super::users;
 use super::versions::{check_etag, move_config};
 use crate::domain::activation::{BrokerActivation, BrokerList, NewActivation};
-use crate::domain::error::{Reason, Refusal, Related, Version};
+use crate::domain::error::{RELATED_SHOWN, Reason, Refusal, Related, Version};
 use crate::domain::ids::{ActivationId, BrokerId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::State;
@@ -19,7 +19,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserKind;
 use crate::store::codes::Code as _;
-use crate::store::{ActivationStore, Effect, Outcome, StoreError};
+use crate::store::{ActivationStore, Effect, MOST_ACTIVATIONS_OF_BROKER, Outcome, StoreError};
 
 #[async_trait]
 impl ActivationStore for SqliteStore {
@@ -191,11 +191,12 @@ pub(super) async fn check_none_of(
         WHERE tenant_id = ?1
           AND user_id = ?2
         ORDER BY activation_id
-        LIMIT 20
+        LIMIT ?3
         ",
     )
     .bind(tenant.to_string())
     .bind(user.to_string())
+    .bind(i64::try_from(RELATED_SHOWN).unwrap_or(i64::MAX))
     .fetch_all(tx)
     .await?;
     let Some(row) = rows.first() else {
@@ -219,6 +220,9 @@ async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new
     if new.sharing_reason.is_none() {
         check_none_of(tx, tenant, &new.user_id, Reason::UserAlreadyAssigned).await?;
     }
+    let brokers: Vec<_> = new.brokers.as_slice().iter().map(BrokerId::as_str).collect();
+    let brokers = serde_json::to_string(&brokers).map_err(Failure::from)?;
+    check_room_of(tx, tenant, &brokers).await?;
     sqlx::query(
         "
         INSERT INTO broker_activation (
@@ -235,7 +239,6 @@ async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new
     .bind(at.unix_micros())
     .execute(&mut *tx)
     .await?;
-    let brokers: Vec<_> = new.brokers.as_slice().iter().map(BrokerId::as_str).collect();
     sqlx::query(
         "
         INSERT INTO activation_broker (tenant_id, broker_id, activation_id)
@@ -245,11 +248,35 @@ async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new
     )
     .bind(tenant.to_string())
     .bind(new.activation_id.to_string())
-    .bind(serde_json::to_string(&brokers).map_err(Failure::from)?)
+    .bind(brokers)
     .execute(&mut *tx)
     .await?;
     move_config(tx, tenant).await?;
     Ok(new.activation_id.to_string())
+}
+
+/// Checks that each broker of the JSON array `brokers` may be in one activation more.
+async fn check_room_of(tx: &mut SqliteConnection, tenant: &TenantId, brokers: &str) -> Result<(), Stop> {
+    let row = sqlx::query(
+        "
+        SELECT EXISTS (
+            SELECT 1
+            FROM json_each(?2) AS item
+            WHERE (
+                SELECT count(*)
+                FROM activation_broker AS b
+                WHERE b.tenant_id = ?1
+                  AND b.broker_id = item.value
+            ) >= ?3
+        ) AS is_full
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(brokers)
+    .bind(MOST_ACTIVATIONS_OF_BROKER)
+    .fetch_one(tx)
+    .await?;
+    if Cells::of(&row, "activation_broker").plain("is_full")? { Err(Reason::LimitReached.into()) } else { Ok(()) }
 }
 
 async fn set_state(

@@ -15,7 +15,7 @@ use super::row::Cells;
 use super::users;
 use super::versions::{check_etag, move_config, tenant_exists};
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts, Segment};
-use crate::domain::error::{Reason, Refusal, Related, Version};
+use crate::domain::error::{RELATED_SHOWN, Reason, Refusal, Related, Version};
 use crate::domain::ids::{CustomerId, TenantId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserKind;
@@ -312,11 +312,12 @@ pub(super) async fn check_none_has(tx: &mut SqliteConnection, tenant: &TenantId,
         WHERE tenant_id = ?1
           AND user_id = ?2
         ORDER BY customer_id
-        LIMIT 20
+        LIMIT ?3
         ",
     )
     .bind(tenant.to_string())
     .bind(user.to_string())
+    .bind(i64::try_from(RELATED_SHOWN).unwrap_or(i64::MAX))
     .fetch_all(tx)
     .await?;
     let Some(row) = rows.first() else {

@@ -127,8 +127,8 @@ LEFT JOIN product_provider AS n ON n.provider_id = ?3
 WHERE t.tenant_id = ?1
 ";
 
-/// The broker's own activations with their users. The limit bounds what one broker can cost; the activation that the
-/// request names comes first, so that the limit never hides it.
+/// All activations of the broker with their users, at most [`crate::store::MOST_ACTIVATIONS_OF_BROKER`]: leaving one out could
+/// choose silently.
 pub(super) const OF_BROKER: &str = "
 SELECT
     a.activation_id,
@@ -148,8 +148,6 @@ CROSS JOIN concenter_user AS u
     AND u.user_id = a.user_id
 WHERE b.tenant_id = ?1
   AND b.broker_id = ?2
-ORDER BY b.activation_id IS ?3 DESC, b.activation_id
-LIMIT 1001
 ";
 
 /// The tenant's shared users, and the customer's record if there is one.
@@ -310,12 +308,8 @@ impl Question<'_> {
     }
 
     async fn of_broker(&self, snapshot: &mut SqliteConnection, broker: &BrokerId) -> Step<Found> {
-        let rows = sqlx::query(OF_BROKER)
-            .bind(self.tenant.to_string())
-            .bind(broker.as_str())
-            .bind(self.query.order.activation_id.map(|activation| activation.to_string()))
-            .fetch_all(snapshot)
-            .await?;
+        let rows =
+            sqlx::query(OF_BROKER).bind(self.tenant.to_string()).bind(broker.as_str()).fetch_all(snapshot).await?;
         let mut activations = Vec::with_capacity(rows.len());
         let mut users = Vec::new();
         let mut seen = HashSet::new();

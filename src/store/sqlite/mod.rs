@@ -48,8 +48,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database in `data_dir` for a server: makes directory (0700) and database (0600) if they are missing, takes
-    /// the lock file and brings the schema up to date. Needs a Tokio runtime, on which its writer lives.
+    /// Opens the database in `data_dir` for a server: makes directory (0700) and database (0600) if they are missing,
+    /// takes the lock file and brings the schema up to date. Needs a Tokio runtime, on which its writer lives.
     ///
     /// # Errors
     /// [`OpenError`], most of all [`OpenError::Held`] if another process has the lock.
@@ -59,8 +59,8 @@ impl SqliteStore {
         Ok(Self { readers: opened.readers, writer: Some(writer) })
     }
 
-    /// Opens the database in `data_dir` beside a running server, or none: takes no lock and changes nothing. Every effect
-    /// answers [`StoreError::Down`].
+    /// Opens the database in `data_dir` beside a running server, or none: takes no lock and changes nothing. Every
+    /// effect answers [`StoreError::Down`].
     ///
     /// # Errors
     /// [`OpenError`], most of all [`OpenError::NoDatabase`] and, where the schema is not this program's,
@@ -73,8 +73,8 @@ impl SqliteStore {
     /// Lets the writes that wait finish, closes the database and releases the lock. Later calls answer
     /// [`StoreError::Down`].
     ///
-    /// A store that is dropped instead loses nothing that was answered, but its lock is released only when its writer has
-    /// noticed.
+    /// A store that is dropped instead loses nothing that was answered, but its lock is released only when its writer
+    /// has noticed.
     pub async fn close(&self) {
         // Readers first: the last connection to close writes the log back into the database, and they may not.
         self.readers.close().await;

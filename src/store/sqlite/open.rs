@@ -214,7 +214,8 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         // What was replaced is overwritten, sealed secrets most of all.
         .pragma("secure_delete", "ON")
-        // In KiB, where negative. SQLite's default of 2 MB would have the upper pages of the indexes read again for each batch.
+        // In KiB, where negative. SQLite's default of 2 MB would have the upper pages of the indexes read again for
+        // each batch.
         .pragma("cache_size", "-65536")
         // In pages. The slowest commits are those that write the log back; ten times SQLite's default makes them rare.
         .pragma("wal_autocheckpoint", "10000")

@@ -93,7 +93,8 @@ where
             Ok(Outcome::Done(read(tx, resource).await?))
         }
         Err(Stop::Refused(refusal)) => {
-            append_audit(tx, tenant, effect, AuditOutcome::Refused(refusal.reason)).await?;
+            // In the caller's own log: an operator may have named a tenant that is not there.
+            append_audit(tx, &effect.scope, effect, AuditOutcome::Refused(refusal.reason)).await?;
             Ok(Outcome::Refused(refusal))
         }
         Err(Stop::Failed(failure)) => Err(failure),

@@ -47,7 +47,7 @@ async fn load(reader: &mut SqliteConnection) -> Step<Option<ServiceState>> {
     .fetch_optional(&mut *snapshot)
     .await?;
     let Some(service) = &service else {
-        return Ok(None);
+        return if has_data(&mut snapshot).await? { Err(lost_service()) } else { Ok(None) };
     };
     let keys = sqlx::query(
         "
@@ -68,6 +68,19 @@ async fn load(reader: &mut SqliteConnection) -> Step<Option<ServiceState>> {
         keys: keys_of(cells)?,
         signing_keys: keys.iter().map(signing_key_of).collect::<Step<_>>()?,
     }))
+}
+
+/// Tells whether there is anything that the keys of a service protect.
+async fn has_data(snapshot: &mut SqliteConnection) -> Step<bool> {
+    let row = sqlx::query("SELECT EXISTS (SELECT 1 FROM tenant) OR EXISTS (SELECT 1 FROM signing_key) AS has_data")
+        .fetch_one(snapshot)
+        .await?;
+    Cells::of(&row, "service").plain("has_data")
+}
+
+/// A database that has data but no service is damaged, not new: new keys would open nothing in it.
+const fn lost_service() -> Failure {
+    Failure(StoreError::Corrupt { table: "service" })
 }
 
 fn signing_key_of(row: &SqliteRow) -> Step<SealedSigningKey> {

@@ -73,8 +73,8 @@ impl Writer {
     /// when it ends, which it does when the store is closed or dropped and the queue has drained.
     pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, lock: LockFile) -> Self {
         let (queue, inbox) = mpsc::channel(MOST_WAITING);
-        let desk = Desk { inbox, connection: Some(connection), options };
-        let task = tokio::spawn(supervise(desk, lock));
+        let serving = Serving { inbox, connection: Some(connection), options };
+        let task = tokio::spawn(supervise(serving, lock));
         Self { queue, task: Mutex::new(Some(task)) }
     }
 
@@ -169,8 +169,8 @@ where
     }
 }
 
-/// What the task works with.
-struct Desk {
+/// The other end of the queue: what the task works with.
+struct Serving {
     inbox: mpsc::Receiver<Work>,
     /// `None` after a failure: whatever the old connection was in the middle of must not be carried on.
     connection: Option<SqliteConnection>,
@@ -178,11 +178,11 @@ struct Desk {
 }
 
 /// Serves until the store is closed. An effect that panics costs its batch, not the writer.
-async fn supervise(desk: Desk, lock: LockFile) {
-    let desk = Arc::new(Mutex::new(desk));
+async fn supervise(serving: Serving, lock: LockFile) {
+    let serving = Arc::new(Mutex::new(serving));
     loop {
-        match tokio::spawn(serve(Arc::clone(&desk))).await {
-            Err(ended) if ended.is_panic() => tracing::error!("an effect panicked, its batch is lost"),
+        match tokio::spawn(serve(Arc::clone(&serving))).await {
+            Err(ended) if ended.is_panic() => tracing::error!("store.writer.panicked"),
             Ok(()) | Err(_) => break,
         }
     }
@@ -190,10 +190,10 @@ async fn supervise(desk: Desk, lock: LockFile) {
 }
 
 /// Serves until the queue is closed and empty.
-async fn serve(desk: Arc<Mutex<Desk>>) {
-    let mut desk = desk.lock().await;
+async fn serve(serving: Arc<Mutex<Serving>>) {
+    let mut serving = serving.lock().await;
     let mut works = Vec::with_capacity(MOST_IN_A_BATCH);
-    while desk.inbox.recv_many(&mut works, MOST_IN_A_BATCH).await > 0 {
+    while serving.inbox.recv_many(&mut works, MOST_IN_A_BATCH).await > 0 {
         let mut batch = Batch::default();
         let mut holds = Vec::new();
         for work in works.drain(..) {
@@ -202,10 +202,10 @@ async fn serve(desk: Arc<Mutex<Desk>>) {
                 Work::Redeem(work, reply) => batch.redeems.push((work, reply)),
                 Work::Effect(effect) => batch.effects.push(effect),
                 Work::Hold(hold) => holds.push(hold),
-                Work::Close => desk.inbox.close(),
+                Work::Close => serving.inbox.close(),
             }
         }
-        desk.run(batch).await;
+        serving.run(batch).await;
         // Whoever was answered runs first: what he asks for next then joins those that wait, and not the batch after.
         tokio::task::yield_now().await;
         for hold in holds {
@@ -215,12 +215,12 @@ async fn serve(desk: Arc<Mutex<Desk>>) {
             }
         }
     }
-    if let Some(connection) = desk.connection.take() {
+    if let Some(connection) = serving.connection.take() {
         let _ = connection.close().await;
     }
 }
 
-impl Desk {
+impl Serving {
     /// Runs a batch and answers everybody in it.
     async fn run(&mut self, mut batch: Batch) {
         if batch.is_empty() {
@@ -309,7 +309,7 @@ impl Batch {
             StoreError::Constraint(cause) => StoreError::Down(Arc::clone(cause)),
             StoreError::Corrupt { .. } | StoreError::Busy => WriterGone::Ended.into(),
         };
-        tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "a batch of writes was lost");
+        tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "store.batch.lost");
         for effect in self.effects {
             effect.answer(Some(error.clone()));
         }
@@ -337,7 +337,7 @@ async fn write_hot(
             redeems: outcomes.redeems.into_iter().map(Ok).collect(),
         }),
         Err(error) => {
-            tracing::warn!(cause = ?std::error::Error::source(&error), "jumps failed together, now one by one");
+            tracing::warn!(cause = ?std::error::Error::source(&error), "store.batch.split");
             one_by_one(connection, records, redeems).await
         }
     }

@@ -69,6 +69,17 @@ async fn what_is_no_token_is_invalid() {
     bench.stays_untouched().await;
 }
 
+/// J03: whose log it would be is what the forger says.
+#[tokio::test]
+async fn a_made_up_handle_leaves_no_row() {
+    let bench = Bench::set_up().await;
+    let code = "A".repeat(43);
+    for tenant in [&bench.world.a.tenant, &bench.world.b.tenant, NOBODY, "00000000-0000-0000-0000-000000000000"] {
+        bench.is_invalid_proof(Proof::Handle(format!("{tenant}.{code}"))).await;
+    }
+    bench.stays_untouched().await;
+}
+
 /// J03
 #[tokio::test]
 async fn an_empty_proof_is_refused() {

@@ -275,6 +275,59 @@ async fn a_request_id_is_used_for_one_request_of_one_caller() {
     assert!(first.jump_id != second.jump_id && first.jump_id != third.jump_id);
 }
 
+/// J19, I2: staff of two companies, by a credential of each, with one subject.
+#[tokio::test]
+async fn a_repeated_request_never_gets_the_jump_of_another_person() {
+    let world = World::example().await;
+    let staff = |customer: &str| world.service.customer(&world.a.tenant, customer, "s.buero");
+    let wish = to(X, None);
+    let for_k1 = staff(K1).jumps().jump_to_tarif(wish.clone()).await.expect("a jump").into_inner();
+    let for_c1 = staff(C1).jumps().jump_to_tarif(wish).await.expect("another jump").into_inner();
+    assert_ne!(for_k1.jump_id, for_c1.jump_id);
+    let arrived = world.redeem(X, proof(&for_c1)).await.expect("a redemption").into_inner();
+    assert_eq!(arrived.concenter_user_name, "privatkunden", "the private customer's own jump");
+}
+
+#[tokio::test]
+async fn a_repeated_request_that_gets_its_token_again_is_written_down() {
+    let world = World::example().await;
+    let wish = to(X, Some(customer(C1)));
+    let first = repeat(&world, &wish).await.expect("a jump").into_inner();
+    let before = world.service.audit().await;
+    repeat(&world, &wish).await.expect("the same jump");
+    let rows = world.service.audit_since(&before).await;
+    let seen: Vec<_> =
+        rows.iter().map(|row| (row.action.as_str(), row.object.as_deref(), row.reason.as_deref())).collect();
+    assert_eq!(seen, [("jump.repeat", Some(first.jump_id.as_str()), None)]);
+}
+
+/// At the target the context's name is the other customer's own `sub`.
+#[tokio::test]
+async fn a_customer_brings_no_other_customer_along() {
+    let world = World::example().await;
+    let with_context = |person| v1::JumpToTarifRequest {
+        customer_context_id: Some(C2.to_owned()),
+        activation_id: Some(world.a.meiers.clone()),
+        ..to(X, person)
+    };
+    let fields = ["activation_id", "customer_context_id"];
+    world.service.refuses_fields(&fields, repeat(&world, &with_context(Some(customer(C1))))).await;
+    let himself = world.service.customer(&world.a.tenant, C1, C1);
+    world.service.refuses_fields(&fields, himself.jumps().jump_to_tarif(with_context(None))).await;
+}
+
+/// A request id is for one request, whatever the method.
+#[tokio::test]
+async fn a_request_id_of_another_effect_makes_no_jump() {
+    let world = World::example().await;
+    let put =
+        v1::PutCustomersRequest { request_id: request_id(), customers: vec![record("c-9", v1::Segment::Private)] };
+    let wish = v1::JumpToTarifRequest { request_id: put.request_id.clone(), ..to(X, Some(customer(C1))) };
+    world.a.portal.customers().put_customers(put).await.expect("a record");
+    let reused = (Code::InvalidArgument, "REQUEST_ID_REUSED");
+    world.service.refuses("jump.issue", reused, repeat(&world, &wish)).await;
+}
+
 #[tokio::test]
 async fn a_request_without_an_id_is_refused() {
     let world = World::example().await;

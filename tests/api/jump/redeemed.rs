@@ -68,6 +68,21 @@ async fn a_redeemed_jump_is_refused_written_down_and_its_session_revoked() {
     assert_eq!(integer(&mut world.service.reader().await, revoked).await, 2);
 }
 
+/// J11: out of the history of a browser, long after its minute, while the session that it opened may still run.
+#[tokio::test]
+async fn a_redeemed_jump_that_comes_back_late_still_revokes_its_session() {
+    let world = World::example().await;
+    for target in [X, Y] {
+        let proof = issued(&world, to(target, Some(customer(C1)))).await;
+        world.redeem(target, proof.clone()).await.expect("a redemption");
+        world.service.clock.advance(600);
+        let status = status_of(world.redeem(target, proof).await);
+        assert_eq!(reason(&status), (Code::FailedPrecondition, "JUMP_ALREADY_REDEEMED".to_owned()), "{target}");
+    }
+    let revoked = "SELECT count(*) FROM jump WHERE session_revoked_at IS NOT NULL";
+    assert_eq!(integer(&mut world.service.reader().await, revoked).await, 2);
+}
+
 /// J11, I5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_64_redemptions_at_once_exactly_one_wins() {

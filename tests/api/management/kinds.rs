@@ -84,7 +84,7 @@ async fn at_most_20_dependents_are_listed() {
 async fn the_standard_user_never_becomes_endkunde() {
     let world = World::example().await;
     let call = set_end_customer(&world.a, &world.a.standard, Some(true), Some(only(&[COMPARATOR])));
-    world.service.refuses("user.set_end_customer", refused("ENDKUNDE_CONFLICT"), call).await;
+    world.service.refuses("user.mark_end_customer", refused("ENDKUNDE_CONFLICT"), call).await;
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_user_that_customers_share_keeps_endkunde_and_says_who() {
     let world = World::example().await;
     for (user, segment) in [(&world.a.private, "PRIVATE"), (&world.a.commercial, "COMMERCIAL")] {
         let call = set_end_customer(&world.a, user, Some(false), None);
-        let status = world.service.refuses("user.set_end_customer", refused("SLOT_IN_USE"), call).await;
+        let status = world.service.refuses("user.unmark_end_customer", refused("SLOT_IN_USE"), call).await;
         assert_eq!(dependents(&status), [segment]);
     }
 }
@@ -103,7 +103,7 @@ async fn a_customers_own_user_keeps_endkunde_and_says_whose() {
     let own = world.a.new_user(user("A", "eigener", UserKind::EndCustomer, only(&[COMPARATOR]))).await;
     world.a.assign(C2, Some(&own)).await;
     let call = set_end_customer(&world.a, &own, Some(false), None);
-    let status = world.service.refuses("user.set_end_customer", refused("ASSIGNED"), call).await;
+    let status = world.service.refuses("user.unmark_end_customer", refused("ASSIGNED"), call).await;
     assert_eq!(dependents(&status), [C2]);
     world.a.assign(C2, None).await;
     let cleared = set_end_customer(&world.a, &own, Some(false), None).await.expect("cleared").into_inner();
@@ -114,7 +114,7 @@ async fn a_customers_own_user_keeps_endkunde_and_says_whose() {
 async fn the_user_of_an_activation_does_not_become_endkunde() {
     let world = World::example().await;
     let call = set_end_customer(&world.a, &world.a.meier, Some(true), Some(only(&[COMPARATOR])));
-    let status = world.service.refuses("user.set_end_customer", refused("ASSIGNED"), call).await;
+    let status = world.service.refuses("user.mark_end_customer", refused("ASSIGNED"), call).await;
     assert_eq!(dependents(&status), [world.a.meiers.as_str()]);
 }
 
@@ -123,7 +123,7 @@ async fn endkunde_needs_a_list_of_providers() {
     let world = World::example().await;
     let spare = world.a.new_user(user("A", "neu", UserKind::Broker, all())).await;
     let call = set_end_customer(&world.a, &spare, Some(true), None);
-    world.service.refuses("user.set_end_customer", refused("PROVIDER_SCOPE_REQUIRED"), call).await;
+    world.service.refuses("user.mark_end_customer", refused("PROVIDER_SCOPE_REQUIRED"), call).await;
     let marked = set_end_customer(&world.a, &spare, Some(true), Some(only(&[INSURER, COMPARATOR, INSURER]))).await;
     let marked = marked.expect("marked").into_inner().user.expect("a user");
     assert_eq!(marked.kind(), UserKind::EndCustomer);

@@ -6,7 +6,7 @@ use concenter_gateway::domain::error::{Reason, Refusal, Related, Version};
 use concenter_gateway::domain::ids::{ActivationId, UserId};
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::user::UserKind;
-use concenter_gateway::store::{Outcome, StoreError};
+use concenter_gateway::store::{MOST_ACTIVATIONS_OF_BROKER, Outcome, StoreError};
 
 use crate::fixture::firm::Firm;
 use crate::fixture::{Harness, STALE, broker, done, line, next, reason, refusal, walks};
@@ -77,6 +77,19 @@ pub(crate) async fn a_user_is_not_shared_without_a_reason(h: &Harness) {
     let outcome = create(h, &firm, &h.new_activation(&["neu"], firm.meier)).await;
     let related = vec![Related::Activation(firm.meiers)];
     assert_eq!(refusal(outcome), Refusal::with_related(Reason::UserAlreadyAssigned, related, 1));
+}
+
+pub(crate) async fn a_broker_has_a_limited_number_of_activations(h: &Harness) {
+    let firm = h.example().await;
+    let one_more = |brokers: &[&str]| NewActivation {
+        sharing_reason: Some(line("Vertretung")),
+        ..h.new_activation(brokers, firm.meier)
+    };
+    for _ in 0..MOST_ACTIVATIONS_OF_BROKER {
+        done(create(h, &firm, &one_more(&["v.viele"])).await);
+    }
+    assert_eq!(reason(create(h, &firm, &one_more(&["a.anderer", "v.viele"])).await), Reason::LimitReached);
+    done(create(h, &firm, &one_more(&["a.anderer"])).await);
 }
 
 pub(crate) async fn a_user_is_shared_with_a_reason(h: &Harness) {

@@ -11,7 +11,7 @@ use concenter_gateway::domain::jump::{RecordOutcome, RedeemOutcome};
 use concenter_gateway::domain::provider::{ProviderKind, State};
 use concenter_gateway::store::{Effect, StoreError};
 
-use crate::fixture::catalogue::{new_calculator, new_portal, new_provider, new_return_url};
+use crate::fixture::catalog::{new_calculator, new_portal, new_provider, new_return_url};
 use crate::fixture::firm::entry;
 use crate::fixture::jump::for_broker;
 use crate::fixture::{AuditRow, Harness, STALE, done, refusal};

@@ -7,7 +7,7 @@ use concenter_gateway::domain::provider::{ProductProvider, ProviderKind, State};
 use concenter_gateway::domain::target::{AcceptedPersons, Delivery, LineList, LineScope, ReturnUrl, Target};
 use concenter_gateway::store::{Effect, Outcome, StoreError};
 
-use crate::fixture::catalogue::{new_calculator, new_portal, new_provider, new_return_url};
+use crate::fixture::catalog::{new_calculator, new_portal, new_provider, new_return_url};
 use crate::fixture::{Harness, STALE, done, first, line, next, provider, reason, return_url, target, url, walks};
 
 fn operator(h: &Harness, action: Action) -> Effect {

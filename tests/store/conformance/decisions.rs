@@ -13,7 +13,7 @@ use concenter_gateway::domain::target::ReturnUrl;
 use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::user::{ConcenterUser, NewUser, UserKind};
 
-use crate::fixture::catalogue::{new_calculator, new_return_url};
+use crate::fixture::catalog::{new_calculator, new_return_url};
 use crate::fixture::jump::{for_broker, for_customer, for_stranger};
 use crate::fixture::{Harness, customer, done, line, only, provider, target, url};
 

@@ -12,7 +12,7 @@ use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserKind};
 use concenter_gateway::store::Effect;
 
-use crate::fixture::catalogue::{new_calculator, new_provider, new_return_url};
+use crate::fixture::catalog::{new_calculator, new_provider, new_return_url};
 use crate::fixture::firm::entry;
 use crate::fixture::jump::for_broker;
 use crate::fixture::{Harness, STALE, customer, done, first, only, provider, reason, refusal, return_url, target};
@@ -137,7 +137,7 @@ pub(crate) async fn a_repeated_endkunde_mark_changes_nothing(h: &Harness) {
     let firm = h.example().await;
     let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
     let scope = only(&["sicher"]);
-    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let effect = h.effect(firm.tenant, Action::MarkEndCustomer);
     let marked = done(
         h.store
             .set_end_customer(

@@ -10,7 +10,7 @@ use concenter_gateway::domain::provider::{ProductProvider, ProviderKind, State};
 use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserKind};
 
-use crate::fixture::catalogue::{new_calculator, new_provider, new_return_url};
+use crate::fixture::catalog::{new_calculator, new_provider, new_return_url};
 use crate::fixture::firm::entry;
 use crate::fixture::jump::{for_broker, for_customer, for_stranger};
 use crate::fixture::{Harness, STALE, customer, done, line, only, provider, reason, refusal, return_url, target};
@@ -69,7 +69,7 @@ pub(crate) async fn an_endkunde_mark_revokes_open_jumps(h: &Harness) {
     let firm = h.example().await;
     let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
     let jumps = h.open_jumps(&firm, for_customer("k-1")).await;
-    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let effect = h.effect(firm.tenant, Action::MarkEndCustomer);
     let scope = only(&["sicher"]);
     done(
         h.store
@@ -88,7 +88,7 @@ pub(crate) async fn an_endkunde_mark_revokes_open_jumps(h: &Harness) {
 pub(crate) async fn another_scope_revokes_open_jumps(h: &Harness) {
     let firm = h.example().await;
     let jumps = h.open_jumps(&firm, for_customer("k-1")).await;
-    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let effect = h.effect(firm.tenant, Action::MarkEndCustomer);
     let scope = only(&["vergleich"]);
     done(
         h.store
@@ -287,7 +287,7 @@ pub(crate) async fn what_changes_nothing_leaves_open_jumps_alone(h: &Harness) {
     h.change_access(&firm, AccessChange::default()).await;
     let effect = h.effect(firm.tenant, Action::SetStandardUser);
     done(h.store.set_standard_user(&firm.tenant, &effect, &firm.standard, Version::FIRST).await);
-    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let effect = h.effect(firm.tenant, Action::MarkEndCustomer);
     done(
         h.store
             .set_end_customer(

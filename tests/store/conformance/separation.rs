@@ -51,7 +51,7 @@ pub(crate) async fn another_tenants_user_is_not_changed(h: &Harness) {
             store
                 .set_end_customer(
                     own,
-                    &effect(Action::SetEndCustomer),
+                    &effect(Action::MarkEndCustomer),
                     foreign,
                     FIRST,
                     &EndCustomerChange { end_customer: true, scope: Some(scope.clone()) },

@@ -21,7 +21,7 @@ async fn mark(
     scope: Option<ProviderScope>,
 ) -> Result<Outcome<ConcenterUser>, StoreError> {
     let version = h.user(&firm.tenant, user).await.version;
-    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let effect = h.effect(firm.tenant, Action::MarkEndCustomer);
     h.store.set_end_customer(&firm.tenant, &effect, user, version, &EndCustomerChange { end_customer, scope }).await
 }
 
@@ -340,7 +340,7 @@ pub(crate) async fn a_refusal_lists_20_dependents_and_counts_all(h: &Harness) {
 
 pub(crate) async fn marking_needs_the_users_etag(h: &Harness) {
     let firm = h.example().await;
-    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let effect = h.effect(firm.tenant, Action::MarkEndCustomer);
     let marked = h
         .store
         .set_end_customer(
@@ -352,7 +352,7 @@ pub(crate) async fn marking_needs_the_users_etag(h: &Harness) {
         )
         .await;
     assert_eq!(refusal(marked), Refusal::etag_mismatch(Version::FIRST));
-    let effect = h.effect(firm.tenant, Action::SetEndCustomer);
+    let effect = h.effect(firm.tenant, Action::MarkEndCustomer);
     let nobody = h.id(UserId::new);
     let marked = h
         .store

@@ -189,6 +189,7 @@ async fn hashes_and_subjects_have_their_length() {
 #[tokio::test]
 async fn an_actor_is_whole_or_absent() {
     let mut shell = Shell::open().await;
+    shell.without(CHANGEABLE).await;
     let rule = "(actor_id IS NULL) = (actor_role IS NULL)";
     for part in [
         "UPDATE jump SET actor_id = 'a' WHERE jump_id = ?1",

@@ -19,6 +19,7 @@ async fn there_is_one_service() {
         }
     }
     shell.refuses(Check, "singleton = 1", "UPDATE service SET singleton = 2", &[]).await;
+    shell.refuses(Trigger, "there is one service", "DELETE FROM service", &[]).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,312 @@
+//! The program as an operator sees it: what it prints, and the code that it ends with.
+//!
+//! Each test runs the real binary on a data directory of its own and with nothing of our environment; what a test has
+//! started ends with it. One more subcommand: a test for what it prints, and one for each code that it ends with.
+#![cfg(test)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use concenter_gateway::proto::admin::v1::ListTenantsRequest;
+use concenter_gateway::proto::admin::v1::tenant_service_client::TenantServiceClient;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tonic::Request;
+use tonic::transport::Channel;
+
+/// What `check` looks at.
+const CHECKS: [&str; 6] = [
+    "the database opens",
+    "its schema is that of this program",
+    "it holds the keys of a service",
+    "the key file is whole and private",
+    "the key file is that of this database",
+    "the keys of the service open",
+];
+
+/// The steps of the demonstration, with what comes of each.
+const STORY: [(&str, &str); 20] = [
+    ("create_users", "ok"),
+    ("table", "ok"),
+    ("broker_jump", "issued"),
+    ("broker_redeem", "redeemed vm.meier"),
+    ("broker_portal_jump", "issued"),
+    ("broker_portal_redeem", "redeemed vm.schulz"),
+    ("private_1_jump", "issued"),
+    ("private_1_redeem", "redeemed privatkunden"),
+    ("private_2_jump", "issued"),
+    ("private_2_redeem", "redeemed privatkunden"),
+    ("commercial_jump", "issued"),
+    ("commercial_redeem", "redeemed gewerbekunden"),
+    ("fallback_jump", "issued"),
+    ("fallback_redeem", "redeemed privatkunden"),
+    ("refuse_insurer_portal", "refused INSURER_PORTAL_FORBIDDEN"),
+    ("refuse_no_activation", "refused NO_USER_ASSIGNED"),
+    ("refuse_not_end_customer", "refused ENDKUNDE_REQUIRED"),
+    ("refuse_provider", "refused PROVIDER_NOT_ALLOWED"),
+    ("refuse_second_redeem", "refused JUMP_ALREADY_REDEEMED"),
+    ("refuse_foreign_tenant", "refused NOT_FOUND"),
+];
+
+/// How a run ended.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    /// Asserts the code, and that standard error is one line: `error: ` and what went wrong, which it gives.
+    fn error(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let line = self.err.strip_suffix('\n').unwrap_or(&self.err);
+        assert!(!line.contains('\n'), "more than one line: {line}");
+        line.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {line}"))
+    }
+}
+
+/// A place for data, which ends with the test.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    /// A place that was served from.
+    fn served() -> Self {
+        let place = Self::new();
+        assert_eq!(place.serve().stop(), Some(0));
+        place
+    }
+
+    /// The data directory; the program makes it.
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// The one key file.
+    fn key_file(&self) -> PathBuf {
+        let mut files = fs::read_dir(self.data().join("keys")).expect("the keys");
+        let file = files.next().expect("a key file").expect("a key file").path();
+        assert!(files.next().is_none(), "one key file");
+        file
+    }
+
+    /// The program with these words, told by its environment where the data is.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_concenter"));
+        command.args(words).env_clear().env("TMPDIR", self.0.path()).stdin(Stdio::null());
+        command.env("CONCENTER_DATA_DIR", self.data());
+        command
+    }
+
+    /// Runs the program to its end.
+    fn run(&self, words: &[&str]) -> Ended {
+        let output = self.command(words).output().expect("the program runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Starts the service, and waits until it listens.
+    fn serve(&self) -> Serving {
+        let words = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--log", "warn"];
+        let mut child = Killed(self.command(&words).stdout(Stdio::piped()).spawn().expect("the program runs"));
+        let mut out = BufReader::new(child.0.stdout.take().expect("its output"));
+        let mut greeting = String::new();
+        while !greeting.contains("--role operator") {
+            assert_ne!(out.read_line(&mut greeting).expect("a line"), 0, "the service ended: {greeting}");
+        }
+        Serving { child, greeting }
+    }
+}
+
+/// A process that ends with its owner.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `concenter serve`, up.
+struct Serving {
+    child: Killed,
+    /// What it said at its start.
+    greeting: String,
+}
+
+impl Serving {
+    fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Where gRPC listens, as it says itself.
+    fn grpc(&self) -> String {
+        let mut words = self.greeting.split_whitespace().skip_while(|word| *word != "gRPC");
+        words.nth(1).expect("an address").to_owned()
+    }
+
+    /// Sends SIGTERM; gives the code that the service ends with.
+    fn stop(mut self) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child.0), Signal::TERM).expect("a signal");
+        self.child.0.wait().expect("an end").code()
+    }
+}
+
+#[test]
+fn sigterm_ends_the_service_in_order() {
+    assert_eq!(Place::new().serve().stop(), Some(0));
+}
+
+#[test]
+fn a_second_service_on_the_same_data_is_told_who_has_it() {
+    let place = Place::new();
+    let first = place.serve();
+    let second = place.run(&["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
+    assert!(second.error(78).contains(&format!("process {}", first.pid())), "{second:?}");
+    assert_eq!(second.out, "");
+}
+
+#[test]
+fn an_address_in_use_may_be_free_later() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("an address").to_string();
+    let ended = Place::new().run(&["serve", "--grpc-addr", &address, "--http-addr", "127.0.0.1:0"]);
+    assert!(ended.error(1).contains(&address), "{ended:?}");
+}
+
+/// F20
+#[test]
+fn a_service_without_its_key_file_ends_with_78() {
+    let place = Place::served();
+    let file = place.key_file();
+    fs::remove_file(&file).expect("no key file");
+    let ended = place.run(&["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
+    let error = ended.error(78);
+    assert!(error.contains(&*file.to_string_lossy()) && error.contains("restore it from its backup"), "{error}");
+    assert_eq!(ended.out, "");
+}
+
+/// F21
+#[test]
+fn a_service_whose_key_file_is_damaged_ends_with_78() {
+    let place = Place::served();
+    let file = place.key_file();
+    let damaged = fs::read_to_string(&file).expect("the key file").replace("cckek1", "cckek2");
+    fs::write(&file, damaged).expect("a damaged file");
+    let ended = place.run(&["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
+    let error = ended.error(78);
+    assert!(error.contains(&*file.to_string_lossy()) && error.contains("damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_minted_beside_the_service_is_taken_by_it() {
+    let place = Place::new();
+    let service = place.serve();
+    let minted = place.run(&["token", "--role", "operator"]);
+    assert_eq!((minted.code, minted.err.as_str()), (Some(0), ""));
+    let token = minted.out.strip_suffix('\n').expect("one line");
+
+    let channel = Channel::from_shared(service.grpc()).expect("an address").connect().await.expect("a connection");
+    let mut tenants = TenantServiceClient::new(channel);
+    let refused = tenants.list_tenants(ListTenantsRequest::default()).await.expect_err("no credential");
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+    let mut request = Request::new(ListTenantsRequest::default());
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {token}").parse().expect("a token and nothing else"));
+    tenants.list_tenants(request).await.expect("a list");
+}
+
+#[test]
+fn a_token_without_the_claims_of_its_role_is_wrong_usage() {
+    let ended = Place::new().run(&["token", "--role", "broker"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+    assert!(ended.err.starts_with("error: a token of role broker needs --tenant\n"), "{}", ended.err);
+}
+
+#[test]
+fn a_token_of_an_unknown_tenant_is_wrong_usage() {
+    let unknown = "99999999-0000-7000-8000-000000000009";
+    let ended = Place::served().run(&["token", "--role", "portal", "--tenant", unknown]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+    assert!(ended.err.contains("the database has no such tenant"), "{}", ended.err);
+}
+
+#[test]
+fn a_wrong_flag_is_wrong_usage() {
+    for words in [["serve", "--fly"], ["token", "--fly"], ["migrate", "--fly"], ["check", "--fly"], ["demo", "--fly"]] {
+        let ended = Place::new().run(&words);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{words:?}");
+        assert!(ended.err.contains("--fly") && ended.err.contains("Usage: concenter "), "{}", ended.err);
+    }
+}
+
+#[test]
+fn migrate_makes_a_database_and_says_so() {
+    let place = Place::new();
+    let made = place.run(&["migrate"]);
+    assert_eq!((made.code, made.err.as_str()), (Some(0), ""));
+    assert!(made.out.ends_with(" was made\n"), "{}", made.out);
+    let again = place.run(&["migrate"]);
+    assert_eq!(again.code, Some(0));
+    assert!(again.out.ends_with(" was up to date\n"), "{}", again.out);
+}
+
+#[test]
+fn migrate_beside_a_service_is_told_who_has_the_data() {
+    let place = Place::new();
+    let service = place.serve();
+    let ended = place.run(&["migrate"]);
+    assert!(ended.error(78).contains(&format!("process {}", service.pid())), "{ended:?}");
+    assert_eq!(ended.out, "");
+}
+
+#[test]
+fn check_says_of_each_thing_that_it_is_in_order() {
+    let ended = Place::served().run(&["check"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!(ended.out.lines().collect::<Vec<_>>(), CHECKS.map(|check| format!("ok      {check}")));
+}
+
+#[test]
+fn check_stops_at_a_missing_key_file() {
+    let place = Place::served();
+    let file = place.key_file();
+    fs::remove_file(&file).expect("no key file");
+    let ended = place.run(&["check"]);
+    assert!(ended.error(78).contains(&*file.to_string_lossy()), "{ended:?}");
+    let mut lines: Vec<_> = CHECKS[..3].iter().map(|check| format!("ok      {check}")).collect();
+    lines.push(format!("FAILED  {}", CHECKS[3]));
+    assert_eq!(ended.out.lines().collect::<Vec<_>>(), lines);
+}
+
+#[test]
+fn the_demonstration_tells_its_story_and_leaves_nothing_behind() {
+    let place = Place::new();
+    let ended = place.run(&["demo", "--once", "--json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told: Vec<_> = ended.out.lines().map(told).collect();
+    assert_eq!(told, STORY.map(|(step, outcome)| (step.to_owned(), outcome.to_owned())));
+    assert!(is_empty(place.0.path()), "its data is still there");
+}
+
+/// A line of the demonstration: the step, and its outcome with the con:center user or the reason.
+fn told(line: &str) -> (String, String) {
+    let object: serde_json::Value = serde_json::from_str(line).expect("an object");
+    let text = |name: &str| object.get(name).map(|value| value.as_str().expect("a text").to_owned());
+    let outcome = [text("outcome"), text("concenter_user"), text("reason")];
+    (text("step").expect("a step"), outcome.into_iter().flatten().collect::<Vec<_>>().join(" "))
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).expect("a directory").next().is_none()
+}
