@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroize as _;
+
 /// The API of a tenant's callers: package `concenter.v1`.
 #[expect(
     clippy::pedantic,
@@ -28,6 +30,13 @@ pub mod admin {
     )]
     pub mod v1 {
         tonic::include_proto!("concenter.admin.v1");
+    }
+}
+
+impl Drop for v1::RedeemJumpResponse {
+    /// Wipes the password: the answer is the one place where it must be plain text.
+    fn drop(&mut self) {
+        self.password.zeroize();
     }
 }
 
@@ -146,8 +155,9 @@ mod tests {
         };
         let redeem = [Proof::Token(secret()), Proof::Handle(secret())]
             .map(|proof| v1::RedeemJumpRequest { proof: Some(proof), nonce: Some(secret()) });
-        let redeemed =
-            v1::RedeemJumpResponse { password: Some(secret()), context: Some(secret()), ..Default::default() };
+        let mut redeemed = v1::RedeemJumpResponse::default();
+        redeemed.password = Some(secret());
+        redeemed.context = Some(secret());
         vec![
             ("concenter.v1.CreateUserRequest", Box::new(create_user)),
             ("concenter.v1.FormPost", Box::new(form_post)),

@@ -18,7 +18,7 @@ pub enum Reason {
     AlreadyExists,
     /// The resource changed since the caller read it.
     EtagMismatch,
-    /// The request id was used for another request within the last 24 hours.
+    /// The request id was used for another request, at least within the last 24 hours.
     RequestIdReused,
     /// A fixed limit on how many there may be is reached.
     LimitReached,

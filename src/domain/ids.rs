@@ -90,7 +90,7 @@ made_ids! {
     AttemptId;
     /// A row of the audit log.
     AuditId;
-    /// The caller's own id of a request; the same id means the same request, for 24 hours.
+    /// The caller's own id of a request; the same id means the same request, for at least 24 hours.
     RequestId;
 }
 

@@ -142,7 +142,7 @@ pub(super) fn redeemed(jump: RedeemedJump) -> Result<v1::RedeemJumpResponse, Fai
     })
 }
 
-/// The one copy of a password that is not wiped: the message that carries it is the library's.
+/// The copy of a password that travels; the message that carries it wipes it.
 fn password(secret: &Secret) -> Result<String, Failure> {
     let text = std::str::from_utf8(secret.expose()).map_err(|_| Reason::SecretCorrupt)?;
     Ok(text.to_owned())

@@ -1,6 +1,7 @@
 //! The stage: plays the steps of the script by calls to the service, and remembers what later ones need.
 
 use std::collections::HashMap;
+use std::mem;
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -354,16 +355,16 @@ fn proof_of(passage: &Passage) -> anyhow::Result<Proof> {
     handle.map(Proof::Handle).context("the deep link carries neither token nor handle")
 }
 
-fn redeemed(answer: RedeemJumpResponse, password: Password) -> Redeemed {
-    let only = match answer.provider_scope.and_then(|scope| scope.scope) {
+fn redeemed(mut answer: RedeemJumpResponse, password: Password) -> Redeemed {
+    let only = match answer.provider_scope.take().and_then(|scope| scope.scope) {
         Some(Scope::All(All {})) => None,
         Some(Scope::Only(only)) => Some(only.product_provider_ids),
         // Nothing said is nothing allowed.
         None => Some(Vec::new()),
     };
     Redeemed {
-        user_name: answer.concenter_user_name,
-        subject: answer.subject,
+        user_name: mem::take(&mut answer.concenter_user_name),
+        subject: mem::take(&mut answer.subject),
         end_customer: answer.end_customer,
         password,
         only,

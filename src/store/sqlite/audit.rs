@@ -8,8 +8,8 @@ use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::SqliteStore;
 use super::error::{Failure, Step};
-use super::hot::json_array;
-use super::row::{Cells, hex};
+
+use super::row::{Cells, hex, json_array};
 use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Salt};
 use crate::domain::ids::TenantId;
 use crate::store::codes::{Code as _, outcome_codes};

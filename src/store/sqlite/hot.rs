@@ -13,7 +13,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::audit::{self, AuditRow};
 use super::error::Step;
-use super::row::{Cells, hex};
+use super::row::{Cells, hex, json_array};
 use crate::domain::audit::{AuditEntry, AuditOutcome};
 use crate::domain::error::Reason;
 use crate::domain::ids::{AttemptId, CustomerId, JumpId, ProviderId, TenantId};
@@ -340,19 +340,6 @@ async fn redeem(connection: &mut SqliteConnection, works: &[&RedeemWork]) -> Ste
         }
     }
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(RedeemOutcome::Unknown)).collect())
-}
-
-/// The JSON array of values that are JSON already.
-pub(super) fn json_array<'v>(values: impl Iterator<Item = &'v str>) -> String {
-    let mut array = String::from("[");
-    for (place, value) in values.enumerate() {
-        if place > 0 {
-            array.push(',');
-        }
-        array.push_str(value);
-    }
-    array.push(']');
-    array
 }
 
 #[derive(Serialize)]

@@ -122,6 +122,19 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
+/// The JSON array of values that are JSON already.
+pub(super) fn json_array<'v>(values: impl Iterator<Item = &'v str>) -> String {
+    let mut array = String::from("[");
+    for (place, value) in values.enumerate() {
+        if place > 0 {
+            array.push(',');
+        }
+        array.push_str(value);
+    }
+    array.push(']');
+    array
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

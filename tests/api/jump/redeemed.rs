@@ -93,7 +93,7 @@ async fn of_64_redemptions_at_once_exactly_one_wins() {
         let (x, proof, start) = (x.clone(), proof.clone(), Arc::clone(&start));
         tokio::spawn(async move {
             start.wait().await;
-            x.jumps().redeem_jump(redeem(proof)).await.map(|answer| answer.into_inner().password)
+            x.jumps().redeem_jump(redeem(proof)).await.map(|answer| answer.get_ref().password.clone())
         })
     });
     let (mut passwords, mut refusals) = (Vec::new(), Vec::new());
@@ -157,7 +157,7 @@ async fn a_password_is_handed_over_only_where_the_targets_entry_says_so() {
     let token = jump.expect("a jump").into_inner().deep_link;
     let token = token.split_once("#token=").expect("a token").1.to_owned();
     let v = world.redeem(V, Proof::Token(token)).await.expect("a redemption").into_inner();
-    assert_eq!((v.password, v.concenter_user_name.as_str()), (None, "meier"));
+    assert_eq!((v.password.as_ref(), v.concenter_user_name.as_str()), (None, "meier"));
 }
 
 #[tokio::test]
@@ -208,8 +208,8 @@ async fn what_the_portal_packed_arrives_as_it_was() {
     assert_eq!(redeemed.return_url, wish.return_url);
 
     let bare = world.arrive(X, broker(MEIER)).await;
-    assert_eq!((bare.line_of_business, bare.product_provider_id), (None, None));
-    assert_eq!((bare.context, bare.return_url, bare.customer_context), (None, None, None));
+    assert_eq!((&bare.line_of_business, &bare.product_provider_id), (&None, &None));
+    assert_eq!((&bare.context, &bare.return_url, &bare.customer_context), (&None, &None, &None));
     assert_eq!(bare.actor, None);
 }
 
@@ -257,7 +257,7 @@ async fn staff_acts_for_the_company_or_the_broker_of_its_token() {
         assert_eq!(redeemed.concenter_user_name, user);
         assert_eq!(redeemed.actor.as_ref().map(v1::Actor::role), role);
         assert_eq!(act["sub"].as_str(), redeemed.actor.as_ref().map(|actor| actor.subject.as_str()));
-        subjects.push(redeemed.subject);
+        subjects.push(redeemed.subject.clone());
     }
     assert_eq!(subjects[0], subjects[1], "the company, whoever acts for it");
     assert_eq!(subjects[2], subjects[3], "the broker, whoever acts for him");
@@ -273,7 +273,7 @@ async fn a_customer_whom_a_broker_works_for_is_context_and_pairwise() {
         let proof = issued(&world, wish).await;
         let redeemed = world.redeem(target, proof).await.expect("a redemption").into_inner();
         assert_eq!((redeemed.concenter_user_name.as_str(), redeemed.end_customer), ("meier", false));
-        contexts.push(redeemed.customer_context.expect("a context"));
+        contexts.push(redeemed.customer_context.clone().expect("a context"));
     }
     assert_eq!(contexts[0], contexts[1]);
     assert!(contexts[0] != contexts[2] && contexts[0] != contexts[3] && contexts[2] != contexts[3]);
