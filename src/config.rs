@@ -4,12 +4,14 @@
 //! does not exist: secrets come from files with their own checks. One more setting: a field here, with a
 //! `value_parser` that refuses what is out of bounds, so that it is found before anything starts.
 //!
-//! Uses nothing else of this crate.
+//! Uses the types of `domain`, which know their bounds, and nothing else of this crate.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+
+use crate::domain::retention::{JumpDays, RequestHours, Retention};
 
 /// The issuer of jump tokens if nobody says otherwise.
 pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
@@ -62,6 +64,49 @@ pub struct ServerSettings {
         value_parser = parse_issuer
     )]
     pub issuer: String,
+
+    /// How long the service keeps what it needs for a while only.
+    #[command(flatten)]
+    pub retention: RetentionSettings,
+}
+
+/// How long the service keeps what it needs for a while only.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RetentionSettings {
+    /// How many days jumps stay in the history: 1 to 400
+    ///
+    /// Counted from when the jump was made. It goes within the hour after that.
+    #[arg(
+        long = "jump-retention-days",
+        env = "CONCENTER_JUMP_RETENTION_DAYS",
+        value_name = "DAYS",
+        default_value = "30",
+        value_parser = JumpDays::parse
+    )]
+    pub jumps: JumpDays,
+
+    /// How many hours the ids of requests are known, so that a repeated one has no second effect: 24 to 720
+    ///
+    /// The ids of jumps are known as long as the jumps are.
+    #[arg(
+        long = "request-retention-hours",
+        env = "CONCENTER_REQUEST_RETENTION_HOURS",
+        value_name = "HOURS",
+        default_value = "24",
+        value_parser = RequestHours::parse
+    )]
+    pub requests: RequestHours,
+}
+
+impl From<RetentionSettings> for Retention {
+    fn from(RetentionSettings { jumps, requests }: RetentionSettings) -> Self {
+        Self { jumps, requests }
+    }
+}
+
+impl RetentionSettings {
+    /// What counts unless it was set.
+    pub const DEFAULT: Self = Self { jumps: JumpDays::DEFAULT, requests: RequestHours::DEFAULT };
 }
 
 impl ServerSettings {
@@ -74,6 +119,7 @@ impl ServerSettings {
             grpc_addr: any_port,
             http_addr: any_port,
             issuer: DEFAULT_ISSUER.to_owned(),
+            retention: RetentionSettings::DEFAULT,
         }
     }
 }
@@ -145,6 +191,37 @@ mod tests {
     }
 
     #[test]
+    fn without_arguments_everything_is_kept_as_long_as_is_written_down() {
+        let settings = parse(&[]).unwrap().server;
+        assert_eq!(Retention::from(settings.retention), Retention::DEFAULT);
+        let local = ServerSettings::local(PathBuf::from("x"));
+        assert_eq!(Retention::from(local.retention), Retention::DEFAULT);
+    }
+
+    #[test]
+    fn what_is_kept_is_set_within_its_bounds() {
+        for (days, hours) in [("1", "24"), ("400", "720")] {
+            let set = parse(&["--jump-retention-days", days, "--request-retention-hours", hours]).unwrap();
+            let RetentionSettings { jumps, requests } = set.server.retention;
+            assert_eq!(
+                (jumps.number().to_string(), requests.number().to_string()),
+                (days.to_owned(), hours.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn who_sets_too_much_is_told_the_bounds() {
+        for (arguments, bounds) in [
+            (["--jump-retention-days", "401"], "1 to 400 days"),
+            (["--request-retention-hours", "23"], "24 to 720 hours"),
+        ] {
+            let told = parse(&arguments).err().unwrap().to_string();
+            assert!(told.contains(bounds), "{told}");
+        }
+    }
+
+    #[test]
     fn settings_out_of_bounds_are_refused() {
         let long = "x".repeat(65);
         for arguments in [
@@ -156,6 +233,10 @@ mod tests {
             ["--issuer", "urn:a b"],
             ["--issuer", "urn:ä"],
             ["--issuer", &long],
+            ["--jump-retention-days", "0"],
+            ["--jump-retention-days", "401"],
+            ["--request-retention-hours", "23"],
+            ["--request-retention-hours", "721"],
             ["--log-format", "xml"],
         ] {
             assert!(parse(&arguments).is_err(), "{arguments:?}");

@@ -12,6 +12,7 @@
 //! - [`api`]: the gRPC services: convert, call `app`, convert
 //! - [`proto`]: the code generated from `proto/`
 //! - [`web`]: what the HTTP listener serves
+//! - [`worker`]: what the service does by itself, because it is time
 //! - [`config`]: typed settings
 //! - [`telemetry`]: the log
 //! - [`cli`]: the command line, one file a subcommand
@@ -30,3 +31,4 @@ pub mod store;
 pub mod telemetry;
 pub mod token;
 pub mod web;
+pub mod worker;

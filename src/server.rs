@@ -3,6 +3,7 @@
 //! ```text
 //! data directory -> store -> keys -> App -+-> gRPC: CallLayer -> Gate -> services, health, reflection
 //!                                         +-> HTTP: /.well-known/jwks.json, /healthz
+//!                                         +-> worker: what is due because it is time
 //! ```
 //!
 //! `serve`, the demonstration and the tests all start it here, so what is tested is what runs. One more listener: bind
@@ -37,7 +38,7 @@ use crate::secrets::SystemRandom;
 use crate::store::Store;
 use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::token::{CallerTokens, KeyRing, TokenError};
-use crate::{api, proto, web};
+use crate::{api, proto, web, worker};
 
 /// How long a call may take before it gets `DEADLINE_EXCEEDED`.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -194,9 +195,11 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
         listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
-        listeners.spawn(serve_http(http, Arc::clone(&app), stopped));
+        listeners.spawn(serve_http(http, Arc::clone(&app), stopped.clone()));
+        let mut workers = JoinSet::new();
+        workers.spawn(worker::run(Arc::clone(&app), settings.retention.into(), stopped));
         let store = Arc::clone(store);
-        Ok(Running { grpc_addr, http_addr, app, caller_tokens, store, health, services, stop, listeners })
+        Ok(Running { grpc_addr, http_addr, app, caller_tokens, store, health, services, stop, listeners, workers })
     }
 }
 
@@ -291,7 +294,7 @@ async fn healthy() -> Result<(HealthReporter, Vec<String>), StartError> {
     Ok((health, services))
 }
 
-/// The service, running. Dropping it stops both listeners without waiting for anybody.
+/// The service, running. Dropping it stops listeners and workers without waiting for anybody.
 pub struct Running {
     /// Where gRPC listens; with the port that was found if 0 was asked for.
     pub grpc_addr: SocketAddr,
@@ -306,6 +309,7 @@ pub struct Running {
     services: Vec<String>,
     stop: watch::Sender<bool>,
     listeners: JoinSet<Result<(), ListenerError>>,
+    workers: JoinSet<()>,
 }
 
 impl Running {
@@ -317,7 +321,8 @@ impl Running {
         }
     }
 
-    /// Stops in order: no new connections, GOAWAY to the open ones, 25 s for calls in flight, then the store closes.
+    /// Stops in order: no new connections, GOAWAY to the open ones, 25 s for calls in flight, then the store closes. What
+    /// the workers are at is cut off at once.
     pub async fn shutdown(mut self) {
         self.end_health_streams().await;
         // Fails only if both listeners have ended already.
@@ -327,6 +332,8 @@ impl Running {
             tracing::warn!(seconds = DRAIN.as_secs(), "server.drain.cut_off");
             self.listeners.abort_all();
         }
+        // They were told with the listeners, and wait for nobody.
+        while self.workers.join_next().await.is_some() {}
         self.store.close().await;
     }
 

@@ -6,7 +6,6 @@ use super::convert::{line_scope_out, person_kind_out, provider_kind_out, state_o
 use super::desk::{Answer, Desk};
 use crate::app::pages::List;
 use crate::domain::jump::PersonKind;
-use crate::domain::page::Page;
 use crate::domain::provider::ProductProvider;
 use crate::domain::target::{AcceptedPersons, Target};
 use crate::proto::v1;
@@ -27,9 +26,10 @@ impl CatalogService for Catalog {
         let name = "/concenter.v1.CatalogService/ListProductProviders";
         let list = List { caller: &call.caller, name, filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_providers(&call, &page).await)?;
-        let product_providers = rows.iter().map(provider_out).collect();
-        let next_page_token = self.desk.next_page(&list, next.as_deref());
+        let rows = self.desk.checked(self.desk.app.list_providers(&call, &page).await)?;
+        let rows = rows.map(|provider| provider_out(&provider));
+        let (product_providers, next_page_token) =
+            self.desk.page_out(&list, rows, |provider| &provider.product_provider_id);
         Ok(v1::ListProductProvidersResponse { product_providers, next_page_token }.into())
     }
 
@@ -37,9 +37,8 @@ impl CatalogService for Catalog {
         let (call, message) = self.desk.open_tenants(request)?;
         let list = List { caller: &call.caller, name: "/concenter.v1.CatalogService/ListTargets", filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_targets(&call, &page).await)?;
-        let targets = rows.iter().map(target_out).collect();
-        let next_page_token = self.desk.next_page(&list, next.as_deref());
+        let rows = self.desk.checked(self.desk.app.list_targets(&call, &page).await)?.map(|target| target_out(&target));
+        let (targets, next_page_token) = self.desk.page_out(&list, rows, |target| &target.target_id);
         Ok(v1::ListTargetsResponse { targets, next_page_token }.into())
     }
 }

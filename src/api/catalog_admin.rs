@@ -12,7 +12,6 @@ use crate::app::pages::List;
 use crate::domain::error::Version;
 use crate::domain::ids::{ProviderId, ReturnUrlId, TargetId};
 use crate::domain::jump::PersonKind;
-use crate::domain::page::Page;
 use crate::domain::provider::{ProductProvider, State};
 use crate::domain::target::{AcceptedPersons, Delivery, ReturnUrl, Target, WebUrl};
 use crate::domain::text::Line;
@@ -59,6 +58,18 @@ impl CatalogAdminService for CatalogAdmin {
         Ok(v1::EnableProductProviderResponse { product_provider }.into())
     }
 
+    async fn get_product_provider(
+        &self,
+        request: Request<v1::GetProductProviderRequest>,
+    ) -> Answer<v1::GetProductProviderResponse> {
+        let (call, message) = self.desk.open_operators(request)?;
+        let provider = self.desk.read(|fields| {
+            fields.catalog_key("product_provider_id", ProviderId::parse(&message.product_provider_id))
+        })?;
+        let found = self.desk.checked(self.desk.app.get_provider(&call, &provider).await)?;
+        Ok(v1::GetProductProviderResponse { product_provider: Some(provider_out(&found)) }.into())
+    }
+
     async fn list_product_providers(
         &self,
         request: Request<v1::ListProductProvidersRequest>,
@@ -67,9 +78,10 @@ impl CatalogAdminService for CatalogAdmin {
         let name = "/concenter.admin.v1.CatalogAdminService/ListProductProviders";
         let list = List { caller: &call.caller, name, filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_providers(&call, &page).await)?;
-        let product_providers = rows.iter().map(provider_out).collect();
-        let next_page_token = self.desk.next_page(&list, next.as_deref());
+        let rows = self.desk.checked(self.desk.app.list_providers(&call, &page).await)?;
+        let rows = rows.map(|provider| provider_out(&provider));
+        let (product_providers, next_page_token) =
+            self.desk.page_out(&list, rows, |provider| &provider.product_provider_id);
         Ok(v1::ListProductProvidersResponse { product_providers, next_page_token }.into())
     }
 
@@ -93,14 +105,21 @@ impl CatalogAdminService for CatalogAdmin {
         Ok(v1::EnableTargetResponse { target: Some(target_out(&self.desk.checked(changed)?)) }.into())
     }
 
+    async fn get_target(&self, request: Request<v1::GetTargetRequest>) -> Answer<v1::GetTargetResponse> {
+        let (call, message) = self.desk.open_operators(request)?;
+        let target = self.desk.read(|fields| fields.catalog_key("target_id", TargetId::parse(&message.target_id)))?;
+        let found = self.desk.checked(self.desk.app.get_target(&call, &target).await)?;
+        Ok(v1::GetTargetResponse { target: Some(target_out(&found)) }.into())
+    }
+
     async fn list_targets(&self, request: Request<v1::ListTargetsRequest>) -> Answer<v1::ListTargetsResponse> {
         let (call, message) = self.desk.open_operators(request)?;
         let name = "/concenter.admin.v1.CatalogAdminService/ListTargets";
         let list = List { caller: &call.caller, name, filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_targets(&call, &page).await)?;
-        let next_page_token = self.desk.next_page(&list, next.as_deref());
-        Ok(v1::ListTargetsResponse { targets: rows.iter().map(target_out).collect(), next_page_token }.into())
+        let rows = self.desk.checked(self.desk.app.list_targets(&call, &page).await)?.map(|target| target_out(&target));
+        let (targets, next_page_token) = self.desk.page_out(&list, rows, |target| &target.target_id);
+        Ok(v1::ListTargetsResponse { targets, next_page_token }.into())
     }
 
     async fn put_return_url(&self, request: Request<v1::PutReturnUrlRequest>) -> Answer<v1::PutReturnUrlResponse> {
@@ -131,6 +150,14 @@ impl CatalogAdminService for CatalogAdmin {
         Ok(v1::EnableReturnUrlResponse { return_url: Some(return_url_out(&self.desk.checked(changed)?)) }.into())
     }
 
+    async fn get_return_url(&self, request: Request<v1::GetReturnUrlRequest>) -> Answer<v1::GetReturnUrlResponse> {
+        let (call, message) = self.desk.open_operators(request)?;
+        let return_url =
+            self.desk.read(|fields| fields.catalog_key("return_url_id", ReturnUrlId::parse(&message.return_url_id)))?;
+        let found = self.desk.checked(self.desk.app.get_return_url(&call, &return_url).await)?;
+        Ok(v1::GetReturnUrlResponse { return_url: Some(return_url_out(&found)) }.into())
+    }
+
     async fn list_return_urls(
         &self,
         request: Request<v1::ListReturnUrlsRequest>,
@@ -139,9 +166,9 @@ impl CatalogAdminService for CatalogAdmin {
         let name = "/concenter.admin.v1.CatalogAdminService/ListReturnUrls";
         let list = List { caller: &call.caller, name, filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_return_urls(&page).await)?;
-        let return_urls = rows.iter().map(return_url_out).collect();
-        let next_page_token = self.desk.next_page(&list, next.as_deref());
+        let rows = self.desk.checked(self.desk.app.list_return_urls(&page).await)?;
+        let rows = rows.map(|return_url| return_url_out(&return_url));
+        let (return_urls, next_page_token) = self.desk.page_out(&list, rows, |return_url| &return_url.return_url_id);
         Ok(v1::ListReturnUrlsResponse { return_urls, next_page_token }.into())
     }
 }

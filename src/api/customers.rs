@@ -6,8 +6,11 @@ use tonic::Request;
 
 use super::convert::{Fields, Read, both, count, etag, segment, segment_out, timestamp};
 use super::desk::{Answer, Desk};
+use super::page::filter;
 use crate::app::MOST_CUSTOMERS_AT_ONCE;
-use crate::domain::customer::{AccessChange, Change, Customer, CustomerAccess, CustomerEntry};
+use crate::app::pages::List;
+use crate::domain::change::Change;
+use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry};
 use crate::domain::error::Version;
 use crate::domain::ids::{CustomerId, UserId};
 use crate::proto::v1;
@@ -39,16 +42,37 @@ impl CustomerService for Customers {
         Ok(v1::GetCustomerResponse { customer: Some(customer_out(&found)) }.into())
     }
 
+    async fn list_customers(&self, request: Request<v1::ListCustomersRequest>) -> Answer<v1::ListCustomersResponse> {
+        let (call, message) = self.desk.open(request)?;
+        let filter = filter(&[message.user_id.as_deref()]);
+        let name = "/concenter.v1.CustomerService/ListCustomers";
+        let list = List { caller: &call.caller, name, filter: &filter };
+        let (user, page) = self.desk.read(|fields| {
+            let page = self.desk.page(fields, &list, message.page_size, &message.page_token);
+            both(own_user(fields, message.user_id.as_deref()), page)
+        })?;
+        let rows = self.desk.app.list_customers(&call, user.as_ref(), &page).await;
+        let rows = self.desk.checked(rows)?.map(|customer| customer_out(&customer));
+        let (customers, next_page_token) = self.desk.page_out(&list, rows, |customer| &customer.customer_id);
+        Ok(v1::ListCustomersResponse { customers, next_page_token }.into())
+    }
+
     async fn assign_user(&self, request: Request<v1::AssignUserRequest>) -> Answer<v1::AssignUserResponse> {
         let (call, ((customer, version), user)) = self.desk.effect(request, |fields, message| {
             let customer = fields.portal_id("customer_id", CustomerId::parse(&message.customer_id));
             let version = fields.etag(&message.etag);
-            let user =
-                fields.optional(message.user_id.as_deref(), |fields, text| fields.uuid("user_id", UserId::parse(text)));
-            both(both(customer, version), user)
+            both(both(customer, version), own_user(fields, message.user_id.as_deref()))
         })?;
         let changed = self.desk.app.assign_user(&call, &customer, version, user.as_ref()).await;
         Ok(v1::AssignUserResponse { customer: Some(customer_out(&self.desk.checked(changed)?)) }.into())
+    }
+
+    async fn erase_customer(&self, request: Request<v1::EraseCustomerRequest>) -> Answer<v1::EraseCustomerResponse> {
+        let (call, customer) = self.desk.effect(request, |fields, message| {
+            fields.portal_id("customer_id", CustomerId::parse(&message.customer_id))
+        })?;
+        self.desk.checked(self.desk.app.erase_customer(&call, &customer).await)?;
+        Ok(v1::EraseCustomerResponse {}.into())
     }
 
     async fn get_customer_access(
@@ -85,6 +109,11 @@ fn entries(fields: &mut Fields, records: &[v1::CustomerRecord]) -> Read<Vec<Cust
         let segment = fields.word(format_args!("customers[{place}].segment"), record.segment, segment);
         Ok(CustomerEntry { customer_id: customer_id?, segment: segment? })
     })
+}
+
+/// Reads the field `user_id`, which may be absent.
+fn own_user(fields: &mut Fields, text: Option<&str>) -> Read<Option<UserId>> {
+    fields.optional(text, |fields, text| fields.uuid("user_id", UserId::parse(text)))
 }
 
 fn access_change(fields: &mut Fields, message: &v1::UpdateCustomerAccessRequest) -> Read<(Version, AccessChange)> {

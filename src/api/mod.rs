@@ -15,6 +15,7 @@ mod customers;
 mod desk;
 mod jumps;
 mod page;
+mod settings;
 pub mod status;
 mod tenants;
 mod users;
@@ -31,6 +32,7 @@ use crate::proto::v1::broker_activation_service_server::BrokerActivationServiceS
 use crate::proto::v1::catalog_service_server::CatalogServiceServer;
 use crate::proto::v1::customer_service_server::CustomerServiceServer;
 use crate::proto::v1::jump_service_server::JumpServiceServer;
+use crate::proto::v1::settings_service_server::SettingsServiceServer;
 use crate::proto::v1::user_service_server::UserServiceServer;
 
 /// Most bytes of a request: 64 KiB. The largest one is an activation of 100 brokers, about 13 KiB.
@@ -51,6 +53,10 @@ pub fn services(app: Arc<App>) -> Routes {
         .add_service(
             CustomerServiceServer::new(customers::Customers { desk: desk.clone() })
                 .max_decoding_message_size(BATCH_BYTES),
+        )
+        .add_service(
+            SettingsServiceServer::new(settings::TenantSettings { desk: desk.clone() })
+                .max_decoding_message_size(REQUEST_BYTES),
         )
         .add_service(
             CatalogServiceServer::new(catalog::Catalog { desk: desk.clone() }).max_decoding_message_size(REQUEST_BYTES),

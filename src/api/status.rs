@@ -90,10 +90,19 @@ fn refused(refusal: &Refusal) -> Status {
         metadata.insert(RELATED_TOTAL.to_owned(), refusal.related_total.to_string());
     }
     of(error_reason(refusal.reason), metadata, |details| {
+        if let Some(wait) = refusal.retry_after {
+            details.set_retry_info(Some(whole_seconds(wait)));
+        }
         if !refusal.related.is_empty() {
             details.set_precondition_failure(refusal.related.iter().map(precondition).collect::<Vec<_>>());
         }
     })
+}
+
+/// A pause in whole seconds, rounded up and at least one: who comes back a moment too early is refused again.
+fn whole_seconds(wait: Duration) -> Duration {
+    let begun = u64::from(wait.subsec_nanos() > 0);
+    Duration::from_secs(wait.as_secs().saturating_add(begun).max(1))
 }
 
 /// What stands in the way: its kind, its id within that kind, and what it does there.
@@ -160,6 +169,7 @@ pub(super) const fn error_reason(reason: Reason) -> ErrorReason {
         Reason::EtagMismatch => ErrorReason::EtagMismatch,
         Reason::RequestIdReused => ErrorReason::RequestIdReused,
         Reason::LimitReached => ErrorReason::LimitReached,
+        Reason::RateLimited => ErrorReason::RateLimited,
         Reason::NoUserAssigned => ErrorReason::NoUserAssigned,
         Reason::AmbiguousActivation => ErrorReason::AmbiguousActivation,
         Reason::ActivationDisabled => ErrorReason::ActivationDisabled,
@@ -179,10 +189,12 @@ pub(super) const fn error_reason(reason: Reason) -> ErrorReason {
         Reason::TargetKindMismatch => ErrorReason::TargetKindMismatch,
         Reason::PersonNotAccepted => ErrorReason::PersonNotAccepted,
         Reason::TenantStopped => ErrorReason::TenantStopped,
+        Reason::TenantDeleted => ErrorReason::TenantDeleted,
         Reason::SlotInUse => ErrorReason::SlotInUse,
         Reason::Assigned => ErrorReason::Assigned,
         Reason::UserAlreadyAssigned => ErrorReason::UserAlreadyAssigned,
         Reason::ProviderScopeRequired => ErrorReason::ProviderScopeRequired,
+        Reason::StandardRequired => ErrorReason::StandardRequired,
         Reason::JumpInvalid => ErrorReason::JumpInvalid,
         Reason::JumpAlreadyRedeemed => ErrorReason::JumpAlreadyRedeemed,
         Reason::JumpExpired => ErrorReason::JumpExpired,
@@ -218,6 +230,9 @@ const fn entry(reason: ErrorReason) -> Entry {
             no(InvalidArgument, "the request id was used for another request: send a new one")
         }
         ErrorReason::LimitReached => no(ResourceExhausted, "there may be no more of these: ask the operator"),
+        ErrorReason::RateLimited => {
+            later(ResourceExhausted, 60, "more is asked for than one person needs: wait before the next request")
+        }
 
         ErrorReason::NoUserAssigned => no(
             FailedPrecondition,
@@ -278,13 +293,16 @@ const fn entry(reason: ErrorReason) -> Entry {
             no(FailedPrecondition, "the target does not take this kind of person: choose another one")
         }
         ErrorReason::TenantStopped => no(FailedPrecondition, "the tenant is stopped: ask the operator"),
+        ErrorReason::TenantDeleted => {
+            no(FailedPrecondition, "the tenant is deleted: take that back first, with UndeleteTenant")
+        }
 
         ErrorReason::SlotInUse => {
             no(FailedPrecondition, "customers share this con:center user: set another shared one first")
         }
         ErrorReason::Assigned => no(
             FailedPrecondition,
-            "activations or customers have this con:center user: give those listed another one first",
+            "activations, customers or the customer access have this con:center user: give those listed another one first",
         ),
         ErrorReason::UserAlreadyAssigned => no(
             FailedPrecondition,
@@ -292,6 +310,9 @@ const fn entry(reason: ErrorReason) -> Entry {
         ),
         ErrorReason::ProviderScopeRequired => {
             no(FailedPrecondition, "a con:center user marked Endkunde must name its product providers: send a list")
+        }
+        ErrorReason::StandardRequired => {
+            no(FailedPrecondition, "a tenant keeps its Standard user: move Standard to another con:center user first")
         }
 
         ErrorReason::JumpInvalid => no(PermissionDenied, "the jump is not valid for this target"),
@@ -359,12 +380,12 @@ mod tests {
     }
 
     reasons! {
-        Role TenantMismatch NotFound AlreadyExists EtagMismatch RequestIdReused LimitReached NoUserAssigned
+        Role TenantMismatch NotFound AlreadyExists EtagMismatch RequestIdReused LimitReached RateLimited NoUserAssigned
         AmbiguousActivation ActivationDisabled SegmentUnknown SegmentMismatch InsurerPortalForbidden UserDisabled
         SecretMissing StandardNotForJumps EndkundeRequired EndkundeConflict EndkundeRemoteMismatch ProviderNotAllowed
         TargetDisabled ProviderDisabled LineOfBusinessNotSupported TargetKindMismatch PersonNotAccepted TenantStopped
-        SlotInUse Assigned UserAlreadyAssigned ProviderScopeRequired JumpInvalid JumpAlreadyRedeemed JumpExpired
-        JumpRevoked SecretCorrupt
+        TenantDeleted SlotInUse Assigned UserAlreadyAssigned ProviderScopeRequired StandardRequired JumpInvalid
+        JumpAlreadyRedeemed JumpExpired JumpRevoked SecretCorrupt
     }
 
     fn cause() -> Arc<dyn std::error::Error + Send + Sync> {
@@ -431,7 +452,7 @@ mod tests {
     #[test]
     fn every_reason_gets_the_code_that_the_contract_says() {
         let documented = documented_codes();
-        assert_eq!(documented.len(), 45);
+        assert_eq!(documented.len(), 48);
         for (reason, code) in documented {
             assert_eq!(screaming(entry(reason).code), code, "{reason:?}");
         }
@@ -481,6 +502,30 @@ mod tests {
             let told = status.get_details_retry_info().and_then(|info| info.retry_delay);
             // A quota does not go away by waiting.
             assert_eq!(told.is_some(), waits && reason != ErrorReason::LimitReached, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_too_much_is_told_how_long_to_wait_in_whole_seconds() {
+        for (wait, told) in [
+            (Duration::ZERO, 1),
+            (Duration::from_micros(1), 1),
+            (Duration::from_secs(1), 1),
+            (Duration::from_micros(1_000_001), 2),
+            (Duration::from_secs(59), 59),
+            (Duration::from_millis(59_999), 60),
+        ] {
+            let status = status(&Failure::Refused(Refusal::rate_limited(wait)), &Counting);
+            assert_eq!(status.code(), Code::ResourceExhausted);
+            let delays: Vec<_> = status
+                .get_error_details_vec()
+                .into_iter()
+                .filter_map(|detail| match detail {
+                    tonic_types::ErrorDetail::RetryInfo(info) => info.retry_delay,
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(delays, [Duration::from_secs(told)], "{wait:?}");
         }
     }
 

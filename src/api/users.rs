@@ -3,8 +3,8 @@
 use tonic::Request;
 
 use super::convert::{
-    Fields, Read, both, etag, non_empty, provider_scope, provider_scope_out, state_out, timestamp, user_kind,
-    user_kind_out,
+    Fields, Mask, Read, Resource, both, etag, line, non_empty, provider_scope, provider_scope_out, state_out,
+    timestamp, update, user_kind, user_kind_out,
 };
 use super::desk::{Answer, Desk};
 use crate::app::pages::List;
@@ -12,10 +12,9 @@ use crate::app::users::{Password, UserDraft};
 use crate::app::{Secret, StandardMoved};
 use crate::domain::error::Version;
 use crate::domain::ids::UserId;
-use crate::domain::page::Page;
 use crate::domain::provider::State;
-use crate::domain::text::{EmailAddress, Line, UserName};
-use crate::domain::user::{ConcenterUser, EndCustomerChange};
+use crate::domain::text::{EmailAddress, UserName};
+use crate::domain::user::{ConcenterUser, EndCustomerChange, UserChange};
 use crate::proto::v1;
 use crate::proto::v1::user_service_server::UserService;
 
@@ -43,9 +42,17 @@ impl UserService for Users {
         let (call, message) = self.desk.open(request)?;
         let list = List { caller: &call.caller, name: "/concenter.v1.UserService/ListUsers", filter: "" };
         let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
-        let Page { rows, next } = self.desk.checked(self.desk.app.list_users(&call, &page).await)?;
-        let next_page_token = self.desk.next_page(&list, next.as_deref());
-        Ok(v1::ListUsersResponse { users: rows.into_iter().map(user_out).collect(), next_page_token }.into())
+        let rows = self.desk.checked(self.desk.app.list_users(&call, &page).await)?.map(user_out);
+        let (users, next_page_token) = self.desk.page_out(&list, rows, |user| &user.user_id);
+        Ok(v1::ListUsersResponse { users, next_page_token }.into())
+    }
+
+    async fn update_user(&self, request: Request<v1::UpdateUserRequest>) -> Answer<v1::UpdateUserResponse> {
+        let (call, ((user, version), change)) = self.desk.effect(request, |fields, message| {
+            update(fields, message.user.as_ref(), message.update_mask.as_ref(), change)
+        })?;
+        let changed = self.desk.checked(self.desk.app.update_user(&call, &user, version, &change).await)?;
+        Ok(v1::UpdateUserResponse { user: Some(user_out(changed)) }.into())
     }
 
     async fn set_user_secret(&self, request: Request<v1::SetUserSecretRequest>) -> Answer<v1::SetUserSecretResponse> {
@@ -96,6 +103,26 @@ impl UserService for Users {
         let changed = self.desk.checked(self.desk.app.set_user_state(&call, &user, version, State::Active).await)?;
         Ok(v1::EnableUserResponse { user: Some(user_out(changed)) }.into())
     }
+
+    async fn delete_user(&self, request: Request<v1::DeleteUserRequest>) -> Answer<v1::DeleteUserResponse> {
+        let (call, (user, version)) =
+            self.desk.effect(request, |fields, message| user_and_etag(fields, &message.user_id, &message.etag))?;
+        self.desk.checked(self.desk.app.delete_user(&call, &user, version).await)?;
+        Ok(v1::DeleteUserResponse {}.into())
+    }
+}
+
+impl Resource for v1::ConcenterUser {
+    const NAME: &'static str = "user";
+
+    fn updatable(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("user_name", !self.user_name.is_empty()),
+            ("provider_scope", self.provider_scope.is_some()),
+            ("display_name", !self.display_name.is_empty()),
+            ("notification_email", !self.notification_email.is_empty()),
+        ]
+    }
 }
 
 fn user_and_etag(fields: &mut Fields, user_id: &str, etag: &str) -> Read<(UserId, Version)> {
@@ -111,11 +138,8 @@ fn draft(fields: &mut Fields, message: v1::CreateUserRequest) -> Read<UserDraft>
     let name = fields.keep("user_name", UserName::parse(&message.user_name));
     let kind = fields.word("kind", message.kind, user_kind);
     let scope = provider_scope(fields, message.provider_scope);
-    let display_name = fields
-        .optional(non_empty(&message.display_name), |fields, text| fields.keep("display_name", Line::parse(text)));
-    let notification_email = fields.optional(non_empty(&message.notification_email), |fields, text| {
-        fields.keep("notification_email", EmailAddress::parse(text))
-    });
+    let display_name = line(fields, "display_name", &message.display_name);
+    let notification_email = address(fields, "notification_email", &message.notification_email);
     let password = message.password.map(|text| password(fields, text)).transpose();
     Ok(UserDraft {
         name: name?,
@@ -125,6 +149,23 @@ fn draft(fields: &mut Fields, message: v1::CreateUserRequest) -> Read<UserDraft>
         notification_email: notification_email?,
         password: password?,
     })
+}
+
+fn change(fields: &mut Fields, mask: &Mask, user: &v1::ConcenterUser) -> Read<((UserId, Version), UserChange)> {
+    let known = user_and_etag(fields, &user.user_id, &user.etag);
+    let name = mask.change(fields, "user_name", |fields, path| fields.keep(path, UserName::parse(&user.user_name)));
+    let scope = mask.change(fields, "provider_scope", |fields, _| provider_scope(fields, user.provider_scope.clone()));
+    let display_name = mask.change(fields, "display_name", |fields, path| line(fields, path, &user.display_name));
+    let notification_email =
+        mask.change(fields, "notification_email", |fields, path| address(fields, path, &user.notification_email));
+    let change =
+        UserChange { name: name?, scope: scope?, display_name: display_name?, notification_email: notification_email? };
+    Ok((known?, change))
+}
+
+/// Reads an address for messages; empty is none.
+fn address(fields: &mut Fields, path: &str, text: &str) -> Read<Option<EmailAddress>> {
+    fields.optional(non_empty(text), |fields, text| fields.keep(path, EmailAddress::parse(text)))
 }
 
 fn user_out(user: ConcenterUser) -> v1::ConcenterUser {
@@ -146,9 +187,17 @@ fn user_out(user: ConcenterUser) -> v1::ConcenterUser {
 
 #[cfg(test)]
 mod tests {
+    use prost_types::FieldMask;
+
     use super::*;
     use crate::app::Failure;
+    use crate::domain::change::Change;
+    use crate::domain::ids::ProviderId;
+    use crate::domain::provider::{ProviderList, ProviderScope};
+    use crate::domain::text::Line;
     use crate::domain::user::UserKind;
+
+    const USER: &str = "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c";
 
     fn good() -> v1::CreateUserRequest {
         let all = v1::provider_scope::Scope::All(v1::provider_scope::All {});
@@ -189,6 +238,133 @@ mod tests {
         };
         let expected = ["user_name", "kind", "provider_scope", "display_name", "notification_email", "password"];
         assert_eq!(read(message).err(), Some(expected.map(str::to_owned).to_vec()));
+    }
+
+    /// A user of whom nothing would change.
+    fn bare() -> v1::ConcenterUser {
+        v1::ConcenterUser { user_id: USER.to_owned(), etag: "v3".to_owned(), ..Default::default() }
+    }
+
+    /// A user of whom everything would change that can.
+    fn full() -> v1::ConcenterUser {
+        let only = v1::provider_scope::Only { product_provider_ids: vec!["b".to_owned(), "a".to_owned()] };
+        v1::ConcenterUser {
+            user_name: "Meier".to_owned(),
+            provider_scope: Some(v1::ProviderScope { scope: Some(v1::provider_scope::Scope::Only(only)) }),
+            display_name: "Herr Meier".to_owned(),
+            notification_email: "meier@example.de".to_owned(),
+            ..bare()
+        }
+    }
+
+    fn read_change(user: Option<&v1::ConcenterUser>, paths: &[&str]) -> Result<UserChange, Vec<String>> {
+        let mask = FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() };
+        let mut fields = Fields::default();
+        let read = update(&mut fields, user, Some(&mask), change);
+        let ((user, version), change) = fields.finish(read).map_err(|failure| match failure {
+            Failure::Invalid(violations) => violations.into_iter().map(|violation| violation.field).collect::<Vec<_>>(),
+            other => panic!("{other}"),
+        })?;
+        assert_eq!((Ok(user), version), (UserId::parse(USER), Version::from_number(3)));
+        Ok(change)
+    }
+
+    /// The change that [`full`] makes, field by field.
+    fn changes() -> [(&'static str, UserChange); 4] {
+        let list = ["a", "b"].map(|id| ProviderId::parse(id).unwrap()).to_vec();
+        let scope = ProviderScope::Only(ProviderList::new(list).unwrap());
+        let name = Change::Set(UserName::parse("Meier").unwrap());
+        let display_name = Change::Set(Some(Line::parse("Herr Meier").unwrap()));
+        let notification_email = Change::Set(Some(EmailAddress::parse("meier@example.de").unwrap()));
+        [
+            ("user_name", UserChange { name, ..UserChange::default() }),
+            ("provider_scope", UserChange { scope: Change::Set(scope), ..UserChange::default() }),
+            ("display_name", UserChange { display_name, ..UserChange::default() }),
+            ("notification_email", UserChange { notification_email, ..UserChange::default() }),
+        ]
+    }
+
+    #[test]
+    fn each_field_of_a_user_changes_alone() {
+        for (path, expected) in changes() {
+            assert_eq!(read_change(Some(&full()), &[path]), Ok(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn without_a_mask_all_changes_that_is_set() {
+        let [(_, name), (_, scope), (_, display_name), (_, email)] = changes();
+        let expected = UserChange {
+            name: name.name,
+            scope: scope.scope,
+            display_name: display_name.display_name,
+            notification_email: email.notification_email,
+        };
+        assert_eq!(read_change(Some(&full()), &[]), Ok(expected));
+        let named = v1::ConcenterUser { user_name: "Meier".to_owned(), ..bare() };
+        assert_eq!(read_change(Some(&named), &[]), Ok(changes()[0].1.clone()));
+        assert_eq!(read_change(Some(&bare()), &[]), Err(vec!["update_mask".to_owned()]));
+    }
+
+    #[test]
+    fn a_mask_clears_what_may_be_empty_and_not_what_must_be_set() {
+        let cleared = UserChange {
+            display_name: Change::Set(None),
+            notification_email: Change::Set(None),
+            ..UserChange::default()
+        };
+        assert_eq!(read_change(Some(&bare()), &["display_name", "notification_email"]), Ok(cleared));
+        let required = ["user_name", "provider_scope"];
+        let expected = required.map(|path| format!("user.{path}")).to_vec();
+        assert_eq!(read_change(Some(&bare()), &required), Err(expected));
+    }
+
+    /// What has an RPC of its own, or is the service's alone, is no field of an update.
+    #[test]
+    fn every_other_field_of_a_user_is_refused() {
+        let set = v1::ConcenterUser { kind: 3, state: 2, secret_version: 7, ..full() };
+        for path in [
+            "user_id",
+            "kind",
+            "state",
+            "secret_set_at",
+            "secret_version",
+            "created_at",
+            "updated_at",
+            "etag",
+            "secret",
+            "password",
+            "standard",
+            "end_customer",
+            "tenant_id",
+            "provider_scope.only",
+            "userName",
+            "user.user_name",
+            "*",
+            "",
+        ] {
+            assert_eq!(
+                read_change(Some(&set), &["user_name", path]),
+                Err(vec!["update_mask.paths[1]".to_owned()]),
+                "{path:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_bad_field_of_an_update_is_named_within_the_user() {
+        let bad = v1::ConcenterUser {
+            user_id: "x".to_owned(),
+            etag: String::new(),
+            user_name: " ".to_owned(),
+            provider_scope: Some(v1::ProviderScope { scope: None }),
+            display_name: "a\nb".to_owned(),
+            notification_email: "nobody".to_owned(),
+            ..v1::ConcenterUser::default()
+        };
+        let within = ["user_id", "etag", "user_name", "provider_scope", "display_name", "notification_email"];
+        assert_eq!(read_change(Some(&bad), &[]), Err(within.map(|path| format!("user.{path}")).to_vec()));
+        assert_eq!(read_change(None, &[]), Err(vec!["user".to_owned()]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Broker activations.
 
 use super::{App, Call, Failure, done};
-use crate::domain::activation::{BrokerActivation, BrokerList, NewActivation};
+use crate::domain::activation::{ActivationChange, BrokerActivation, BrokerList, NewActivation};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::error::Version;
 use crate::domain::ids::{ActivationId, BrokerId, UserId};
@@ -56,6 +56,21 @@ impl App {
         Ok(self.store.list_activations(self.known_tenant(call).await?, broker, page).await?)
     }
 
+    /// Changes an activation's brokers, user, display name or sharing reason.
+    ///
+    /// # Errors
+    /// Refused: as [`App::create_activation`], and `EtagMismatch`.
+    pub async fn update_activation(
+        &self,
+        call: &Call,
+        activation: &ActivationId,
+        version: Version,
+        change: &ActivationChange,
+    ) -> Result<BrokerActivation, Failure> {
+        let effect = self.tenant_effect(call, Action::UpdateActivation, Some(AuditObject::new(activation))).await?;
+        done(self.store.update_activation(call.tenant()?, &effect, activation, version, change).await?)
+    }
+
     /// Disables or enables an activation.
     ///
     /// # Errors
@@ -73,5 +88,19 @@ impl App {
         };
         let effect = self.tenant_effect(call, action, Some(AuditObject::new(activation))).await?;
         done(self.store.set_activation_state(call.tenant()?, &effect, activation, version, state).await?)
+    }
+
+    /// Deletes an activation.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`.
+    pub async fn delete_activation(
+        &self,
+        call: &Call,
+        activation: &ActivationId,
+        version: Version,
+    ) -> Result<(), Failure> {
+        let effect = self.tenant_effect(call, Action::DeleteActivation, Some(AuditObject::new(activation))).await?;
+        done(self.store.delete_activation(call.tenant()?, &effect, activation, version).await?)
     }
 }

@@ -44,6 +44,14 @@ impl App {
         done(self.store.set_provider_state(&effect, provider, version, state).await?)
     }
 
+    /// Reads a product provider, for operators.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`.
+    pub async fn get_provider(&self, call: &Call, provider: &ProviderId) -> Result<ProductProvider, Failure> {
+        self.found(call, self.store.get_provider(provider).await?).await
+    }
+
     /// Lists product providers by key.
     ///
     /// # Errors
@@ -88,6 +96,14 @@ impl App {
         done(self.store.set_target_state(&effect, target, version, state).await?)
     }
 
+    /// Reads a target, for operators.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`.
+    pub async fn get_target(&self, call: &Call, target: &TargetId) -> Result<Target, Failure> {
+        self.found(call, self.store.get_target(target).await?).await
+    }
+
     /// Lists targets by key.
     ///
     /// # Errors
@@ -129,6 +145,14 @@ impl App {
         };
         let effect = self.operator_effect(call, action, Some(AuditObject::new(return_url))).await?;
         done(self.store.set_return_url_state(&effect, return_url, version, state).await?)
+    }
+
+    /// Reads a return URL, for operators.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`.
+    pub async fn get_return_url(&self, call: &Call, return_url: &ReturnUrlId) -> Result<ReturnUrl, Failure> {
+        self.found(call, self.store.get_return_url(return_url).await?).await
     }
 
     /// Lists return URLs by key.

@@ -5,7 +5,8 @@ use crate::domain::audit::{Action, AuditObject};
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
 use crate::domain::error::Version;
 use crate::domain::ids::{CustomerId, UserId};
-use crate::domain::jump::Person;
+use crate::domain::jump::PersonId;
+use crate::domain::page::{Page, PageRequest};
 
 impl App {
     /// Puts records of customers, at most 1 000, each id once.
@@ -25,6 +26,29 @@ impl App {
         self.found(call, self.store.get_customer(self.known_tenant(call).await?, customer).await?).await
     }
 
+    /// Lists customers by id, those with one own user or all.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub async fn list_customers(
+        &self,
+        call: &Call,
+        own_user: Option<&UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<Customer>, Failure> {
+        Ok(self.store.list_customers(self.known_tenant(call).await?, own_user, page).await?)
+    }
+
+    /// Forgets a customer (`docs/domain.md#erasure`). A repeated request changes nothing and makes nobody known.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`.
+    pub async fn erase_customer(&self, call: &Call, customer: &CustomerId) -> Result<(), Failure> {
+        let person = PersonId::Customer(customer.clone());
+        let effect = self.tenant_effect_leaving_no_trace_of(call, &person, Action::EraseCustomer).await?;
+        done(self.store.erase_customer(call.tenant()?, &effect, customer).await?)
+    }
+
     /// Gives a customer an own user, or takes it away.
     ///
     /// # Errors
@@ -38,7 +62,7 @@ impl App {
     ) -> Result<Customer, Failure> {
         // The object is the con:center user; the customer stands in the log as a pseudonym.
         let object = user.map(AuditObject::new);
-        let person = Person::Customer { customer_id: customer.clone(), stated: None };
+        let person = PersonId::Customer(customer.clone());
         let effect = self.tenant_effect_on(call, &person, Action::AssignUser, object).await?;
         done(self.store.assign_user(call.tenant()?, &effect, customer, version, user).await?)
     }

@@ -2,12 +2,12 @@
 
 use super::{App, Call, Failure};
 use crate::domain::audit::{
-    Action, AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Pseudonym, Salt,
+    Action, AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, AuditedRole, Pseudonym, Salt,
 };
 use crate::domain::caller::{Caller, Role, TenantRole};
 use crate::domain::error::Reason;
 use crate::domain::ids::{AuditId, SubjectId, TenantId};
-use crate::domain::jump::{Actor, Person, RequestKey};
+use crate::domain::jump::{Actor, Person, PersonId, PersonKind, RequestKey};
 use crate::domain::time::Timestamp;
 use crate::secrets::person_pseudonym;
 use crate::store::Effect;
@@ -17,8 +17,40 @@ use crate::store::Effect;
 pub(super) struct Involved<'a> {
     pub(super) role: Role,
     pub(super) caller: &'a SubjectId,
+    /// The customer whose own credential it is, by the subject of which he is recorded: himself, and not another name of
+    /// him that would outlive his erasure.
+    pub(super) is_customer: bool,
     pub(super) actor: Option<&'a SubjectId>,
-    pub(super) person: Option<&'a Person>,
+    pub(super) person: Option<PersonName<'a>>,
+}
+
+/// A person by his kind and id.
+#[derive(Clone, Copy)]
+pub(super) struct PersonName<'a> {
+    kind: AuditedKind,
+    id: &'a str,
+}
+
+impl<'a> From<&'a Person> for PersonName<'a> {
+    fn from(person: &'a Person) -> Self {
+        Self::new(person.kind(), person.id())
+    }
+}
+
+impl<'a> From<&'a PersonId> for PersonName<'a> {
+    fn from(person: &'a PersonId) -> Self {
+        Self::new(person.kind(), person.as_str())
+    }
+}
+
+impl<'a> PersonName<'a> {
+    const fn new(kind: PersonKind, id: &'a str) -> Self {
+        let kind = match kind {
+            PersonKind::Broker => AuditedKind::Broker,
+            PersonKind::Customer => AuditedKind::Customer,
+        };
+        Self { kind, id }
+    }
 }
 
 impl<'a> Involved<'a> {
@@ -27,25 +59,26 @@ impl<'a> Involved<'a> {
         let (Some(role), Some(caller)) = (call.caller.role(), call.caller.subject()) else {
             return Err(Failure::CallerUnfit);
         };
-        Ok(Self { role, caller, actor: None, person: None })
+        let is_customer = match &call.caller {
+            Caller::Tenant { role: TenantRole::Customer(customer), .. } => customer.as_str() == caller.as_str(),
+            Caller::Tenant { .. } | Caller::Anonymous | Caller::Operator { .. } | Caller::Target { .. } => false,
+        };
+        Ok(Self { role, caller, is_customer, actor: None, person: None })
     }
 
     /// The same, for a person and by an actor.
-    pub(super) fn with_people(self, person: &'a Person, actor: Option<&'a Actor>) -> Self {
-        Self { person: Some(person), actor: actor.map(|actor| &actor.id), ..self }
+    pub(super) fn with_people(self, person: impl Into<PersonName<'a>>, actor: Option<&'a Actor>) -> Self {
+        Self { person: Some(person.into()), actor: actor.map(|actor| &actor.id), ..self }
     }
 
     /// Everybody, at most three, in the order caller, actor, person; absent ones are left out.
     pub(super) fn people(&self) -> Vec<AuditedPerson> {
-        let subject = |id: &SubjectId| AuditedPerson { kind: AuditedKind::Subject, id: id.as_str().to_owned() };
-        let person = self.person.map(|person| AuditedPerson {
-            kind: match person {
-                Person::Broker(_) => AuditedKind::Broker,
-                Person::Customer { .. } => AuditedKind::Customer,
-            },
-            id: person.id().to_owned(),
-        });
-        [Some(subject(self.caller)), self.actor.map(subject), person].into_iter().flatten().collect()
+        let named = |kind: AuditedKind, id: &str| AuditedPerson { kind, id: id.to_owned() };
+        let caller_kind = if self.is_customer { AuditedKind::Customer } else { AuditedKind::Subject };
+        let caller = named(caller_kind, self.caller.as_str());
+        let actor = self.actor.map(|id| named(AuditedKind::Subject, id.as_str()));
+        let person = self.person.map(|PersonName { kind, id }| named(kind, id));
+        [Some(caller), actor, person].into_iter().flatten().collect()
     }
 }
 
@@ -86,21 +119,43 @@ impl App {
         action: Action,
         object: Option<AuditObject>,
     ) -> Result<Effect, Failure> {
-        self.caller_keys(call).await?;
-        self.effect(call, call.tenant()?, Involved::caller_of(call)?, (action, object)).await
+        let tenant = self.known_tenant(call).await?;
+        self.effect(call, tenant, Involved::caller_of(call)?, (action, object)).await
     }
 
     /// Builds the effect of a management call that is about a person: the log must tell about whom.
     pub(super) async fn tenant_effect_on(
         &self,
         call: &Call,
-        person: &Person,
+        person: &PersonId,
         action: Action,
         object: Option<AuditObject>,
     ) -> Result<Effect, Failure> {
-        self.caller_keys(call).await?;
+        let tenant = self.known_tenant(call).await?;
         let involved = Involved::caller_of(call)?.with_people(person, None);
-        self.effect(call, call.tenant()?, involved, (action, object)).await
+        self.effect(call, tenant, involved, (action, object)).await
+    }
+
+    /// The same, for a call that must not make anybody known who was not: a person without a salt stands in the row by one
+    /// that nobody keeps.
+    pub(super) async fn tenant_effect_leaving_no_trace_of(
+        &self,
+        call: &Call,
+        person: &PersonId,
+        action: Action,
+    ) -> Result<Effect, Failure> {
+        let tenant = self.known_tenant(call).await?;
+        let involved = Involved::caller_of(call)?;
+        let mut people = involved.people();
+        let mut salts = self.salts(tenant, &people).await?;
+        let involved = involved.with_people(person, None);
+        people = involved.people();
+        let known = self.store.known_salts(tenant, people.get(salts.len()..).unwrap_or_default()).await?;
+        salts.extend(known.into_iter().map(|salt| salt.unwrap_or_else(|| self.new_salt())));
+        let at = self.now();
+        let deed = Deed { action, object: None, at };
+        let audit = self.audit_entry_with(call, involved, deed, &people, &salts)?;
+        Ok(Effect { at, scope: *tenant, request: self.request_key(tenant, call)?, audit })
     }
 
     /// Builds the effect of an operator's call.
@@ -175,7 +230,7 @@ impl App {
         Ok(AuditEntry {
             audit_id: AuditId::new(deed.at, &*self.random),
             at: deed.at,
-            role: involved.role,
+            role: AuditedRole::Caller(involved.role),
             caller,
             actor,
             person,

@@ -17,11 +17,11 @@ use super::effects::{Deed, Involved};
 use super::{App, Call, Failure};
 use crate::domain::audit::{Action, AuditObject, AuditOutcome, AuditedPerson, Salt};
 use crate::domain::caller::TenantRole;
-use crate::domain::error::{Reason, Violation};
+use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, LineOfBusiness, ProviderId, SubjectId, TargetId, TenantId};
 use crate::domain::jump::{
-    Actor, ActorRole, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person, RecordOutcome, RequestKey,
-    TokenLife,
+    Actor, ActorRole, JUMP_RATE_WINDOW, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person,
+    RecordOutcome, RequestKey, TokenLife,
 };
 use crate::domain::resolve::{Decision, Resolution, resolve};
 use crate::domain::target::{Delivery, Target, TargetKind};
@@ -93,7 +93,8 @@ struct Attempt<'a> {
     tenant: TenantId,
     order: JumpOrder,
     luggage: Luggage,
-    life: TokenLife,
+    /// `None`: as the tenant's settings say.
+    life: Option<TokenLife>,
     request: RequestKey,
 }
 
@@ -115,9 +116,14 @@ impl App {
     /// Decides a jump, keeps it, and hands out its token.
     ///
     /// # Errors
-    /// Refused: `Role`, `TenantMismatch`, `NotFound`, `RequestIdReused`, every reason of [`resolve`], and for a
+    /// Refused: `Role`, `TenantMismatch`, `NotFound`, `RequestIdReused`, `RateLimited`, every reason of [`resolve`], and for a
     /// repeated request `JumpAlreadyRedeemed`, `JumpExpired`, `JumpRevoked`. Invalid: `person`, `return_url`, `nonce`.
-    pub async fn issue_jump(&self, call: &Call, wish: JumpWish, life: TokenLife) -> Result<IssuedJump, Failure> {
+    pub async fn issue_jump(
+        &self,
+        call: &Call,
+        wish: JumpWish,
+        life: Option<TokenLife>,
+    ) -> Result<IssuedJump, Failure> {
         let tenant = *call.tenant()?;
         let (order, luggage) = self.settled(call, wish).await?;
         let request = self.request_key(&tenant, call)?;
@@ -194,6 +200,10 @@ impl App {
         if let Some((earlier, state)) = &inputs.earlier {
             return self.repeat(attempt, keys, inputs, earlier, *state).map(Decided::Before);
         }
+        if let Some(since) = inputs.crowded_since {
+            let free_again = since.plus(JUMP_RATE_WINDOW);
+            return Err(Failure::Refused(Refusal::rate_limited(free_again.since(now))));
+        }
         let resolution = resolve(&attempt.order, &inputs.candidates).outcome.map_err(Failure::Refused)?;
         let target = inputs.target.as_ref().ok_or(Reason::NotFound)?;
         check_luggage(&attempt.luggage, target, inputs.return_url_allowed)?;
@@ -256,6 +266,7 @@ impl App {
         let takes_handle = inputs.target.as_ref().is_some_and(|target| target.delivery == Delivery::GetHandle);
         let handle_hash = takes_handle.then(|| token::handle_hash(&token::handle(&mac, *tenant, jump_id)));
         let issued_at = now.floor_to_second();
+        let life = life.unwrap_or(inputs.settings.jump_life);
         Jump {
             jump_id,
             jti_hash: token::jti_hash(&token::jti(&mac, *tenant, jump_id)),

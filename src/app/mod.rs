@@ -8,9 +8,12 @@ pub mod activations;
 pub mod catalog;
 pub mod customers;
 mod effects;
+pub mod history;
 pub mod jump;
 pub mod pages;
 pub mod redeem;
+pub mod retention;
+pub mod settings;
 pub mod startup;
 pub mod tenants;
 pub mod users;
@@ -24,7 +27,7 @@ use zeroize::Zeroizing;
 use crate::domain::caller::{Caller, TenantRole};
 use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{Random, RequestId, SubjectId, TenantId};
-use crate::domain::tenant::WrappedKeys;
+use crate::domain::tenant::{Tenant, WrappedKeys};
 use crate::domain::time::{Clock, Timestamp};
 use crate::secrets::{Kek, OpenError, SealError, TenantKeys};
 use crate::store::{Outcome, Store};
@@ -200,20 +203,23 @@ impl App {
         TenantKeys::open(&self.kek, *tenant, wrapped).map_err(Failure::Key)
     }
 
-    /// The keys of the tenant of the caller's credential. One that is not there is refused like one that the credential
-    /// is not for.
-    async fn caller_keys(&self, call: &Call) -> Result<TenantKeys, Failure> {
+    /// The tenant of the caller's credential. One that is not there, or is deleted, is refused like one that the
+    /// credential is not for.
+    async fn known_tenant<'c>(&self, call: &'c Call) -> Result<&'c TenantId, Failure> {
         let tenant = call.tenant()?;
+        match self.store.get_tenant(tenant).await? {
+            Some(Tenant { deleted_at: None, .. }) => Ok(tenant),
+            Some(Tenant { deleted_at: Some(_), .. }) | None => self.unknown_tenant(call).await,
+        }
+    }
+
+    /// The keys of the tenant of the caller's credential, for what is sealed under them.
+    async fn caller_keys(&self, call: &Call) -> Result<TenantKeys, Failure> {
+        let tenant = self.known_tenant(call).await?;
         match self.store.tenant_keys(tenant).await? {
             Some(wrapped) => self.open_keys(tenant, &wrapped),
             None => self.unknown_tenant(call).await,
         }
-    }
-
-    /// The tenant of the caller's credential, which is there: for reads, which need none of its keys.
-    async fn known_tenant<'c>(&self, call: &'c Call) -> Result<&'c TenantId, Failure> {
-        self.caller_keys(call).await?;
-        call.tenant()
     }
 
     /// Turns an absent resource into what the caller gets, the same for one that never was and one of another tenant,

@@ -1,13 +1,13 @@
 //! Page tokens: where the next page of a list begins, sealed for the list that it came from.
 //!
-//! A token is base64url of a MAC of 16 bytes and the key of the last row. The MAC covers the tenant, the list and
-//! its filter, so that a token of another list, or one that was made up, is told from ours.
+//! A token is base64url of a MAC of 16 bytes and the key of the last row. The MAC covers the tenant, the broker or customer
+//! who lists, the list and its filter, so that a token of another list, or one that was made up, is told from ours.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::App;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, TenantRole};
 use crate::domain::ids::TenantId;
 use crate::secrets::MacKey;
 
@@ -19,7 +19,7 @@ const TOKEN_CHARACTERS: usize = 256;
 /// A list, as its page tokens tell it from every other one.
 #[derive(Clone, Copy)]
 pub struct List<'a> {
-    /// Who lists; tokens are bound to his tenant.
+    /// Who lists; tokens are bound to his tenant, and to him where he sees what is his own only.
     pub caller: &'a Caller,
     /// Which list: the path of its method.
     pub name: &'static str,
@@ -33,6 +33,19 @@ impl List<'_> {
         match self.caller {
             Caller::Tenant { tenant, .. } => *tenant,
             Caller::Anonymous | Caller::Operator { .. } | Caller::Target { .. } => TenantId::SYSTEM,
+        }
+    }
+
+    /// The kind and the id of a broker or customer, whose lists are not those of another one; both empty for everybody
+    /// else.
+    fn person(&self) -> [&str; 2] {
+        match self.caller {
+            Caller::Tenant { role: TenantRole::Broker(broker), .. } => ["broker", broker.as_str()],
+            Caller::Tenant { role: TenantRole::Customer(customer), .. } => ["customer", customer.as_str()],
+            Caller::Tenant { role: TenantRole::Admin | TenantRole::Portal, .. }
+            | Caller::Anonymous
+            | Caller::Operator { .. }
+            | Caller::Target { .. } => ["", ""],
         }
     }
 }
@@ -68,8 +81,10 @@ fn open(key: &MacKey, list: &List<'_>, token: &str) -> Option<String> {
 
 fn mac(key: &MacKey, list: &List<'_>, last: &str) -> [u8; MAC_BYTES] {
     let scope = list.scope();
-    let parts: [&[u8]; 4] = [scope.as_bytes(), list.name.as_bytes(), list.filter.as_bytes(), last.as_bytes()];
-    let whole = key.mac("page", &parts);
+    let [kind, person] = list.person();
+    let texts = [kind, person, list.name, list.filter, last].map(str::as_bytes);
+    let [kind, person, name, filter, last] = texts;
+    let whole = key.mac("page", &[scope.as_bytes(), kind, person, name, filter, last]);
     let mut short = [0; MAC_BYTES];
     short.iter_mut().zip(whole).for_each(|(short, whole)| *short = whole);
     short
@@ -78,8 +93,7 @@ fn mac(key: &MacKey, list: &List<'_>, last: &str) -> [u8; MAC_BYTES] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::caller::TenantRole;
-    use crate::domain::ids::{Random, SubjectId};
+    use crate::domain::ids::{BrokerId, CustomerId, Random, SubjectId};
 
     struct Bytes(u8);
 
@@ -95,6 +109,19 @@ mod tests {
             role: TenantRole::Admin,
             subject: SubjectId::parse("admin").unwrap(),
         }
+    }
+
+    fn caller(role: TenantRole) -> Caller {
+        let tenant = TenantId::parse("0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c").unwrap();
+        Caller::Tenant { tenant, role, subject: SubjectId::parse("somebody").unwrap() }
+    }
+
+    fn broker(id: &str) -> Caller {
+        caller(TenantRole::Broker(BrokerId::parse(id).unwrap()))
+    }
+
+    fn customer(id: &str) -> Caller {
+        caller(TenantRole::Customer(CustomerId::parse(id).unwrap()))
     }
 
     fn admin() -> Caller {
@@ -130,6 +157,24 @@ mod tests {
             assert_eq!(open(&key(), &other, &token), None, "{} {}", other.name, other.filter);
         }
         assert_eq!(open(&MacKey::generate(&Bytes(8)), &list(&caller), &token), None);
+    }
+
+    #[test]
+    fn a_token_of_a_broker_or_customer_opens_for_him_alone() {
+        let callers = [broker("a"), broker("b"), customer("a"), customer("b"), admin()];
+        for (place, whose) in callers.iter().enumerate() {
+            let token = seal(&key(), &list(whose), "row-7");
+            for (other, caller) in callers.iter().enumerate() {
+                let opened = open(&key(), &list(caller), &token);
+                assert_eq!(opened.is_some(), place == other, "{whose:?} {caller:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn administrator_and_portal_see_the_same_list() {
+        let token = seal(&key(), &list(&caller(TenantRole::Admin)), "row-7");
+        assert!(open(&key(), &list(&caller(TenantRole::Portal)), &token).is_some());
     }
 
     #[test]

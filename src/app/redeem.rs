@@ -20,7 +20,7 @@ use crate::domain::error::Reason;
 use crate::domain::ids::{AttemptId, JumpId, LineOfBusiness, ProviderId, TargetId, TenantId};
 use crate::domain::jump::{
     ActorClaim, Context, JumpClaims, JumpState, Nonce, Person, PersonKind, ProofHash, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, SessionLimits, Subject,
+    RedeemOutcome, RedeemUser, SessionLimits, Subject,
 };
 use crate::domain::provider::ProviderScope;
 use crate::domain::target::WebUrl;
@@ -132,7 +132,7 @@ impl App {
         let reason = match self.store.redeem_jump(&presented.tenant, &attempt, &entry).await? {
             // A jump that could not be redeemed at the read never can be later, so there is nothing to hand over.
             RedeemOutcome::Redeemed if inputs.state == JumpState::Issued => {
-                return Ok(hand_over(presented.tenant, &keys, inputs, password));
+                return hand_over(presented.tenant, &keys, inputs, password);
             }
             RedeemOutcome::Redeemed | RedeemOutcome::Revoked => Reason::JumpRevoked,
             RedeemOutcome::AlreadyRedeemed => {
@@ -226,9 +226,10 @@ fn mismatch(
         return Some(Reason::JumpInvalid);
     }
     // The last of the places that hold the rule: a customer never gets a user that is not Endkunde.
+    let kind = inputs.user.as_ref().map(|user| user.kind);
     let fits = match jump.order.person {
-        Person::Customer { .. } => inputs.user_kind == UserKind::EndCustomer,
-        Person::Broker(_) => inputs.user_kind == UserKind::Broker,
+        Person::Customer { .. } => kind == Some(UserKind::EndCustomer),
+        Person::Broker(_) => kind == Some(UserKind::Broker),
     };
     // A jump that is dead already says so itself, in step 5.
     (!fits && inputs.state == JumpState::Issued).then_some(Reason::JumpRevoked)
@@ -239,7 +240,7 @@ fn open_credential(tenant: &TenantId, keys: &TenantKeys, inputs: &RedeemInputs) 
     if inputs.state != JumpState::Issued || !inputs.hands_over_secret {
         return Ok(None);
     }
-    let Some((sealed, version)) = &inputs.secret else {
+    let Some((sealed, version)) = inputs.user.as_ref().and_then(|user| user.secret.as_ref()) else {
         return Err(Reason::JumpRevoked.into());
     };
     let open = |place: &Place<'_>| keys.data.open(place, &sealed.0);
@@ -249,8 +250,15 @@ fn open_credential(tenant: &TenantId, keys: &TenantKeys, inputs: &RedeemInputs) 
     }
 }
 
-fn hand_over(tenant: TenantId, keys: &TenantKeys, inputs: RedeemInputs, password: Option<Secret>) -> RedeemedJump {
-    let RedeemInputs { jump, user_name, scope, .. } = inputs;
+fn hand_over(
+    tenant: TenantId,
+    keys: &TenantKeys,
+    inputs: RedeemInputs,
+    password: Option<Secret>,
+) -> Result<RedeemedJump, Failure> {
+    let RedeemInputs { jump, user, settings, .. } = inputs;
+    // A jump without its user has not passed step 3.
+    let RedeemUser { name, scope, .. } = user.ok_or(Reason::JumpRevoked)?;
     let mac = |label, parts: &[&[u8]]| keys.mac.mac(label, parts);
     let customer_context =
         jump.order.customer_context.as_ref().map(|customer| {
@@ -258,10 +266,10 @@ fn hand_over(tenant: TenantId, keys: &TenantKeys, inputs: RedeemInputs, password
         });
     let actor = jump.order.actor.zip(jump.actor_subject);
     let person = jump.order.person.kind();
-    RedeemedJump {
+    Ok(RedeemedJump {
         jump_id: jump.jump_id,
         tenant,
-        user_name,
+        user_name: name,
         password,
         subject: jump.subject,
         actor: actor.map(|(actor, subject)| ActorClaim { subject, role: actor.role }),
@@ -273,6 +281,6 @@ fn hand_over(tenant: TenantId, keys: &TenantKeys, inputs: RedeemInputs, password
         context: jump.luggage.context,
         customer_context,
         return_url: jump.luggage.return_url,
-        session: person.session_limits(),
-    }
+        session: settings.session_limits(person),
+    })
 }

@@ -66,10 +66,25 @@ impl App {
         Ok(self.store.list_tenants_all_tenants(page).await?)
     }
 
-    /// Stops or starts a tenant; its open jumps are revoked either way.
+    /// Gives a tenant another name.
     ///
     /// # Errors
     /// Refused: `NotFound`, `EtagMismatch`.
+    pub async fn update_tenant(
+        &self,
+        call: &Call,
+        tenant: &TenantId,
+        version: Version,
+        display_name: &Line,
+    ) -> Result<Tenant, Failure> {
+        let effect = self.operator_effect(call, Action::UpdateTenant, Some(AuditObject::new(tenant))).await?;
+        done(self.store.update_tenant(tenant, &effect, version, display_name).await?)
+    }
+
+    /// Stops or starts a tenant; its open jumps are revoked either way.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`, `TenantDeleted`.
     pub async fn set_tenant_state(
         &self,
         call: &Call,
@@ -83,5 +98,21 @@ impl App {
         };
         let effect = self.operator_effect(call, action, Some(AuditObject::new(tenant))).await?;
         done(self.store.set_tenant_state(tenant, &effect, version, state).await?)
+    }
+
+    /// Deletes a tenant, or takes that back while its keys are there (`docs/domain.md#tenants`).
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`.
+    pub async fn set_tenant_deleted(
+        &self,
+        call: &Call,
+        tenant: &TenantId,
+        version: Version,
+        deleted: bool,
+    ) -> Result<Tenant, Failure> {
+        let action = if deleted { Action::DeleteTenant } else { Action::UndeleteTenant };
+        let effect = self.operator_effect(call, action, Some(AuditObject::new(tenant))).await?;
+        done(self.store.set_tenant_deleted(tenant, &effect, version, deleted).await?)
     }
 }

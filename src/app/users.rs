@@ -7,7 +7,9 @@ use crate::domain::ids::{TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProviderScope, State};
 use crate::domain::text::{EmailAddress, Line, UserName};
-use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SealedSecret, SecretChange, UserKind};
+use crate::domain::user::{
+    ConcenterUser, EndCustomerChange, NewUser, SealedSecret, SecretChange, UserChange, UserKind,
+};
 use crate::secrets::{Place, Secret, TenantKeys};
 use crate::store::StandardMoved;
 
@@ -107,6 +109,21 @@ impl App {
         Ok(self.store.list_users(self.known_tenant(call).await?, page).await?)
     }
 
+    /// Changes a user's name, scope, display name or address.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`, `AlreadyExists`, `ProviderScopeRequired`.
+    pub async fn update_user(
+        &self,
+        call: &Call,
+        user: &UserId,
+        version: Version,
+        change: &UserChange,
+    ) -> Result<ConcenterUser, Failure> {
+        let effect = self.tenant_effect(call, Action::UpdateUser, Some(AuditObject::new(user))).await?;
+        done(self.store.update_user(call.tenant()?, &effect, user, version, change).await?)
+    }
+
     /// Replaces a user's password; what was decided on the old one is revoked.
     ///
     /// # Errors
@@ -192,5 +209,14 @@ impl App {
         };
         let effect = self.tenant_effect(call, action, Some(AuditObject::new(user))).await?;
         done(self.store.set_user_state(call.tenant()?, &effect, user, version, state).await?)
+    }
+
+    /// Deletes a user.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`, `StandardRequired`, `Assigned`.
+    pub async fn delete_user(&self, call: &Call, user: &UserId, version: Version) -> Result<(), Failure> {
+        let effect = self.tenant_effect(call, Action::DeleteUser, Some(AuditObject::new(user))).await?;
+        done(self.store.delete_user(call.tenant()?, &effect, user, version).await?)
     }
 }

@@ -1,5 +1,6 @@
 //! Broker activations (VM-Freischaltungen): which brokers jump with which con:center user.
 
+use super::change::Change;
 use super::error::Version;
 use super::ids::{ActivationId, BrokerId, UserId};
 use super::provider::State;
@@ -75,4 +76,17 @@ pub struct NewActivation {
     pub user_id: UserId,
     /// Why the user may be in another activation too.
     pub sharing_reason: Option<Line>,
+}
+
+/// A change of a broker activation. Its state is changed by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ActivationChange {
+    /// For people.
+    pub display_name: Change<Option<Line>>,
+    /// The brokers who jump with the user; a decision rests on them.
+    pub brokers: Change<BrokerList>,
+    /// The con:center user; a decision rests on it.
+    pub user_id: Change<UserId>,
+    /// Why the user may be in another activation too.
+    pub sharing_reason: Change<Option<Line>>,
 }

@@ -49,10 +49,18 @@ pub struct AuditedPerson {
 pub enum Action {
     /// A tenant was made.
     CreateTenant,
+    /// A tenant got another name.
+    UpdateTenant,
     /// A tenant was stopped.
     StopTenant,
     /// A tenant was started again.
     StartTenant,
+    /// A tenant was deleted.
+    DeleteTenant,
+    /// The deletion of a tenant was taken back.
+    UndeleteTenant,
+    /// The keys of a deleted tenant were destroyed.
+    DestroyTenant,
     /// A product provider was put.
     PutProvider,
     /// A product provider was disabled.
@@ -73,6 +81,8 @@ pub enum Action {
     EnableReturnUrl,
     /// A con:center user was made.
     CreateUser,
+    /// A con:center user was changed.
+    UpdateUser,
     /// A con:center user got a secret.
     SetUserSecret,
     /// Standard was moved to a con:center user.
@@ -85,18 +95,28 @@ pub enum Action {
     DisableUser,
     /// A con:center user was enabled.
     EnableUser,
+    /// A con:center user was deleted.
+    DeleteUser,
     /// A broker activation was made.
     CreateActivation,
+    /// A broker activation was changed.
+    UpdateActivation,
     /// A broker activation was disabled.
     DisableActivation,
     /// A broker activation was enabled.
     EnableActivation,
+    /// A broker activation was deleted.
+    DeleteActivation,
     /// Records of customers were put.
     PutCustomers,
     /// A customer got an own con:center user, or lost it.
     AssignUser,
+    /// A customer was forgotten.
+    EraseCustomer,
     /// The shared users were changed.
     UpdateCustomerAccess,
+    /// The tenant's settings were changed.
+    UpdateSettings,
     /// A jump was issued.
     IssueJump,
     /// A repeated request got the token of its jump again.
@@ -105,6 +125,8 @@ pub enum Action {
     ExplainJump,
     /// A jump was redeemed.
     RedeemJump,
+    /// Jumps were revoked.
+    RevokeJumps,
     /// A credential was used for a method, tenant or resource that it is not for.
     Call,
 }
@@ -115,8 +137,12 @@ impl Action {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CreateTenant => "tenant.create",
+            Self::UpdateTenant => "tenant.update",
             Self::StopTenant => "tenant.stop",
             Self::StartTenant => "tenant.start",
+            Self::DeleteTenant => "tenant.delete",
+            Self::UndeleteTenant => "tenant.undelete",
+            Self::DestroyTenant => "tenant.destroy",
             Self::PutProvider => "provider.put",
             Self::DisableProvider => "provider.disable",
             Self::EnableProvider => "provider.enable",
@@ -127,22 +153,29 @@ impl Action {
             Self::DisableReturnUrl => "return_url.disable",
             Self::EnableReturnUrl => "return_url.enable",
             Self::CreateUser => "user.create",
+            Self::UpdateUser => "user.update",
             Self::SetUserSecret => "user.set_secret",
             Self::SetStandardUser => "user.set_standard",
             Self::MarkEndCustomer => "user.mark_end_customer",
             Self::UnmarkEndCustomer => "user.unmark_end_customer",
             Self::DisableUser => "user.disable",
             Self::EnableUser => "user.enable",
+            Self::DeleteUser => "user.delete",
             Self::CreateActivation => "activation.create",
+            Self::UpdateActivation => "activation.update",
             Self::DisableActivation => "activation.disable",
             Self::EnableActivation => "activation.enable",
+            Self::DeleteActivation => "activation.delete",
             Self::PutCustomers => "customer.put",
             Self::AssignUser => "customer.assign_user",
+            Self::EraseCustomer => "customer.erase",
             Self::UpdateCustomerAccess => "customer_access.update",
+            Self::UpdateSettings => "settings.update",
             Self::IssueJump => "jump.issue",
             Self::RepeatJump => "jump.repeat",
             Self::ExplainJump => "jump.explain",
             Self::RedeemJump => "jump.redeem",
+            Self::RevokeJumps => "jump.revoke",
             Self::Call => "call",
         }
     }
@@ -166,6 +199,32 @@ impl AuditObject {
     }
 }
 
+/// In what role something was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuditedRole {
+    /// By a caller, in this role.
+    Caller(Role),
+    /// By the service itself, because it was time.
+    Service,
+}
+
+impl AuditedRole {
+    /// The role as the log spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller(role) => role.as_str(),
+            Self::Service => "service",
+        }
+    }
+}
+
+impl From<Role> for AuditedRole {
+    fn from(role: Role) -> Self {
+        Self::Caller(role)
+    }
+}
+
 /// A row of the audit log before its outcome is known; the store adds that, in the effect's transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
@@ -173,8 +232,8 @@ pub struct AuditEntry {
     pub audit_id: AuditId,
     /// When.
     pub at: Timestamp,
-    /// The role that the caller acted in.
-    pub role: Role,
+    /// The role that it was done in.
+    pub role: AuditedRole,
     /// The subject of the caller's credential.
     pub caller: Pseudonym,
     /// The human at the screen, where he is not the person.

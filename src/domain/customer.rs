@@ -1,5 +1,6 @@
 //! Customers (Versicherungsnehmer) and the con:center users they share.
 
+use super::change::Change;
 use super::error::Version;
 use super::ids::{CustomerId, UserId};
 use super::time::Timestamp;
@@ -61,26 +62,6 @@ pub struct CustomerAccess {
     pub commercial_falls_back: bool,
     /// The etag.
     pub version: Version,
-}
-
-/// A change of one setting: left alone, or set to something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Change<T> {
-    /// Stays as it is.
-    #[default]
-    Keep,
-    /// Becomes this.
-    Set(T),
-}
-
-impl<T> Change<T> {
-    /// What the setting is after the change of `current`.
-    pub fn applied_to(self, current: T) -> T {
-        match self {
-            Self::Keep => current,
-            Self::Set(new) => new,
-        }
-    }
 }
 
 /// A change of [`CustomerAccess`].

@@ -1,5 +1,7 @@
 //! Why something is refused: one closed list, told apart by what a caller can do about it.
 
+use std::time::Duration;
+
 use super::customer::Segment;
 use super::ids::{ActivationId, CustomerId};
 
@@ -22,6 +24,8 @@ pub enum Reason {
     RequestIdReused,
     /// A fixed limit on how many there may be is reached.
     LimitReached,
+    /// More is asked for than one person needs in so short a time.
+    RateLimited,
 
     /// No activation or assignment leads to a con:center user.
     NoUserAssigned,
@@ -61,6 +65,8 @@ pub enum Reason {
     PersonNotAccepted,
     /// The tenant is stopped.
     TenantStopped,
+    /// The tenant is deleted; that must be taken back first.
+    TenantDeleted,
 
     /// Customers of a segment use the user.
     SlotInUse,
@@ -70,6 +76,8 @@ pub enum Reason {
     UserAlreadyAssigned,
     /// A user marked Endkunde must name its product providers.
     ProviderScopeRequired,
+    /// The Standard user stays until another one is.
+    StandardRequired,
 
     /// The jump token or handle is not authentic, or not for this target.
     JumpInvalid,
@@ -95,6 +103,7 @@ impl Reason {
             Self::EtagMismatch => "ETAG_MISMATCH",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::LimitReached => "LIMIT_REACHED",
+            Self::RateLimited => "RATE_LIMITED",
             Self::NoUserAssigned => "NO_USER_ASSIGNED",
             Self::AmbiguousActivation => "AMBIGUOUS_ACTIVATION",
             Self::ActivationDisabled => "ACTIVATION_DISABLED",
@@ -114,10 +123,12 @@ impl Reason {
             Self::TargetKindMismatch => "TARGET_KIND_MISMATCH",
             Self::PersonNotAccepted => "PERSON_NOT_ACCEPTED",
             Self::TenantStopped => "TENANT_STOPPED",
+            Self::TenantDeleted => "TENANT_DELETED",
             Self::SlotInUse => "SLOT_IN_USE",
             Self::Assigned => "ASSIGNED",
             Self::UserAlreadyAssigned => "USER_ALREADY_ASSIGNED",
             Self::ProviderScopeRequired => "PROVIDER_SCOPE_REQUIRED",
+            Self::StandardRequired => "STANDARD_REQUIRED",
             Self::JumpInvalid => "JUMP_INVALID",
             Self::JumpAlreadyRedeemed => "JUMP_ALREADY_REDEEMED",
             Self::JumpExpired => "JUMP_EXPIRED",
@@ -152,26 +163,40 @@ pub struct Refusal {
     pub related_total: u64,
     /// The version that the resource has now; with [`Reason::EtagMismatch`] only.
     pub current: Option<Version>,
+    /// After how long the same request may be taken; with [`Reason::RateLimited`] only.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
     /// A refusal that its reason says all about.
     #[must_use]
     pub const fn plain(reason: Reason) -> Self {
-        Self { reason, related: Vec::new(), related_total: 0, current: None }
+        Self { reason, related: Vec::new(), related_total: 0, current: None, retry_after: None }
     }
 
     /// A refusal that names what stands in the way; only the first [`RELATED_SHOWN`] are kept.
     #[must_use]
     pub fn with_related(reason: Reason, mut related: Vec<Related>, total: u64) -> Self {
         related.truncate(RELATED_SHOWN);
-        Self { reason, related, related_total: total, current: None }
+        Self { reason, related, related_total: total, ..Self::plain(reason) }
     }
 
     /// The resource has another version than the caller knows.
     #[must_use]
     pub const fn etag_mismatch(current: Version) -> Self {
-        Self { reason: Reason::EtagMismatch, related: Vec::new(), related_total: 0, current: Some(current) }
+        Self {
+            reason: Reason::EtagMismatch,
+            related: Vec::new(),
+            related_total: 0,
+            current: Some(current),
+            retry_after: None,
+        }
+    }
+
+    /// So much is asked for that it can be taken only after a while.
+    #[must_use]
+    pub fn rate_limited(retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::plain(Reason::RateLimited) }
     }
 }
 

@@ -94,6 +94,22 @@ made_ids! {
     RequestId;
 }
 
+impl JumpId {
+    /// The smallest id of a jump that is made at `at` or later: what sorts below was made before.
+    #[must_use]
+    pub fn floor(at: Timestamp) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(at.unix_millis(), &[0; 10]).into_uuid())
+    }
+
+    /// When the jump was made, in whole milliseconds.
+    #[must_use]
+    pub fn made_at(&self) -> Timestamp {
+        // The first 48 bits (RFC 9562, section 5.7).
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX);
+        Timestamp::from_unix_micros(millis.saturating_mul(1_000))
+    }
+}
+
 impl TenantId {
     /// The owner of what belongs to no tenant: catalogue changes in the audit log, the service's own keys.
     pub const SYSTEM: Self = Self(Uuid::nil());
@@ -156,6 +172,8 @@ natural_keys! {
     CustomerId(128, is_portal_byte);
     /// The subject of a caller's token, of a human or a machine: 1 to 128 of `[A-Za-z0-9._:@-]`.
     SubjectId(128, is_portal_byte);
+    /// A user of the broker firm's management program (MVP-Benutzer): 1 to 128 of `[A-Za-z0-9._:@-]`.
+    MvpUserId(128, is_portal_byte);
     /// The operator's key of a product provider (Produktgeber): 1 to 64 of `[a-z0-9-]`.
     ProviderId(64, is_catalog_byte);
     /// The operator's key of a target; also the audience of its tokens: 1 to 64 of `[a-z0-9-]`.
@@ -209,6 +227,15 @@ mod tests {
         let uuid = Uuid::from_bytes(*id.as_bytes());
         assert_eq!(uuid.get_version_num(), 7);
         assert_eq!(uuid.get_timestamp().map(|t| t.to_unix()), Some((1_700_000_000, 123_000_000)));
+    }
+
+    #[test]
+    fn the_floor_of_an_instant_sorts_before_what_was_made_then_and_after_what_was_made_before() {
+        let at = |millis: i64| Timestamp::from_unix_micros(1_700_000_000_000_000 + millis * 1_000);
+        let text = |id: JumpId| id.to_string();
+        assert!(text(JumpId::floor(at(5))) <= text(JumpId::new(at(5), &Ones)));
+        assert!(text(JumpId::floor(at(5))) > text(JumpId::new(at(4), &Ones)));
+        assert_eq!(JumpId::new(at(5), &Ones).made_at(), at(5));
     }
 
     #[test]

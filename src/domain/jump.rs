@@ -14,11 +14,19 @@ use super::ids::{
 };
 use super::provider::ProviderScope;
 use super::resolve::{Candidates, Way};
+use super::settings::Settings;
 use super::target::{Target, TargetKind, WebUrl};
 use super::tenant::{TenantState, WrappedKeys};
 use super::text::UserName;
 use super::time::Timestamp;
 use super::user::{SealedSecret, UserKind};
+
+/// Most jumps of one person within a minute (`docs/catalogue.md#jump-and-redeem`): nobody clicks faster.
+pub const JUMPS_A_MINUTE: u32 = 30;
+/// The minute that [`JUMPS_A_MINUTE`] counts in.
+pub const JUMP_RATE_WINDOW: Duration = Duration::from_secs(60);
+/// The longest that a session lasts at a target, whatever the kind of person.
+pub const LONGEST_SESSION: Duration = Duration::from_hours(8);
 
 /// The person that a jump is made for: he decides user, segment, subject and session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,8 +223,17 @@ impl Jump {
     }
 }
 
+/// What was written about a jump after it was issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JumpMarks {
+    /// When it was redeemed.
+    pub redeemed_at: Option<Timestamp>,
+    /// When it was revoked by itself, and not by what it rests on.
+    pub revoked_at: Option<Timestamp>,
+}
+
 /// What became of a jump.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JumpState {
     /// It can be redeemed.
     Issued,
@@ -240,17 +257,18 @@ pub struct Standing {
 }
 
 impl JumpState {
-    /// What became of `jump`, of which `redeemed` tells whether it was consumed, at `now`.
+    /// What became of `jump`, about which `marks` were written, at `now`.
     ///
     /// What was redeemed stays redeemed, and what is too late is not looked at any further: the first answer of
     /// redeemed, expired, revoked, issued. Time is over [`CLOCK_LEEWAY`] after the jump expired.
     #[must_use]
-    pub fn of(jump: &Jump, redeemed: bool, standing: &Standing, now: Timestamp) -> Self {
-        if redeemed {
+    pub fn of(jump: &Jump, marks: JumpMarks, standing: &Standing, now: Timestamp) -> Self {
+        if marks.redeemed_at.is_some() {
             Self::Redeemed
         } else if now >= jump.expires_at.plus(CLOCK_LEEWAY) {
             Self::Expired
-        } else if standing.tenant == TenantState::Active
+        } else if marks.revoked_at.is_none()
+            && standing.tenant == TenantState::Active
             && standing.epoch == jump.epoch
             && standing.versions == jump.versions
         {
@@ -280,6 +298,11 @@ pub struct JumpInputs {
     pub earlier: Option<(Jump, JumpState)>,
     /// Whether the request id had another effect than a jump before.
     pub had_other_effect: bool,
+    /// When the person made the first of his last [`JUMPS_A_MINUTE`] jumps; `None` unless all of them are from the last
+    /// minute.
+    pub crowded_since: Option<Timestamp>,
+    /// The tenant's settings.
+    pub settings: Settings,
     /// The salts of the people asked about, in their order; `None` for one who has none yet.
     pub salts: Vec<Option<Salt>>,
 }
@@ -306,18 +329,141 @@ pub struct RedeemInputs {
     pub jump: Jump,
     /// What became of it so far.
     pub state: JumpState,
-    /// The name of its con:center user.
-    pub user_name: UserName,
-    /// What its user is now.
-    pub user_kind: UserKind,
-    /// What the user supports.
-    pub scope: ProviderScope,
-    /// The user's secret and its version.
-    pub secret: Option<(SealedSecret, i64)>,
+    /// Its con:center user as it is now; `None` if it is deleted, and then the jump is not issued any more.
+    pub user: Option<RedeemUser>,
+    /// The tenant's settings.
+    pub settings: Settings,
     /// Whether the target gets the secret.
     pub hands_over_secret: bool,
     /// The tenant's keys.
     pub keys: WrappedKeys,
+}
+
+/// The con:center user of a jump, as redeeming needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedeemUser {
+    /// Its name.
+    pub name: UserName,
+    /// What it is for.
+    pub kind: UserKind,
+    /// What it supports.
+    pub scope: ProviderScope,
+    /// Its secret and the secret's version.
+    pub secret: Option<(SealedSecret, i64)>,
+}
+
+/// A jump as the history tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JumpRecord {
+    /// Its id.
+    pub jump_id: JumpId,
+    /// What became of it.
+    pub state: JumpState,
+    /// The kind of person that it was made for.
+    pub person_kind: PersonKind,
+    /// The person; `None` once a customer was erased.
+    pub person: Option<PersonId>,
+    /// The human at the screen, where he was not the person.
+    pub actor: Option<Actor>,
+    /// Where it led.
+    pub target_id: TargetId,
+    /// The con:center user that was decided on; it may be deleted by now. `None` for whoever need not know.
+    pub user_id: Option<UserId>,
+    /// By which way.
+    pub way: Way,
+    /// The segment that was decided on; `None` for a broker.
+    pub segment: Option<Segment>,
+    /// The activation that was named.
+    pub activation_id: Option<ActivationId>,
+    /// The customer that a broker worked for; `None` also once he was erased.
+    pub customer_context: Option<CustomerId>,
+    /// The line of business that was named.
+    pub line_of_business: Option<LineOfBusiness>,
+    /// The product provider that was named.
+    pub provider_id: Option<ProviderId>,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When its token expired.
+    pub expires_at: Timestamp,
+    /// When it was redeemed.
+    pub redeemed_at: Option<Timestamp>,
+    /// When it was revoked by itself.
+    pub revoked_at: Option<Timestamp>,
+    /// When the session that it opened was marked revoked.
+    pub session_revoked_at: Option<Timestamp>,
+}
+
+impl JumpRecord {
+    /// When something was last written about it.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        let marks = [self.redeemed_at, self.revoked_at, self.session_revoked_at];
+        marks.into_iter().flatten().fold(self.issued_at, Timestamp::max)
+    }
+}
+
+/// A person by his id alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PersonId {
+    /// A broker.
+    Broker(BrokerId),
+    /// A customer.
+    Customer(CustomerId),
+}
+
+impl PersonId {
+    /// His kind.
+    #[must_use]
+    pub const fn kind(&self) -> PersonKind {
+        match self {
+            Self::Broker(_) => PersonKind::Broker,
+            Self::Customer(_) => PersonKind::Customer,
+        }
+    }
+
+    /// His id, as the portal chose it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Broker(id) => id.as_str(),
+            Self::Customer(id) => id.as_str(),
+        }
+    }
+}
+
+/// Which jumps of a tenant are listed: those that meet all that is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JumpFilter {
+    /// With this con:center user.
+    pub user_id: Option<UserId>,
+    /// Made for this person.
+    pub person: Option<PersonId>,
+    /// To this target.
+    pub target_id: Option<TargetId>,
+    /// Of which this became.
+    pub state: Option<JumpState>,
+    /// About which something was written after this instant.
+    pub updated_after: Option<Timestamp>,
+}
+
+/// Which jumps are revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JumpSelection {
+    /// This one.
+    Jump(JumpId),
+    /// All with this con:center user.
+    User(UserId),
+    /// All that were made for this person.
+    Person(PersonId),
+}
+
+/// How many jumps were revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RevokedCounts {
+    /// Open jumps, which can no longer be redeemed.
+    pub jumps: u32,
+    /// Redeemed jumps, the session of which is marked revoked.
+    pub sessions: u32,
 }
 
 /// One attempt to consume a jump.
@@ -402,7 +548,7 @@ mod tests {
         let versions = JumpVersions { config: 3, customer: None, catalog: 5 };
         let jump = jump(versions);
         let holds = Standing { tenant: TenantState::Active, epoch: 1, versions };
-        let at = |standing: Standing| JumpState::of(&jump, false, &standing, jump.issued_at);
+        let at = |standing: Standing| JumpState::of(&jump, JumpMarks::default(), &standing, jump.issued_at);
         assert_eq!(at(holds), JumpState::Issued);
         for moved in [
             Standing { tenant: TenantState::Stopped, ..holds },
@@ -416,16 +562,26 @@ mod tests {
     }
 
     #[test]
+    fn a_jump_that_was_revoked_by_itself_is_revoked_though_all_that_it_rests_on_holds() {
+        let versions = JumpVersions { config: 3, customer: None, catalog: 5 };
+        let jump = jump(versions);
+        let holds = Standing { tenant: TenantState::Active, epoch: 1, versions };
+        let marks = JumpMarks { revoked_at: Some(jump.issued_at), ..JumpMarks::default() };
+        assert_eq!(JumpState::of(&jump, marks, &holds, jump.issued_at), JumpState::Revoked);
+    }
+
+    #[test]
     fn redeemed_comes_before_expired_and_expired_before_revoked() {
         let versions = JumpVersions { config: 3, customer: None, catalog: 5 };
         let jump = jump(versions);
         let holds = Standing { tenant: TenantState::Active, epoch: 1, versions };
         let moved = Standing { epoch: 2, ..holds };
         let end = jump.expires_at.plus(CLOCK_LEEWAY);
+        let redeemed = JumpMarks { redeemed_at: Some(jump.issued_at), ..JumpMarks::default() };
         let just_before = Timestamp::from_unix_micros(end.unix_micros() - 1);
-        assert_eq!(JumpState::of(&jump, false, &holds, just_before), JumpState::Issued);
-        assert_eq!(JumpState::of(&jump, false, &moved, just_before), JumpState::Revoked);
-        assert_eq!(JumpState::of(&jump, false, &moved, end), JumpState::Expired);
-        assert_eq!(JumpState::of(&jump, true, &moved, end), JumpState::Redeemed);
+        assert_eq!(JumpState::of(&jump, JumpMarks::default(), &holds, just_before), JumpState::Issued);
+        assert_eq!(JumpState::of(&jump, JumpMarks::default(), &moved, just_before), JumpState::Revoked);
+        assert_eq!(JumpState::of(&jump, JumpMarks::default(), &moved, end), JumpState::Expired);
+        assert_eq!(JumpState::of(&jump, redeemed, &moved, end), JumpState::Redeemed);
     }
 }

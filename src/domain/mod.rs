@@ -9,6 +9,7 @@
 pub mod activation;
 pub mod audit;
 pub mod caller;
+pub mod change;
 pub mod claims;
 pub mod customer;
 pub mod error;
@@ -17,7 +18,9 @@ pub mod jump;
 pub mod page;
 pub mod provider;
 pub mod resolve;
+pub mod retention;
 pub mod service;
+pub mod settings;
 pub mod target;
 pub mod tenant;
 pub mod text;

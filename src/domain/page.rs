@@ -15,6 +15,9 @@ pub struct PageSize(u16);
 pub struct NegativePageSize;
 
 impl PageSize {
+    /// 500 rows.
+    pub const LARGEST: Self = Self(LARGEST_SIZE);
+
     /// Reads a wished size: 0 is 50, more than 500 is 500.
     ///
     /// # Errors

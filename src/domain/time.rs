@@ -58,6 +58,18 @@ impl Timestamp {
     pub fn plus(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
+
+    /// The instant so much earlier; the far end of time saturates.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` it is; zero if it is before that.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
 }
 
 #[cfg(test)]
@@ -74,5 +86,13 @@ mod tests {
     fn the_end_of_time_saturates() {
         let end = Timestamp::from_unix_micros(i64::MAX);
         assert_eq!(end.plus(Duration::from_mins(1)), end);
+        let beginning = Timestamp::from_unix_micros(i64::MIN);
+        assert_eq!(beginning.minus(Duration::from_mins(1)), beginning);
+    }
+
+    #[test]
+    fn what_is_earlier_is_no_time_ago() {
+        let (one, two) = (Timestamp::from_unix_seconds(1), Timestamp::from_unix_seconds(2));
+        assert_eq!((two.since(one), one.since(two)), (Duration::from_secs(1), Duration::ZERO));
     }
 }

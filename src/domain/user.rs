@@ -1,5 +1,6 @@
 //! Con:center users (con:center Benutzer): the accounts that a tenant jumps with.
 
+use super::change::Change;
 use super::error::Version;
 use super::ids::UserId;
 use super::provider::{ProviderScope, State};
@@ -83,6 +84,19 @@ pub struct NewUser {
     pub notification_email: Option<EmailAddress>,
     /// Its secret, sealed for version 1 of this user; `None` if it is set later.
     pub sealed_secret: Option<SealedSecret>,
+}
+
+/// A change of a con:center user. State, secret, Standard and Endkunde are changed by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserChange {
+    /// Its name at con:center; a decision rests on it.
+    pub name: Change<UserName>,
+    /// The product providers that it supports; a decision rests on them.
+    pub scope: Change<ProviderScope>,
+    /// For people.
+    pub display_name: Change<Option<Line>>,
+    /// Where notices go.
+    pub notification_email: Change<Option<EmailAddress>>,
 }
 
 /// A new secret for a con:center user.

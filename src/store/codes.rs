@@ -5,7 +5,7 @@
 
 use crate::domain::audit::{AuditOutcome, AuditedKind};
 use crate::domain::customer::Segment;
-use crate::domain::jump::{ActorRole, PersonKind};
+use crate::domain::jump::{ActorRole, JumpState, PersonKind};
 use crate::domain::provider::{ProviderKind, State};
 use crate::domain::resolve::Way;
 use crate::domain::service::{KeyPurpose, KeyState};
@@ -166,6 +166,19 @@ impl Code for Way {
     }
 }
 
+impl Code for JumpState {
+    const ALL: &'static [Self] = &[Self::Issued, Self::Redeemed, Self::Expired, Self::Revoked];
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Redeemed => "redeemed",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 impl Code for AuditedKind {
     const ALL: &'static [Self] = &[Self::Broker, Self::Customer, Self::Subject];
 
@@ -211,6 +224,7 @@ mod tests {
         every_word_reads_back::<PersonKind>();
         every_word_reads_back::<ActorRole>();
         every_word_reads_back::<Way>();
+        every_word_reads_back::<JumpState>();
         every_word_reads_back::<AuditedKind>();
     }
 }

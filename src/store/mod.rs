@@ -25,27 +25,33 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::activation::{BrokerActivation, NewActivation};
+use crate::domain::activation::{ActivationChange, BrokerActivation, NewActivation};
 use crate::domain::audit::{AuditEntry, AuditOutcome, AuditedPerson, Salt};
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
 use crate::domain::error::{Refusal, Version};
-use crate::domain::ids::{ActivationId, BrokerId, CustomerId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId};
+use crate::domain::ids::{
+    ActivationId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId,
+};
 use crate::domain::jump::{
-    Jump, JumpInputs, JumpQuery, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RequestKey,
+    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, ProofHash, RecordOutcome, RedeemAttempt,
+    RedeemInputs, RedeemOutcome, RequestKey, RevokedCounts,
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProductProvider, State};
 use crate::domain::service::ServiceState;
+use crate::domain::settings::{Settings, SettingsChange};
 use crate::domain::target::{ReturnUrl, Target};
 use crate::domain::tenant::{Tenant, TenantState, WrappedKeys};
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
-use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange};
+use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, UserChange};
 
 /// Most con:center users of one tenant.
 pub const MOST_USERS: u32 = 10_000;
 /// Most activations that one broker is in.
 pub const MOST_ACTIVATIONS_OF_BROKER: u32 = 100;
+/// Most jumps that one page of a list looks at.
+pub const MOST_JUMPS_SCANNED: u32 = 10_000;
 /// Most customers in one batch.
 pub const MOST_CUSTOMERS_AT_ONCE: usize = 1_000;
 
@@ -122,12 +128,30 @@ pub struct StandardMoved {
 
 /// Everything that the service keeps.
 pub trait Store:
-    ServiceStore + TenantStore + CatalogStore + UserStore + ActivationStore + CustomerStore + JumpStore + AuditStore
+    ServiceStore
+    + TenantStore
+    + SettingsStore
+    + CatalogStore
+    + UserStore
+    + ActivationStore
+    + CustomerStore
+    + JumpStore
+    + AuditStore
+    + RetentionStore
 {
 }
 
 impl<T> Store for T where
-    T: ServiceStore + TenantStore + CatalogStore + UserStore + ActivationStore + CustomerStore + JumpStore + AuditStore
+    T: ServiceStore
+        + TenantStore
+        + SettingsStore
+        + CatalogStore
+        + UserStore
+        + ActivationStore
+        + CustomerStore
+        + JumpStore
+        + AuditStore
+        + RetentionStore
 {
 }
 
@@ -157,9 +181,18 @@ pub trait TenantStore: Send + Sync {
     /// Lists all tenants by id.
     async fn list_tenants_all_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>, StoreError>;
 
+    /// Gives a tenant another name. Refused: `NotFound`, `EtagMismatch`.
+    async fn update_tenant(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        version: Version,
+        display_name: &Line,
+    ) -> Result<Outcome<Tenant>, StoreError>;
+
     /// Stops or starts a tenant; either way all its open jumps are revoked. No change if it is in `state` already.
     ///
-    /// Refused: `NotFound`, `EtagMismatch`.
+    /// Refused: `NotFound`, `EtagMismatch`, `TenantDeleted` (starting a deleted one).
     async fn set_tenant_state(
         &self,
         tenant: &TenantId,
@@ -168,8 +201,38 @@ pub trait TenantStore: Send + Sync {
         state: TenantState,
     ) -> Result<Outcome<Tenant>, StoreError>;
 
+    /// Deletes a tenant at the effect's instant, which stops it as well; or takes that back, and it stays stopped. No change if
+    /// it is so already.
+    ///
+    /// Refused: `NotFound`, `EtagMismatch`.
+    async fn set_tenant_deleted(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        version: Version,
+        deleted: bool,
+    ) -> Result<Outcome<Tenant>, StoreError>;
+
     /// Reads a tenant's keys.
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<WrappedKeys>, StoreError>;
+}
+
+/// Settings of tenants.
+#[async_trait]
+pub trait SettingsStore: Send + Sync {
+    /// Reads the settings; `None` only where there is no such tenant.
+    async fn get_settings(&self, tenant: &TenantId) -> Result<Option<Settings>, StoreError>;
+
+    /// Changes the settings. Open jumps are revoked if a decision rests on what changes ([`Settings::decide_like`]).
+    ///
+    /// Refused: `NotFound`, `EtagMismatch`.
+    async fn update_settings(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        version: Version,
+        change: &SettingsChange,
+    ) -> Result<Outcome<Settings>, StoreError>;
 }
 
 /// The catalogue, the same for all tenants. Every change of it revokes all open jumps.
@@ -194,6 +257,9 @@ pub trait CatalogStore: Send + Sync {
         version: Version,
         state: State,
     ) -> Result<Outcome<ProductProvider>, StoreError>;
+
+    /// Reads a provider.
+    async fn get_provider(&self, provider: &ProviderId) -> Result<Option<ProductProvider>, StoreError>;
 
     /// Lists providers by key.
     async fn list_providers(&self, page: &PageRequest) -> Result<Page<ProductProvider>, StoreError>;
@@ -239,6 +305,9 @@ pub trait CatalogStore: Send + Sync {
         state: State,
     ) -> Result<Outcome<ReturnUrl>, StoreError>;
 
+    /// Reads a return URL.
+    async fn get_return_url(&self, return_url: &ReturnUrlId) -> Result<Option<ReturnUrl>, StoreError>;
+
     /// Lists return URLs by key.
     async fn list_return_urls(&self, page: &PageRequest) -> Result<Page<ReturnUrl>, StoreError>;
 }
@@ -261,6 +330,19 @@ pub trait UserStore: Send + Sync {
 
     /// Lists users by id, the oldest first.
     async fn list_users(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<ConcenterUser>, StoreError>;
+
+    /// Changes a user. Open jumps are revoked if name or scope change; nothing moves if nothing differs.
+    ///
+    /// Refused: `NotFound` (also a provider of the scope), `EtagMismatch`, `AlreadyExists` (the name),
+    /// `ProviderScopeRequired` (Endkunde with all providers).
+    async fn update_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        change: &UserChange,
+    ) -> Result<Outcome<ConcenterUser>, StoreError>;
 
     /// Replaces a user's secret.
     ///
@@ -309,6 +391,18 @@ pub trait UserStore: Send + Sync {
         version: Version,
         state: State,
     ) -> Result<Outcome<ConcenterUser>, StoreError>;
+
+    /// Deletes a user, with his secret; open jumps are revoked.
+    ///
+    /// Refused: `NotFound`, `EtagMismatch`, `StandardRequired` (the Standard user), `Assigned` (with all dependents:
+    /// activations, customers, segments that share it).
+    async fn delete_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+    ) -> Result<Outcome<()>, StoreError>;
 }
 
 /// Broker activations.
@@ -341,6 +435,18 @@ pub trait ActivationStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<BrokerActivation>, StoreError>;
 
+    /// Changes an activation. Open jumps are revoked if brokers or user change; nothing moves if nothing differs.
+    ///
+    /// Refused: as [`ActivationStore::create_activation`] does, and `EtagMismatch`.
+    async fn update_activation(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        activation: &ActivationId,
+        version: Version,
+        change: &ActivationChange,
+    ) -> Result<Outcome<BrokerActivation>, StoreError>;
+
     /// Disables or enables an activation. Refused: `NotFound`, `EtagMismatch`.
     async fn set_activation_state(
         &self,
@@ -350,6 +456,15 @@ pub trait ActivationStore: Send + Sync {
         version: Version,
         state: State,
     ) -> Result<Outcome<BrokerActivation>, StoreError>;
+
+    /// Deletes an activation; open jumps are revoked. Refused: `NotFound`, `EtagMismatch`.
+    async fn delete_activation(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        activation: &ActivationId,
+        version: Version,
+    ) -> Result<Outcome<()>, StoreError>;
 }
 
 /// Customers and the users they share.
@@ -366,6 +481,25 @@ pub trait CustomerStore: Send + Sync {
 
     /// Reads a customer's record.
     async fn get_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<Option<Customer>, StoreError>;
+
+    /// Lists customers by id, those with one own user or all.
+    async fn list_customers(
+        &self,
+        tenant: &TenantId,
+        own_user: Option<&UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<Customer>, StoreError>;
+
+    /// Forgets a customer: his record and his salt go, his open jumps are revoked, and his jumps and those in which a broker
+    /// worked for him no longer lead to him. A record that is put later under the same id revives nothing.
+    ///
+    /// Refused: `NotFound` (nothing leads to him).
+    async fn erase_customer(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        customer: &CustomerId,
+    ) -> Result<Outcome<()>, StoreError>;
 
     /// Gives a customer an own user, or takes it away (`None`).
     ///
@@ -424,6 +558,35 @@ pub trait JumpStore: Send + Sync {
         attempt: &RedeemAttempt,
         audit: &AuditEntry,
     ) -> Result<RedeemOutcome, StoreError>;
+
+    /// Reads a jump of the history, as it is at `now`.
+    async fn get_jump(
+        &self,
+        tenant: &TenantId,
+        jump: &JumpId,
+        now: Timestamp,
+    ) -> Result<Option<JumpRecord>, StoreError>;
+
+    /// Lists jumps, the newest first, as they are at `now`. Looks at no more than [`MOST_JUMPS_SCANNED`]: a page may
+    /// have fewer rows than asked for, and another one after it.
+    async fn list_jumps(
+        &self,
+        tenant: &TenantId,
+        filter: &JumpFilter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Page<JumpRecord>, StoreError>;
+
+    /// Revokes the open jumps of a selection, and marks the sessions revoked that its other jumps opened within the last
+    /// [`LONGEST_SESSION`](crate::domain::jump::LONGEST_SESSION). The same request again answers with the same counts.
+    ///
+    /// Refused: `NotFound` (the jump or the user).
+    async fn revoke_jumps(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        selection: &JumpSelection,
+    ) -> Result<Outcome<RevokedCounts>, StoreError>;
 }
 
 /// The audit log.
@@ -439,4 +602,35 @@ pub trait AuditStore: Send + Sync {
 
     /// Reads the salts of people, in the order asked for; whoever has none gets the one offered with him, for good.
     async fn ensure_salts(&self, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Result<Vec<Salt>, StoreError>;
+
+    /// Reads the salts of people, in the order asked for; `None` for one who has none, and he gets none.
+    async fn known_salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Option<Salt>>, StoreError>;
+}
+
+/// What goes because its time is over. Each call deletes at most `most` rows in one transaction, so that no other write
+/// waits long for it, and tells how many it deleted: fewer than `most` means that there are no more.
+#[async_trait]
+pub trait RetentionStore: Send + Sync {
+    /// Deletes requests that were made before an instant.
+    async fn delete_requests_all_tenants(&self, before: Timestamp, most: u32) -> Result<u64, StoreError>;
+
+    /// Deletes a tenant's jumps that were made before an instant.
+    async fn delete_jumps(&self, tenant: &TenantId, before: Timestamp, most: u32) -> Result<u64, StoreError>;
+
+    /// Lists tenants by id, at most `most`, that were deleted before an instant.
+    async fn deleted_tenants_all_tenants(&self, before: Timestamp, most: u32) -> Result<Vec<TenantId>, StoreError>;
+
+    /// Destroys the keys of a tenant that was deleted before an instant: none of its secrets in this database opens ever
+    /// again. Writes the audit row, into the log of [`TenantId::SYSTEM`], with the first call only; a tenant that
+    /// is not deleted, or not for so long, is left alone.
+    async fn destroy_tenant_keys(
+        &self,
+        tenant: &TenantId,
+        before: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<(), StoreError>;
+
+    /// Deletes data of a tenant whose keys are destroyed, and in the end the tenant itself. The audit log stays; the salts of
+    /// its people go.
+    async fn delete_tenant_data(&self, tenant: &TenantId, most: u32) -> Result<u64, StoreError>;
 }

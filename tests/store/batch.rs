@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concenter_gateway::domain::audit::{Action, AuditOutcome};
+use concenter_gateway::domain::customer::Segment;
 use concenter_gateway::domain::error::{Reason, Version};
 use concenter_gateway::domain::ids::{JumpId, TenantId};
-use concenter_gateway::domain::jump::{Jump, ProofHash, RecordOutcome, RedeemAttempt, RedeemOutcome};
+use concenter_gateway::domain::jump::{JUMPS_A_MINUTE, Jump, ProofHash, RecordOutcome, RedeemAttempt, RedeemOutcome};
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::user::{ConcenterUser, UserKind};
 use concenter_gateway::store::sqlite::{SqliteStore, WriterHold};
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::fixture::catalog::new_portal;
 use crate::fixture::firm::Firm;
-use crate::fixture::jump::for_broker;
+use crate::fixture::jump::{for_broker, for_stranger};
 use crate::fixture::{Harness, done, target};
 use crate::sqlite::opened;
 
@@ -124,6 +125,45 @@ async fn one_jump_recorded_64_times_in_one_batch_is_kept_once() {
     assert_eq!(count(&answers, &RecordOutcome::Recorded), 1);
     assert_eq!(count(&answers, &RecordOutcome::Repeated), MANY - 1);
     assert_eq!(h.accepted(&firm.tenant, Action::IssueJump).await, 1);
+}
+
+#[tokio::test]
+async fn of_64_jumps_of_one_person_in_one_batch_as_many_are_kept_as_a_minute_takes() {
+    let (h, store, _directory) = opened().await;
+    let firm = h.example().await;
+    let kept = usize::try_from(JUMPS_A_MINUTE).expect("a small number");
+    let mut works = Vec::new();
+    // Somebody else's, one after each of his: nobody pays for the crowd.
+    for place in 0..MANY {
+        let his = h.decide(&firm.tenant, for_broker("m.meier")).await;
+        works.push(record(&h, &store, firm.tenant, his));
+        let others = h.decide(&firm.tenant, for_stranger(&format!("k-{place}-neu"), Segment::Private)).await;
+        works.push(record(&h, &store, firm.tenant, others));
+    }
+    let answers = in_one_batch(&store, works).await;
+    let (his, others): (Vec<_>, Vec<_>) = answers.chunks(2).map(|pair| (&pair[0], &pair[1])).unzip();
+    let recorded = |answer: &&&Answer<RecordOutcome>| matches!(answer, Ok(RecordOutcome::Recorded));
+    let stale = |answer: &&&Answer<RecordOutcome>| matches!(answer, Ok(RecordOutcome::Stale));
+    assert_eq!(his.iter().filter(recorded).count(), kept);
+    assert_eq!(his.iter().filter(stale).count(), MANY - kept);
+    assert_eq!(others.iter().filter(recorded).count(), MANY);
+    assert_eq!(h.accepted(&firm.tenant, Action::IssueJump).await, kept + MANY);
+}
+
+#[tokio::test]
+async fn what_is_kept_of_one_batch_counts_in_the_next() {
+    let (h, store, _directory) = opened().await;
+    let firm = h.example().await;
+    let mut recorded = Vec::new();
+    for _ in 0..3 {
+        let mut works = Vec::new();
+        for _ in 0..20 {
+            let jump = h.decide(&firm.tenant, for_broker("m.meier")).await;
+            works.push(record(&h, &store, firm.tenant, jump));
+        }
+        recorded.push(count(&in_one_batch(&store, works).await, &RecordOutcome::Recorded));
+    }
+    assert_eq!(recorded, [20, 10, 0]);
 }
 
 #[tokio::test]

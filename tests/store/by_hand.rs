@@ -1,6 +1,7 @@
 //! Changes made at a SQL shell, which move no version: the statements that keep and redeem a jump look at the rows too.
 
 use concenter_gateway::domain::jump::{JumpOrder, RecordOutcome, RedeemOutcome};
+use concenter_gateway::store::StoreError;
 
 use crate::fixture::jump::{for_broker, for_customer};
 use crate::sqlite::{opened, shell};
@@ -47,6 +48,17 @@ async fn a_brokers_user_who_became_endkunde_stops_jumps() {
 #[tokio::test]
 async fn a_deleted_user_stops_jumps() {
     stops(for_broker("m.meier"), "DELETE FROM concenter_user WHERE user_name = 'meier'").await;
+}
+
+#[tokio::test]
+async fn a_jump_that_looks_open_without_its_user_does_not_read() {
+    let (h, _store, directory) = opened().await;
+    let firm = h.example().await;
+    let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
+    let delete = "DELETE FROM concenter_user WHERE user_name = 'meier'";
+    sqlx::query(delete).execute(&mut shell(directory.path(), false).await).await.expect(delete);
+    let inputs = h.store.redeem_inputs(&firm.tenant, &jump.jti_hash, h.now()).await;
+    assert!(matches!(inputs, Err(StoreError::Corrupt { table: "jump" })), "{inputs:?}");
 }
 
 #[tokio::test]

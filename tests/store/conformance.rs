@@ -9,12 +9,16 @@ pub(crate) mod audit;
 pub(crate) mod catalog;
 pub(crate) mod customers;
 pub(crate) mod decisions;
+pub(crate) mod history;
 pub(crate) mod jumps;
 pub(crate) mod redeems;
 pub(crate) mod requests;
+pub(crate) mod retention;
 pub(crate) mod revocation;
+pub(crate) mod revoking;
 pub(crate) mod separation;
 pub(crate) mod service;
+pub(crate) mod settings;
 pub(crate) mod tenants;
 pub(crate) mod users;
 
@@ -41,6 +45,27 @@ macro_rules! conformance {
                 starting_an_active_tenant_changes_nothing
                 stopping_a_tenant_that_changed_is_refused
                 stopping_an_unknown_tenant_is_refused
+                a_tenant_gets_another_name
+                the_same_name_changes_nothing
+                another_name_needs_its_tenant_and_its_etag
+                another_name_leaves_open_jumps_alone
+                a_deleted_tenant_is_stopped_and_stays_so_when_that_is_taken_back
+                deleting_what_is_deleted_changes_nothing
+                a_stopped_tenant_can_be_deleted
+                a_deleted_tenant_is_not_started
+                deleting_needs_its_tenant_and_its_etag
+                a_deletion_that_is_taken_back_revokes_open_jumps
+            }
+            settings {
+                a_new_tenant_has_the_settings_that_all_begin_with
+                an_unknown_tenant_has_no_settings
+                changed_settings_read_back
+                the_bounds_of_settings_can_be_kept
+                settings_that_stay_the_same_move_nothing
+                changing_settings_needs_their_tenant_and_their_etag
+                a_setting_that_a_decision_rests_on_revokes_open_jumps
+                a_setting_that_no_decision_rests_on_leaves_open_jumps_alone
+                settings_are_of_one_tenant
             }
             catalog {
                 a_new_provider_reads_back
@@ -67,6 +92,8 @@ macro_rules! conformance {
                 a_return_url_is_disabled_and_enabled
                 the_state_of_a_return_url_needs_its_etag
                 return_urls_are_listed_by_key_page_by_page
+                a_provider_is_read_by_its_key
+                a_return_url_is_read_by_its_key
             }
             users {
                 a_new_user_reads_back
@@ -103,6 +130,23 @@ macro_rules! conformance {
                 the_standard_user_can_be_disabled
                 the_state_of_a_user_needs_its_etag
                 a_name_is_kept_as_it_was_typed
+                a_user_is_changed
+                a_change_keeps_what_it_does_not_name_and_empties_what_it_does
+                a_change_of_a_user_that_changes_nothing_moves_nothing
+                a_user_may_spell_its_own_name_differently
+                a_changed_name_is_not_another_users
+                a_changed_scope_names_known_providers_only
+                a_changed_endkunde_user_keeps_a_list_of_providers
+                changing_a_user_needs_it_and_its_etag
+                another_name_and_another_scope_revoke_open_jumps
+                another_label_of_a_user_leaves_open_jumps_alone
+                a_user_is_deleted
+                a_deleted_users_name_is_free_for_another_one
+                the_standard_user_is_not_deleted
+                a_user_that_something_depends_on_is_not_deleted
+                what_depends_on_a_user_is_listed_together
+                deleting_a_user_needs_it_and_its_etag
+                a_deleted_user_makes_room_for_another_one
             }
             activations {
                 a_new_activation_reads_back
@@ -118,6 +162,18 @@ macro_rules! conformance {
                 the_activations_of_one_broker_are_listed
                 an_activation_is_disabled_and_enabled
                 the_state_of_an_activation_needs_its_etag
+                an_activation_is_changed
+                a_change_of_an_activation_keeps_what_it_does_not_name
+                a_change_of_an_activation_that_changes_nothing_moves_nothing
+                an_activation_moves_to_a_brokers_user_only
+                an_activation_does_not_move_to_a_shared_user_without_a_reason
+                a_sharing_reason_stays_while_the_user_is_shared
+                a_broker_is_added_to_a_limited_number_of_activations
+                changing_an_activation_needs_it_and_its_etag
+                other_brokers_and_another_user_revoke_open_jumps
+                another_label_of_an_activation_leaves_open_jumps_alone
+                an_activation_is_deleted_with_its_brokers
+                deleting_an_activation_needs_it_and_its_etag
             }
             customers {
                 a_new_customer_reads_back
@@ -134,6 +190,14 @@ macro_rules! conformance {
                 a_change_of_access_that_changes_nothing_moves_nothing
                 a_shared_user_is_endkunde
                 changing_access_needs_known_users_and_the_etag
+                customers_are_listed_by_id_page_by_page
+                the_customers_of_one_own_user_are_listed
+                an_erased_customer_stands_nowhere_any_more
+                whoever_left_but_one_trace_is_erased
+                nobody_is_not_erased
+                erasing_revokes_the_customers_own_jumps_only
+                a_record_put_after_an_erasure_revives_nothing
+                a_record_put_after_an_erasure_is_counted_once
             }
             decisions {
                 an_unknown_tenant_decides_nothing
@@ -150,6 +214,8 @@ macro_rules! conformance {
                 scopes_of_users_read_as_they_were_set
                 only_an_enabled_return_url_is_allowed
                 salts_are_read_in_the_order_asked_for
+                a_deleted_tenant_decides_nothing
+                a_decision_sees_the_settings
             }
             jumps {
                 a_bare_jump_reads_back
@@ -166,6 +232,12 @@ macro_rules! conformance {
                 a_jump_with_a_user_who_does_not_fit_is_not_kept
                 a_jump_that_lives_too_long_is_not_kept
                 a_person_may_have_several_open_jumps
+                a_person_has_a_limited_number_of_jumps_in_a_minute
+                a_decision_sees_since_when_it_is_crowded
+                a_place_is_free_again_a_minute_after_it_was_taken
+                a_crowd_is_one_persons
+                a_repeated_request_is_repeated_also_when_it_is_crowded
+                a_deleted_tenant_keeps_no_jump
             }
             redeems {
                 a_jump_is_redeemed_once
@@ -183,6 +255,32 @@ macro_rules! conformance {
                 a_second_redemption_revokes_the_first_session_once
                 a_refused_first_redemption_revokes_no_session
                 a_jump_of_an_old_epoch_is_revoked
+                redeeming_reads_the_settings
+                a_jump_is_found_without_its_user
+                a_deleted_tenants_jump_is_found_as_revoked
+                a_jump_revoked_by_itself_is_revoked_until_it_expires
+            }
+            history {
+                the_history_tells_what_was_asked_and_decided
+                an_unknown_jump_has_no_history
+                another_tenants_jumps_are_not_told
+                the_history_says_what_the_rules_say
+                jumps_are_listed_page_by_page_the_newest_first
+                a_tenant_without_jumps_has_an_empty_list
+                each_filter_lets_through_what_it_names
+                filters_together_let_through_what_meets_all_of_them
+                a_jump_is_updated_by_whatever_is_written_about_it
+                a_revoked_jump_is_updated_when_it_is_revoked
+                a_page_looks_at_a_limited_number_of_jumps
+                a_page_looks_at_a_limited_number_of_one_persons_jumps
+                a_full_page_begins_the_next_one_behind_its_last_row
+                a_deleted_users_jumps_are_still_told
+                an_erased_customers_jumps_are_told_without_him
+                an_erased_customers_jumps_are_neither_redeemed_nor_repeated
+                erasing_marks_the_sessions_that_may_still_last
+                a_broker_jump_forgets_the_customer_that_it_was_for
+                a_customers_jump_forgets_another_customer_that_it_was_for
+                a_customer_of_the_same_id_in_another_tenant_is_not_forgotten
             }
             revocation {
                 a_disabled_user_revokes_open_jumps
@@ -211,6 +309,23 @@ macro_rules! conformance {
                 a_repeated_request_leaves_open_jumps_alone
                 an_audit_row_leaves_open_jumps_alone
             }
+            revoking {
+                a_revoked_jump_is_not_redeemed
+                revoking_moves_nothing_that_others_rest_on
+                a_revoked_jump_is_revoked_once
+                a_redeemed_jump_keeps_its_state_and_loses_its_session
+                a_session_lasts_eight_hours_at_most
+                an_expired_jump_is_not_revoked
+                a_jump_that_a_change_revoked_is_marked_as_well
+                the_jumps_with_a_user_are_revoked_and_no_others
+                the_jumps_of_a_person_are_revoked_and_no_others
+                a_person_without_jumps_has_none_revoked
+                an_unknown_jump_or_user_is_not_found
+                another_tenants_jumps_are_not_revoked
+                a_deleted_users_jumps_are_revoked_by_that
+                an_erased_customers_jump_can_be_named
+                a_repeated_revocation_counts_as_it_did_and_revokes_nothing
+            }
             requests {
                 a_repeated_create_tenant_makes_no_second_one
                 a_repeated_change_of_a_tenants_state_changes_nothing
@@ -233,6 +348,16 @@ macro_rules! conformance {
                 two_callers_may_use_the_same_request_id
                 requests_are_logged_for_the_callers_tenant
                 a_refused_request_may_come_again
+                a_repeated_change_of_a_tenant_changes_nothing
+                a_repeated_change_of_settings_changes_nothing
+                a_repeated_change_of_a_user_changes_nothing
+                a_repeated_change_of_an_activation_changes_nothing
+                a_repeated_deletion_is_done_and_deletes_nothing_more
+                a_repeated_request_whose_user_is_gone_is_refused
+                a_repeated_move_of_standard_tells_of_no_deleted_user
+                a_repeated_request_whose_activation_is_gone_is_refused
+                a_repeated_request_whose_customer_is_gone_is_refused
+                a_repeated_request_whose_tenant_is_gone_is_refused
             }
             separation {
                 another_tenants_user_is_absent
@@ -249,6 +374,9 @@ macro_rules! conformance {
                 people_of_another_tenant_have_other_salts
                 the_same_name_is_free_in_another_tenant
                 an_audit_row_stands_in_the_tenant_of_its_method
+                another_tenants_user_is_not_deleted
+                another_tenants_customers_are_not_listed
+                erasing_a_customer_erases_nobody_in_another_tenant
             }
             audit {
                 an_entry_is_written_as_it_is
@@ -265,6 +393,18 @@ macro_rules! conformance {
                 somebody_named_twice_has_one_salt
                 nobody_needs_no_salt
                 operators_have_salts_of_their_own
+                looking_for_salts_makes_none
+            }
+            retention {
+                requests_are_deleted_by_their_age
+                only_so_many_requests_are_deleted_at_once_and_the_oldest_first
+                jumps_of_one_tenant_are_deleted_by_their_age
+                tenants_are_listed_that_were_deleted_long_enough_ago
+                the_keys_of_a_deleted_tenant_are_destroyed_once
+                the_keys_of_a_tenant_that_may_come_back_stay
+                a_destroyed_tenant_does_not_come_back
+                the_data_of_a_destroyed_tenant_goes_step_by_step
+                a_tenant_half_of_which_is_gone_answers_as_one_that_is_not_there
             }
         }
     };

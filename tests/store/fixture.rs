@@ -42,6 +42,15 @@ pub(crate) trait Inspect: Send + Sync {
     /// Adds so many users to a tenant.
     async fn add_users(&self, tenant: &TenantId, count: u32);
 
+    /// Counts the requests that are remembered, of all tenants.
+    async fn count_requests(&self) -> i64;
+
+    /// Names the tables that hold `text` in any cell, bytes as upper-case hexadecimal digits.
+    async fn tables_with(&self, text: &str) -> Vec<String>;
+
+    /// Adds so many jumps to a tenant, all newer than `like` and but for ids and hashes the same.
+    async fn add_jumps(&self, tenant: &TenantId, like: &JumpId, count: u32);
+
     /// Makes the next epoch begin, as revoking a signing key does.
     async fn begin_next_epoch(&self);
 }
@@ -104,7 +113,7 @@ impl Harness {
         AuditEntry {
             audit_id: self.id(AuditId::new),
             at: self.now(),
-            role: Role::Admin,
+            role: Role::Admin.into(),
             caller: Pseudonym(self.bytes()),
             actor: None,
             person: None,

@@ -5,15 +5,25 @@ use std::sync::Arc;
 
 use concenter_gateway::domain::audit::Action;
 use concenter_gateway::domain::error::Version;
-use concenter_gateway::domain::jump::{JumpState, RedeemOutcome};
+use concenter_gateway::domain::ids::TenantId;
+use concenter_gateway::domain::jump::{JumpState, JumpVersions, ProofHash, RedeemOutcome};
 use concenter_gateway::domain::provider::State;
+use concenter_gateway::domain::settings::Settings;
+use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::store::sqlite::{OpenError, SqliteStore};
 use concenter_gateway::store::{ServiceStore as _, StoreError, UserStore as _};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use tempfile::TempDir;
 
-use crate::fixture::done;
-use crate::fixture::jump::for_broker;
+use crate::fixture::jump::{for_broker, for_customer};
+use crate::fixture::{done, first};
 use crate::sqlite::{DATABASE, opened, reopened, shell};
 
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+/// The tenant A of `rules/seed.sql`.
+const FIRM: &str = "00000000-0000-7000-8000-00000000000a";
 #[tokio::test]
 async fn a_second_open_of_a_directory_is_refused_and_names_the_holder() {
     let (_h, _store, directory) = opened().await;
@@ -135,4 +145,63 @@ async fn closing_lets_the_writes_that_wait_finish() {
     assert_eq!(done(write.await.expect("it ends")).state, State::Disabled);
     let (again, _store) = reopened(&directory).await;
     assert_eq!(again.user(&firm.tenant, &firm.meier).await.state, State::Disabled);
+}
+
+/// Makes a database as the service did before it knew settings, with rows in it.
+async fn made_of_schema_5() -> Arc<TempDir> {
+    let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+    let options = SqliteConnectOptions::new().filename(directory.path().join(DATABASE)).create_if_missing(true);
+    let mut connection = options.foreign_keys(true).connect().await.expect("a database");
+    let first_five = MIGRATIONS.iter().filter(|migration| migration.version <= 5).cloned().collect();
+    Migrator::with_migrations(first_five).run_direct(None, &mut connection, false).await.expect("schema 5");
+    sqlx::raw_sql(include_str!("rules/seed.sql")).execute(&mut connection).await.expect("the seed is good");
+    let requests = "
+        INSERT INTO request_log (tenant_id, caller, request_id, content, resource, created_at)
+        SELECT ?1, randomblob(32), value || '-0000-7000-8000-000000000000', zeroblob(32), resource, 1
+        FROM (
+            SELECT '00000001' AS value, 'k-1' AS resource
+            UNION ALL
+            SELECT '00000002', '1 0 0'
+            UNION ALL
+            SELECT '00000003', user_id
+            FROM concenter_user
+            WHERE user_name = 'schulze'
+        )";
+    sqlx::query(requests).bind(FIRM).execute(&mut connection).await.expect("three requests");
+    connection.close().await.expect("it closes");
+    directory
+}
+
+#[tokio::test]
+async fn a_database_of_an_earlier_schema_is_brought_up_to_date_with_everything_in_it() {
+    let directory = made_of_schema_5().await;
+    let refused = SqliteStore::open_read_only(directory.path()).await.expect_err("an earlier schema");
+    assert!(matches!(refused, OpenError::SchemaOlder { .. }), "{refused:?}");
+    let (h, _store) = reopened(&directory).await;
+    let tenant = TenantId::parse(FIRM).expect("an id");
+    let firm = h.tenant(&tenant).await;
+    assert_eq!((firm.state, firm.deleted_at, firm.version), (TenantState::Active, None, Version::FIRST));
+    assert_eq!(h.settings(&tenant).await, Settings::INITIAL);
+    assert!(h.store.tenant_keys(&tenant).await.expect("an answer").is_some());
+    assert_eq!(h.store.list_users(&tenant, &first(10)).await.expect("a page").rows.len(), 6);
+    assert_eq!(h.store.list_customers(&tenant, None, &first(10)).await.expect("a page").rows.len(), 2);
+    let decided_on = async |id| h.inputs(&tenant, &for_customer(id)).await.versions;
+    assert_eq!(decided_on("k-1").await, JumpVersions { config: 5, customer: Some(5), catalog: 5 });
+    assert_eq!(h.inspect.count_jumps(&tenant).await, 2);
+    let open = h.redeem_inputs(&tenant, &ProofHash([0; 32])).await.expect("the jump of the seed");
+    assert_eq!(open.state, JumpState::Expired);
+}
+
+/// Of all that erasing finds there is nothing left in the log of requests either.
+#[tokio::test]
+async fn the_log_of_requests_of_an_earlier_schema_forgets_customers() {
+    let directory = made_of_schema_5().await;
+    let (_h, store) = reopened(&directory).await;
+    let mut shell = shell(directory.path(), true).await;
+    let resources: Vec<String> = sqlx::query_scalar("SELECT resource FROM request_log ORDER BY request_id")
+        .fetch_all(&mut shell)
+        .await
+        .expect("three requests");
+    assert_eq!(resources, ["", "1 0 0", "30000000-0000-7000-8000-00000000000a"]);
+    store.close().await;
 }

@@ -97,6 +97,54 @@ impl Inspect for Tables {
         query.execute(&mut self.shell().await).await.expect("so many users");
     }
 
+    async fn count_requests(&self) -> i64 {
+        let query = sqlx::query_scalar("SELECT count(*) FROM request_log");
+        query.fetch_one(&mut self.shell().await).await.expect("a number")
+    }
+
+    async fn tables_with(&self, text: &str) -> Vec<String> {
+        let mut shell = self.shell().await;
+        let columns = sqlx::query(
+            "SELECT t.name AS table_name, c.name AS column_name
+             FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+             WHERE t.type = 'table'
+             ORDER BY t.name",
+        );
+        let columns = columns.fetch_all(&mut shell).await.expect("the schema");
+        let mut tables = Vec::new();
+        for row in &columns {
+            let (table, column): (String, &str) = (row.get("table_name"), row.get("column_name"));
+            #[expect(clippy::disallowed_methods, reason = "names out of the schema itself, in a test")]
+            let search = sqlx::AssertSqlSafe(format!(
+                r#"SELECT EXISTS (SELECT 1 FROM "{table}" WHERE instr(quote("{column}"), ?1) > 0)"#
+            ));
+            let found: bool = sqlx::query_scalar(search).bind(text).fetch_one(&mut shell).await.expect("an answer");
+            if found && tables.last() != Some(&table) {
+                tables.push(table);
+            }
+        }
+        tables
+    }
+
+    async fn add_jumps(&self, tenant: &TenantId, like: &JumpId, count: u32) {
+        let query = sqlx::query(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?3)
+             INSERT INTO jump (
+                 tenant_id, jump_id, jti_hash, caller, request_id, content, person_kind, person_id, target_id, user_id,
+                 way, segment, subject, issued_at, expires_at, epoch, config_version, customer_version, catalog_version
+             )
+             SELECT
+                 tenant_id, printf('7fffffff-ffff-7000-8000-%012x', i), randomblob(32), randomblob(32), request_id,
+                 content, person_kind, person_id, target_id, user_id, way, segment, subject, issued_at, expires_at,
+                 epoch, config_version, customer_version, catalog_version
+             FROM jump, n
+             WHERE tenant_id = ?1
+               AND jump_id = ?2",
+        );
+        let query = query.bind(tenant.to_string()).bind(like.to_string()).bind(count);
+        query.execute(&mut self.shell().await).await.expect("so many jumps");
+    }
+
     async fn begin_next_epoch(&self) {
         let query = sqlx::query("UPDATE service SET epoch = epoch + 1");
         query.execute(&mut self.shell().await).await.expect("the next epoch");

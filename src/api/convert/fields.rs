@@ -17,10 +17,14 @@ const MOST_VIOLATIONS: usize = 32;
 /// A reader gives the value or notes a violation, so that a conversion can read all fields first and only then take
 /// them apart with `?`. It never notes a value: that may be a secret.
 #[derive(Default)]
-pub(in crate::api) struct Fields(Vec<Violation>);
+pub(in crate::api) struct Fields {
+    noted: Vec<Violation>,
+    /// The message of the request that the fields stand in which are read now; `None` for the request itself.
+    message: Option<&'static str>,
+}
 
 /// A violation was noted. Only [`Fields::refuse`] makes one, so nothing is refused without saying why.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api) struct Noted(());
 
 /// What reading a field came to.
@@ -38,15 +42,31 @@ impl Fields {
     /// [`Failure::Invalid`] with the first 32 violations, in the order in which they were noted.
     pub(in crate::api) fn finish<T>(self, value: Read<T>) -> Result<T, Failure> {
         match value {
-            Ok(value) if self.0.is_empty() => Ok(value),
-            Ok(_) | Err(Noted(())) => Err(Failure::Invalid(self.0)),
+            Ok(value) if self.noted.is_empty() => Ok(value),
+            Ok(_) | Err(Noted(())) => Err(Failure::Invalid(self.noted)),
         }
+    }
+
+    /// Reads the fields of a message within the request; their paths begin with its name.
+    pub(in crate::api) fn within<T>(
+        &mut self,
+        message: &'static str,
+        read: impl FnOnce(&mut Self) -> Read<T>,
+    ) -> Read<T> {
+        let outer = self.message.replace(message);
+        let value = read(self);
+        self.message = outer;
+        value
     }
 
     /// Notes a violation.
     pub(in crate::api) fn refuse<T>(&mut self, path: impl Display, problem: &'static str) -> Read<T> {
-        if self.0.len() < MOST_VIOLATIONS {
-            self.0.push(Violation::new(path.to_string(), problem));
+        if self.noted.len() < MOST_VIOLATIONS {
+            let path = match self.message {
+                Some(message) => format!("{message}.{path}"),
+                None => path.to_string(),
+            };
+            self.noted.push(Violation::new(path, problem));
         }
         Err(Noted(()))
     }
@@ -169,6 +189,15 @@ mod tests {
             fields.refuse::<()>(format_args!("customers[{place}].segment"), "is wrong")
         });
         assert_eq!(fields.finish(all).map_err(|failure| paths(failure).len()), Err(MOST_VIOLATIONS));
+    }
+
+    #[test]
+    fn a_field_of_a_message_is_named_with_the_message_and_one_beside_it_without() {
+        let mut fields = Fields::default();
+        let inner = fields.within("user", |fields| both(fields.uuid("user_id", UserId::parse("x")), fields.etag("x")));
+        let outer = fields.uuid("request_id", UserId::parse("x"));
+        let expected = ["user.user_id", "user.etag", "request_id"].map(str::to_owned).to_vec();
+        assert_eq!(fields.finish(both(inner, outer)).map_err(paths), Err(expected));
     }
 
     #[test]

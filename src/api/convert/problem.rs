@@ -5,6 +5,7 @@ use crate::domain::activation::InvalidBrokerList;
 use crate::domain::jump::{InvalidContext, InvalidNonce, InvalidTokenLife};
 use crate::domain::page::NegativePageSize;
 use crate::domain::provider::InvalidProviderList;
+use crate::domain::settings::{InvalidPercent, InvalidSessionSpan};
 use crate::domain::target::{InvalidLineList, UrlProblem};
 use crate::domain::text::TextProblem;
 
@@ -54,7 +55,9 @@ problems! {
     InvalidLineList => "must name 1 to 100 lines of business",
     InvalidNonce => "must be 1 to 64 of A-Z a-z 0-9 _ . ~ -",
     InvalidPassword => "must be 1 to 512 bytes without NUL",
+    InvalidPercent => "must be 1 to 100",
     InvalidProviderList => "must name 1 to 200 product providers",
+    InvalidSessionSpan => "must be whole minutes, from 1 up to the longest that is allowed",
     InvalidTokenLife => "must be 10 to 120 whole seconds",
     NegativePageSize => "must not be negative",
 }

@@ -53,18 +53,21 @@ pub(super) fn explanation(explanation: Explanation) -> Result<v1::ExplainJumpRes
 }
 
 fn resolved(resolution: Resolution, user: &ConcenterUser) -> v1::ResolvedJump {
-    let way = match resolution.way {
+    v1::ResolvedJump {
+        user_id: resolution.user_id.to_string(),
+        user_name: user.name.to_string(),
+        kind: user_kind_out(user.kind).into(),
+        way: way_out(resolution.way).into(),
+    }
+}
+
+pub(super) const fn way_out(way: Way) -> v1::ResolutionWay {
+    match way {
         Way::Activation => v1::ResolutionWay::Activation,
         Way::OwnUser => v1::ResolutionWay::OwnUser,
         Way::SharedPrivate => v1::ResolutionWay::SharedPrivate,
         Way::SharedCommercial => v1::ResolutionWay::SharedCommercial,
         Way::FallbackPrivate => v1::ResolutionWay::FallbackPrivate,
-    };
-    v1::ResolvedJump {
-        user_id: resolution.user_id.to_string(),
-        user_name: user.name.to_string(),
-        kind: user_kind_out(user.kind).into(),
-        way: way.into(),
     }
 }
 
@@ -149,12 +152,15 @@ fn password(secret: &Secret) -> Result<String, Failure> {
 }
 
 fn actor(actor: &ActorClaim) -> v1::Actor {
-    let role = match actor.role {
+    v1::Actor { subject: actor.subject.as_str().to_owned(), role: actor_role_out(actor.role).into() }
+}
+
+pub(super) const fn actor_role_out(role: ActorRole) -> v1::ActorRole {
+    match role {
         ActorRole::PortalUser => v1::ActorRole::PortalUser,
         ActorRole::CustomerStaff => v1::ActorRole::CustomerStaff,
         ActorRole::BrokerStaff => v1::ActorRole::BrokerStaff,
-    };
-    v1::Actor { subject: actor.subject.as_str().to_owned(), role: role.into() }
+    }
 }
 
 fn session_limits(limits: SessionLimits) -> v1::SessionLimits {

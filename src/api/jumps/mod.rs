@@ -1,17 +1,20 @@
-//! `JumpService`: making, explaining and redeeming jumps.
+//! `JumpService`: making, explaining, redeeming and revoking jumps, and their history.
 //!
-//! [`wish`] reads what is asked for, [`answer`] says what came of it.
+//! [`wish`] reads what is asked for, [`answer`] says what came of it, [`history`] tells of it afterwards.
 
 mod answer;
+mod history;
 mod wish;
 
 use tonic::Request;
 
-use super::convert::duration;
+use super::convert::{both, count, duration};
 use super::desk::{Answer, Desk};
+use crate::app::pages::List;
 use crate::app::redeem::Proof;
 use crate::app::{Failure, JWKS_MAX_AGE};
 use crate::domain::error::Reason;
+use crate::domain::ids::JumpId;
 use crate::domain::jump::Nonce;
 use crate::domain::target::TargetKind;
 use crate::proto::v1;
@@ -58,6 +61,34 @@ impl JumpService for Jumps {
         let (proof, nonce) = self.desk.checked(presented(message))?;
         let redeemed = self.desk.checked(self.desk.app.redeem_jump(&call, &proof, nonce.as_ref()).await)?;
         Ok(self.desk.checked(answer::redeemed(redeemed))?.into())
+    }
+
+    async fn get_jump(&self, request: Request<v1::GetJumpRequest>) -> Answer<v1::GetJumpResponse> {
+        let (call, message) = self.desk.open(request)?;
+        let jump = self.desk.read(|fields| fields.uuid("jump_id", JumpId::parse(&message.jump_id)))?;
+        let found = self.desk.checked(self.desk.app.get_jump(&call, &jump).await)?;
+        Ok(v1::GetJumpResponse { jump: Some(found.into()) }.into())
+    }
+
+    async fn list_jumps(&self, request: Request<v1::ListJumpsRequest>) -> Answer<v1::ListJumpsResponse> {
+        let (call, message) = self.desk.open(request)?;
+        let filter = history::filter_text(&message);
+        let list = List { caller: &call.caller, name: "/concenter.v1.JumpService/ListJumps", filter: &filter };
+        let (filter, page) = self.desk.read(|fields| {
+            let page = self.desk.page(fields, &list, message.page_size, &message.page_token);
+            both(history::filter(fields, &message), page)
+        })?;
+        let rows = self.desk.checked(self.desk.app.list_jumps(&call, filter, &page).await)?.map(v1::Jump::from);
+        let (jumps, next_page_token) = self.desk.page_out(&list, rows, |jump| &jump.jump_id);
+        Ok(v1::ListJumpsResponse { jumps, next_page_token }.into())
+    }
+
+    async fn revoke_jump(&self, request: Request<v1::RevokeJumpRequest>) -> Answer<v1::RevokeJumpResponse> {
+        let (call, selection) =
+            self.desk.effect(request, |fields, message| history::selection(fields, message.jumps))?;
+        let counts = self.desk.checked(self.desk.app.revoke_jumps(&call, &selection).await)?;
+        let revoked_jumps = count(counts.jumps.into());
+        Ok(v1::RevokeJumpResponse { revoked_jumps, revoked_sessions: count(counts.sessions.into()) }.into())
     }
 
     /// For everybody: the one method that asks for no caller.

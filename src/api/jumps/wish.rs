@@ -2,16 +2,13 @@
 
 use prost_types::Duration;
 
-use crate::api::convert::{Fields, Read, segment};
+use crate::api::convert::{Fields, Read, segment, token_life};
 use crate::app::jump::JumpWish;
 use crate::domain::ids::{ActivationId, BrokerId, CustomerId, LineOfBusiness, ProviderId, SubjectId, TargetId};
-use crate::domain::jump::{Context, InvalidTokenLife, Luggage, Nonce, Person, TokenLife};
+use crate::domain::jump::{Context, Luggage, Nonce, Person, TokenLife};
 use crate::domain::target::{TargetKind, WebUrl};
 use crate::proto::v1;
 use crate::proto::v1::person::Person as WirePerson;
-
-/// Nanoseconds of a second.
-const NANOS: u32 = 1_000_000_000;
 
 /// The fields that the requests have in common; those that a request does not have are absent.
 #[derive(Default)]
@@ -118,8 +115,13 @@ impl From<v1::ExplainJumpRequest> for WireJump {
     }
 }
 
-/// Reads a jump. `wanted` is the kind of target that the method is for.
-pub(super) fn jump(fields: &mut Fields, wire: WireJump, wanted: Option<TargetKind>) -> Read<(JumpWish, TokenLife)> {
+/// Reads a jump and, unless that is left to the tenant's settings, its life. `wanted` is the kind of target that the
+/// method is for.
+pub(super) fn jump(
+    fields: &mut Fields,
+    wire: WireJump,
+    wanted: Option<TargetKind>,
+) -> Read<(JumpWish, Option<TokenLife>)> {
     let target_id = fields.catalog_key("target_id", TargetId::parse(&wire.target_id));
     let person = wire.person.map(|person| read_person(fields, person)).transpose();
     let actor_id =
@@ -140,7 +142,7 @@ pub(super) fn jump(fields: &mut Fields, wire: WireJump, wanted: Option<TargetKin
     let nonce = fields.optional(wire.nonce.as_deref(), |fields, text| fields.keep("nonce", Nonce::parse(text)));
     let return_url =
         fields.optional(wire.return_url.as_deref(), |fields, text| fields.keep("return_url", WebUrl::parse(text)));
-    let life = fields.keep("ttl", life(wire.ttl));
+    let life = wire.ttl.map(|ttl| fields.keep("ttl", token_life(ttl))).transpose();
 
     let luggage = Luggage { context: context?, nonce: nonce?, return_url: return_url? };
     let wish = JumpWish {
@@ -173,26 +175,13 @@ fn read_person(fields: &mut Fields, person: v1::Person) -> Read<Person> {
     }
 }
 
-/// Reads the life of a token. Not by the library's conversion: that carries nanoseconds over into seconds.
-fn life(ttl: Option<Duration>) -> Result<TokenLife, InvalidTokenLife> {
-    let Some(ttl) = ttl else {
-        return Ok(TokenLife::DEFAULT);
-    };
-    let seconds = u64::try_from(ttl.seconds).map_err(|_| InvalidTokenLife)?;
-    let nanos = u32::try_from(ttl.nanos).map_err(|_| InvalidTokenLife)?;
-    if nanos >= NANOS {
-        return Err(InvalidTokenLife);
-    }
-    TokenLife::parse(std::time::Duration::new(seconds, nanos))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::Failure;
     use crate::domain::customer::Segment;
 
-    fn read(wire: WireJump) -> Result<(JumpWish, TokenLife), Vec<String>> {
+    fn read(wire: WireJump) -> Result<(JumpWish, Option<TokenLife>), Vec<String>> {
         let mut fields = Fields::default();
         let wish = jump(&mut fields, wire, Some(TargetKind::TariffCalculator));
         fields.finish(wish).map_err(|failure| match failure {
@@ -215,7 +204,15 @@ mod tests {
         let (wish, life) = read(good()).unwrap();
         assert_eq!(wish.target_id.as_str(), "rechner");
         assert!(wish.person.is_none() && wish.luggage == Luggage::default());
-        assert_eq!(life, TokenLife::DEFAULT);
+        assert_eq!(life, None);
+    }
+
+    #[test]
+    fn a_life_that_is_asked_for_is_read() {
+        let life =
+            |seconds| read(WireJump { ttl: Some(Duration { seconds, nanos: 0 }), ..good() }).map(|(_, life)| life);
+        assert_eq!(life(60), Ok(Some(TokenLife::DEFAULT)));
+        assert_eq!(life(0), Err(vec!["ttl".to_owned()]));
     }
 
     #[test]
@@ -266,30 +263,5 @@ mod tests {
         let customer_id = CustomerId::parse("c-1").unwrap();
         let stated = Some(Segment::Commercial);
         assert_eq!(read(customer("c-1", Some(2))), Ok(Some(Person::Customer { customer_id, stated })));
-    }
-
-    /// Case J02 of `docs/catalogue.md`.
-    #[test]
-    fn a_life_out_of_bounds_is_refused() {
-        let seconds = |seconds| Some(Duration { seconds, nanos: 0 });
-        for bad in [
-            seconds(0),
-            seconds(-60),
-            seconds(9),
-            seconds(121),
-            seconds(i64::MIN),
-            seconds(i64::MAX),
-            Some(Duration { seconds: 60, nanos: 1_000_000_000 }),
-            Some(Duration { seconds: 60, nanos: i32::MAX }),
-            Some(Duration { seconds: 60, nanos: -1 }),
-            Some(Duration { seconds: 61, nanos: -1_000_000_000 }),
-            Some(Duration { seconds: 60, nanos: 1 }),
-        ] {
-            assert_eq!(life(bad), Err(InvalidTokenLife), "{bad:?}");
-        }
-        for good in [10, 60, 120] {
-            assert_eq!(life(seconds(good)).map(|life| life.span().as_secs()), Ok(good.unsigned_abs()));
-        }
-        assert_eq!(life(None), Ok(TokenLife::DEFAULT));
     }
 }

@@ -8,10 +8,10 @@ use super::SqliteStore;
 use super::error::{Failure, Step};
 use super::requests::{Changed, Stop, unreadable_resource};
 use super::row::{Cells, page_of, rows_to_ask};
-use super::users;
+use super::users::{self, Dependents};
 use super::versions::{check_etag, move_config};
-use crate::domain::activation::{BrokerActivation, BrokerList, NewActivation};
-use crate::domain::error::{RELATED_SHOWN, Reason, Refusal, Related, Version};
+use crate::domain::activation::{ActivationChange, BrokerActivation, BrokerList, NewActivation};
+use crate::domain::error::{RELATED_SHOWN, Reason, Related, Version};
 use crate::domain::ids::{ActivationId, BrokerId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::State;
@@ -67,6 +67,29 @@ impl ActivationStore for SqliteStore {
         Ok(page_of(activations, page, |activation| activation.activation_id.to_string()))
     }
 
+    async fn update_activation(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        activation: &ActivationId,
+        version: Version,
+        change: &ActivationChange,
+    ) -> Result<Outcome<BrokerActivation>, StoreError> {
+        let (tenant, activation, change) = (*tenant, *activation, change.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &activation, version).await?;
+                    update(tx, at, &tenant, &current, change).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
     async fn set_activation_state(
         &self,
         tenant: &TenantId,
@@ -81,12 +104,33 @@ impl ActivationStore for SqliteStore {
             effect,
             move |tx, at| {
                 Box::pin(async move {
-                    let current = load(&mut *tx, &tenant, &activation).await?.ok_or(Reason::NotFound)?;
-                    check_etag(current.version, version)?;
+                    let current = load_known(tx, &tenant, &activation, version).await?;
                     set_state(tx, at, &tenant, &current, state).await
                 })
             },
             move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn delete_activation(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        activation: &ActivationId,
+        version: Version,
+    ) -> Result<Outcome<()>, StoreError> {
+        let (tenant, activation) = (*tenant, *activation);
+        self.change(
+            tenant,
+            effect,
+            move |tx, _| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &activation, version).await?;
+                    delete(tx, &tenant, &current).await
+                })
+            },
+            |_, _| Box::pin(async { Ok(Some(())) }),
         )
         .await
     }
@@ -172,57 +216,73 @@ async fn load(
     row.as_ref().map(activation_of).transpose()
 }
 
-async fn load_resource(tx: &mut SqliteConnection, tenant: TenantId, resource: String) -> Step<BrokerActivation> {
+async fn load_resource(
+    tx: &mut SqliteConnection,
+    tenant: TenantId,
+    resource: String,
+) -> Step<Option<BrokerActivation>> {
     let activation = ActivationId::parse(&resource).map_err(|_| unreadable_resource())?;
-    load(tx, &tenant, &activation).await?.ok_or_else(unreadable_resource)
+    load(tx, &tenant, &activation).await
 }
 
-/// Refuses for `reason`, with the activations that have the user, if there are any.
-pub(super) async fn check_none_of(
+/// Reads an activation that a change is about, in the version that the caller knows.
+async fn load_known(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    activation: &ActivationId,
+    version: Version,
+) -> Result<BrokerActivation, Stop> {
+    let current = load(tx, tenant, activation).await?.ok_or(Reason::NotFound)?;
+    check_etag(current.version, version)?;
+    Ok(current)
+}
+
+/// Reads which activations have a user.
+pub(super) async fn dependents_of(tx: &mut SqliteConnection, tenant: &TenantId, user: &UserId) -> Step<Dependents> {
+    dependents_beside(tx, tenant, user, None).await
+}
+
+/// The same, without one activation.
+async fn dependents_beside(
     tx: &mut SqliteConnection,
     tenant: &TenantId,
     user: &UserId,
-    reason: Reason,
-) -> Result<(), Stop> {
+    beside: Option<&ActivationId>,
+) -> Step<Dependents> {
     let rows = sqlx::query(
         "
         SELECT activation_id, count(*) OVER () AS total
         FROM broker_activation
         WHERE tenant_id = ?1
           AND user_id = ?2
+          AND activation_id IS NOT ?3
         ORDER BY activation_id
-        LIMIT ?3
+        LIMIT ?4
         ",
     )
     .bind(tenant.to_string())
     .bind(user.to_string())
+    .bind(beside.map(ActivationId::to_string))
     .bind(i64::try_from(RELATED_SHOWN).unwrap_or(i64::MAX))
     .fetch_all(tx)
     .await?;
     let Some(row) = rows.first() else {
-        return Ok(());
+        return Ok(Dependents::default());
     };
-    let total: u64 = Cells::of(row, "broker_activation").plain("total")?;
-    let activations = rows.iter().map(|row| {
+    let total = Cells::of(row, "broker_activation").plain("total")?;
+    let shown = rows.iter().map(|row| {
         let id = Cells::of(row, "broker_activation").parsed("activation_id", ActivationId::parse)?;
         Ok(Related::Activation(id))
     });
-    Err(Refusal::with_related(reason, activations.collect::<Step<_>>()?, total).into())
+    Ok(Dependents { shown: shown.collect::<Step<_>>()?, total })
 }
 
 async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new: &NewActivation) -> Changed {
-    let user = users::load(&mut *tx, tenant, &new.user_id).await?.ok_or(Reason::NotFound)?;
-    match user.kind {
-        UserKind::EndCustomer => return Err(Reason::EndkundeConflict.into()),
-        UserKind::Standard => return Err(Reason::StandardNotForJumps.into()),
-        UserKind::Broker => {}
-    }
+    check_user(tx, tenant, &new.user_id).await?;
     if new.sharing_reason.is_none() {
-        check_none_of(tx, tenant, &new.user_id, Reason::UserAlreadyAssigned).await?;
+        dependents_of(tx, tenant, &new.user_id).await?.refuse(Reason::UserAlreadyAssigned)?;
     }
-    let brokers: Vec<_> = new.brokers.as_slice().iter().map(BrokerId::as_str).collect();
-    let brokers = serde_json::to_string(&brokers).map_err(Failure::from)?;
-    check_room_of(tx, tenant, &brokers).await?;
+    check_room_of(tx, tenant, &new.activation_id, &new.brokers).await?;
     sqlx::query(
         "
         INSERT INTO broker_activation (
@@ -239,6 +299,31 @@ async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new
     .bind(at.unix_micros())
     .execute(&mut *tx)
     .await?;
+    insert_brokers(tx, tenant, &new.activation_id, &new.brokers).await?;
+    move_config(tx, tenant).await?;
+    Ok(new.activation_id.to_string())
+}
+
+/// Checks that a user is there and for brokers.
+async fn check_user(tx: &mut SqliteConnection, tenant: &TenantId, user: &UserId) -> Result<(), Stop> {
+    match users::load(tx, tenant, user).await?.ok_or(Reason::NotFound)?.kind {
+        UserKind::EndCustomer => Err(Reason::EndkundeConflict.into()),
+        UserKind::Standard => Err(Reason::StandardNotForJumps.into()),
+        UserKind::Broker => Ok(()),
+    }
+}
+
+fn brokers_json(brokers: &BrokerList) -> Step<String> {
+    let brokers: Vec<_> = brokers.as_slice().iter().map(BrokerId::as_str).collect();
+    Ok(serde_json::to_string(&brokers)?)
+}
+
+async fn insert_brokers(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    activation: &ActivationId,
+    brokers: &BrokerList,
+) -> Step<()> {
     sqlx::query(
         "
         INSERT INTO activation_broker (tenant_id, broker_id, activation_id)
@@ -247,16 +332,35 @@ async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new
         ",
     )
     .bind(tenant.to_string())
-    .bind(new.activation_id.to_string())
-    .bind(brokers)
-    .execute(&mut *tx)
+    .bind(activation.to_string())
+    .bind(brokers_json(brokers)?)
+    .execute(tx)
     .await?;
-    move_config(tx, tenant).await?;
-    Ok(new.activation_id.to_string())
+    Ok(())
 }
 
-/// Checks that each broker of the JSON array `brokers` may be in one activation more.
-async fn check_room_of(tx: &mut SqliteConnection, tenant: &TenantId, brokers: &str) -> Result<(), Stop> {
+async fn delete_brokers(tx: &mut SqliteConnection, tenant: &TenantId, activation: &ActivationId) -> Step<()> {
+    sqlx::query(
+        "
+        DELETE FROM activation_broker
+        WHERE tenant_id = ?1
+          AND activation_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(activation.to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Checks that each broker may be in an activation, beside all others that he is in.
+async fn check_room_of(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    activation: &ActivationId,
+    brokers: &BrokerList,
+) -> Result<(), Stop> {
     let row = sqlx::query(
         "
         SELECT EXISTS (
@@ -267,16 +371,79 @@ async fn check_room_of(tx: &mut SqliteConnection, tenant: &TenantId, brokers: &s
                 FROM activation_broker AS b
                 WHERE b.tenant_id = ?1
                   AND b.broker_id = item.value
-            ) >= ?3
+                  AND b.activation_id <> ?3
+            ) >= ?4
         ) AS is_full
         ",
     )
     .bind(tenant.to_string())
-    .bind(brokers)
+    .bind(brokers_json(brokers)?)
+    .bind(activation.to_string())
     .bind(MOST_ACTIVATIONS_OF_BROKER)
     .fetch_one(tx)
     .await?;
     if Cells::of(&row, "activation_broker").plain("is_full")? { Err(Reason::LimitReached.into()) } else { Ok(()) }
+}
+
+async fn update(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &BrokerActivation,
+    change: ActivationChange,
+) -> Changed {
+    let activation = &current.activation_id;
+    let wished = BrokerActivation {
+        display_name: change.display_name.applied_to(current.display_name.clone()),
+        brokers: change.brokers.applied_to(current.brokers.clone()),
+        user_id: change.user_id.applied_to(current.user_id),
+        sharing_reason: change.sharing_reason.applied_to(current.sharing_reason.clone()),
+        ..current.clone()
+    };
+    check_user(tx, tenant, &wished.user_id).await?;
+    let shares_anew = wished.user_id != current.user_id || current.sharing_reason.is_some();
+    // The one that had the user first needs no reason, whatever came after it.
+    if wished.sharing_reason.is_none() && shares_anew {
+        let others = dependents_beside(tx, tenant, &wished.user_id, Some(activation)).await?;
+        others.refuse(Reason::UserAlreadyAssigned)?;
+    }
+    check_room_of(tx, tenant, activation, &wished.brokers).await?;
+    if wished != *current {
+        write(tx, at, tenant, &wished).await?;
+    }
+    if wished.brokers != current.brokers {
+        delete_brokers(tx, tenant, activation).await?;
+        insert_brokers(tx, tenant, activation, &wished.brokers).await?;
+    }
+    if wished.brokers != current.brokers || wished.user_id != current.user_id {
+        move_config(tx, tenant).await?;
+    }
+    Ok(activation.to_string())
+}
+
+/// Writes all of an activation that can be edited, but for its brokers.
+async fn write(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, wished: &BrokerActivation) -> Step<()> {
+    sqlx::query(
+        "
+        UPDATE broker_activation
+        SET display_name = ?3,
+            user_id = ?4,
+            sharing_reason = ?5,
+            version = version + 1,
+            updated_at = ?6
+        WHERE tenant_id = ?1
+          AND activation_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(wished.activation_id.to_string())
+    .bind(wished.display_name.as_ref().map(Line::as_str))
+    .bind(wished.user_id.to_string())
+    .bind(wished.sharing_reason.as_ref().map(Line::as_str))
+    .bind(at.unix_micros())
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 async fn set_state(
@@ -306,4 +473,22 @@ async fn set_state(
         move_config(tx, tenant).await?;
     }
     Ok(current.activation_id.to_string())
+}
+
+async fn delete(tx: &mut SqliteConnection, tenant: &TenantId, current: &BrokerActivation) -> Changed {
+    let activation = &current.activation_id;
+    delete_brokers(tx, tenant, activation).await?;
+    sqlx::query(
+        "
+        DELETE FROM broker_activation
+        WHERE tenant_id = ?1
+          AND activation_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(activation.to_string())
+    .execute(&mut *tx)
+    .await?;
+    move_config(tx, tenant).await?;
+    Ok(activation.to_string())
 }

@@ -114,6 +114,10 @@ impl AuditStore for SqliteStore {
         let (tenant, people) = (*tenant, people.to_vec());
         self.writer()?.effect(move |tx| Box::pin(async move { keep_salts(tx, &tenant, &people).await })).await
     }
+
+    async fn known_salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Option<Salt>>, StoreError> {
+        Ok(read_salts(self.readers(), tenant, people.iter()).await?)
+    }
 }
 
 /// Gives whoever has no salt the one offered.

@@ -53,6 +53,10 @@ impl CatalogStore for SqliteStore {
         .await
     }
 
+    async fn get_provider(&self, provider: &ProviderId) -> Result<Option<ProductProvider>, StoreError> {
+        Ok(load_provider(self.readers(), provider).await?)
+    }
+
     async fn list_providers(&self, page: &PageRequest) -> Result<Page<ProductProvider>, StoreError> {
         let rows = sqlx::query(
             "
@@ -163,6 +167,10 @@ impl CatalogStore for SqliteStore {
         .await
     }
 
+    async fn get_return_url(&self, return_url: &ReturnUrlId) -> Result<Option<ReturnUrl>, StoreError> {
+        Ok(load_return_url(self.readers(), return_url).await?)
+    }
+
     async fn list_return_urls(&self, page: &PageRequest) -> Result<Page<ReturnUrl>, StoreError> {
         let rows = sqlx::query(
             "
@@ -220,9 +228,9 @@ async fn load_provider(executor: impl SqliteExecutor<'_>, provider: &ProviderId)
     row.as_ref().map(provider_of).transpose()
 }
 
-async fn provider_resource(tx: &mut SqliteConnection, resource: String) -> Step<ProductProvider> {
+async fn provider_resource(tx: &mut SqliteConnection, resource: String) -> Step<Option<ProductProvider>> {
     let provider = ProviderId::parse(&resource).map_err(|_| unreadable_resource())?;
-    load_provider(tx, &provider).await?.ok_or_else(unreadable_resource)
+    load_provider(tx, &provider).await
 }
 
 async fn put_provider(tx: &mut SqliteConnection, provider: &ProductProvider, known: Option<Version>) -> Changed {
@@ -329,9 +337,9 @@ async fn load_target(executor: impl SqliteExecutor<'_>, target: &TargetId) -> St
     row.as_ref().map(target_of).transpose()
 }
 
-async fn target_resource(tx: &mut SqliteConnection, resource: String) -> Step<Target> {
+async fn target_resource(tx: &mut SqliteConnection, resource: String) -> Step<Option<Target>> {
     let target = TargetId::parse(&resource).map_err(|_| unreadable_resource())?;
-    load_target(tx, &target).await?.ok_or_else(unreadable_resource)
+    load_target(tx, &target).await
 }
 
 async fn put_target(tx: &mut SqliteConnection, target: &Target, known: Option<Version>) -> Changed {
@@ -445,9 +453,9 @@ async fn load_return_url(executor: impl SqliteExecutor<'_>, return_url: &ReturnU
     row.as_ref().map(return_url_of).transpose()
 }
 
-async fn return_url_resource(tx: &mut SqliteConnection, resource: String) -> Step<ReturnUrl> {
+async fn return_url_resource(tx: &mut SqliteConnection, resource: String) -> Step<Option<ReturnUrl>> {
     let return_url = ReturnUrlId::parse(&resource).map_err(|_| unreadable_resource())?;
-    load_return_url(tx, &return_url).await?.ok_or_else(unreadable_resource)
+    load_return_url(tx, &return_url).await
 }
 
 async fn put_return_url(tx: &mut SqliteConnection, return_url: &ReturnUrl, known: Option<Version>) -> Changed {

@@ -8,15 +8,17 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use super::SqliteStore;
 use super::error::{Failure, Step};
 use super::requests::{Changed, Stop, unreadable_resource};
-use super::row::Cells;
-use super::users;
+use super::row::{Cells, page_of, rows_to_ask};
+use super::users::{self, Dependents};
 use super::versions::{check_etag, move_config, tenant_exists};
+use super::{SqliteStore, jumps};
+use crate::domain::audit::AuditedKind;
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts, Segment};
 use crate::domain::error::{RELATED_SHOWN, Reason, Refusal, Related, Version};
 use crate::domain::ids::{CustomerId, TenantId, UserId};
+use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::domain::user::UserKind;
 use crate::store::codes::Code as _;
@@ -36,13 +38,49 @@ impl CustomerStore for SqliteStore {
             effect,
             move |tx, at| Box::pin(async move { put(tx, at, &tenant, &entries).await }),
             // Counts are what the first request did; they cannot be read again from the customers.
-            |_, resource| Box::pin(async move { counts_of(&resource).ok_or_else(unreadable_resource) }),
+            |_, resource| Box::pin(async move { counts_of(&resource).ok_or_else(unreadable_resource).map(Some) }),
         )
         .await
     }
 
     async fn get_customer(&self, tenant: &TenantId, customer: &CustomerId) -> Result<Option<Customer>, StoreError> {
         Ok(load(self.readers(), tenant, customer).await?)
+    }
+
+    async fn list_customers(
+        &self,
+        tenant: &TenantId,
+        own_user: Option<&UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<Customer>, StoreError> {
+        let list = match own_user {
+            None => sqlx::query(LIST).bind(tenant.to_string()),
+            Some(user) => sqlx::query(LIST_OF_USER).bind(tenant.to_string()).bind(user.to_string()),
+        };
+        let rows = list
+            .bind(page.after.as_deref().unwrap_or_default())
+            .bind(rows_to_ask(page))
+            .fetch_all(self.readers())
+            .await
+            .map_err(Failure::from)?;
+        let customers = rows.iter().map(customer_of).collect::<Step<Vec<_>>>()?;
+        Ok(page_of(customers, page, |customer| customer.customer_id.to_string()))
+    }
+
+    async fn erase_customer(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        customer: &CustomerId,
+    ) -> Result<Outcome<()>, StoreError> {
+        let (tenant, customer) = (*tenant, customer.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| Box::pin(async move { erase(tx, at, &tenant, &customer).await }),
+            |_, _| Box::pin(async { Ok(Some(())) }),
+        )
+        .await
     }
 
     async fn assign_user(
@@ -54,6 +92,7 @@ impl CustomerStore for SqliteStore {
         user: Option<&UserId>,
     ) -> Result<Outcome<Customer>, StoreError> {
         let (tenant, customer, user) = (*tenant, customer.clone(), user.copied());
+        let assigned = customer.clone();
         self.change(
             tenant,
             effect,
@@ -64,7 +103,7 @@ impl CustomerStore for SqliteStore {
                     assign(tx, at, &tenant, &current, user).await
                 })
             },
-            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+            move |tx, _| Box::pin(async move { load(tx, &tenant, &assigned).await }),
         )
         .await
     }
@@ -85,11 +124,31 @@ impl CustomerStore for SqliteStore {
             tenant,
             effect,
             move |tx, _| Box::pin(async move { update_access(tx, &tenant, version, change).await }),
-            move |tx, _| Box::pin(async move { load_access(tx, &tenant).await?.ok_or_else(unreadable_resource) }),
+            move |tx, _| Box::pin(async move { load_access(tx, &tenant).await }),
         )
         .await
     }
 }
+
+const LIST: &str = "
+SELECT customer_id, segment, user_id, created_at, updated_at, version
+FROM customer
+WHERE tenant_id = ?1
+  AND customer_id > ?2
+ORDER BY customer_id
+LIMIT ?3
+";
+
+const LIST_OF_USER: &str = "
+SELECT customer_id, segment, user_id, created_at, updated_at, version
+-- Left alone, SQLite walks through all customers of the tenant, for the sake of the order.
+FROM customer INDEXED BY customer_by_user
+WHERE tenant_id = ?1
+  AND user_id = ?2
+  AND customer_id > ?3
+ORDER BY customer_id
+LIMIT ?4
+";
 
 fn customer_of(row: &SqliteRow) -> Step<Customer> {
     let cells = Cells::of(row, "customer");
@@ -119,10 +178,9 @@ async fn load(executor: impl SqliteExecutor<'_>, tenant: &TenantId, customer: &C
     row.as_ref().map(customer_of).transpose()
 }
 
-async fn load_resource(tx: &mut SqliteConnection, tenant: TenantId, resource: String) -> Step<Customer> {
-    let customer = CustomerId::parse(&resource).map_err(|_| unreadable_resource())?;
-    load(tx, &tenant, &customer).await?.ok_or_else(unreadable_resource)
-}
+/// What the request log keeps of a change of one customer: not his id, or erasing him would leave it there. Whoever
+/// repeats the request names him again.
+const NO_RESOURCE: String = String::new();
 
 fn resource_of(counts: PutCounts) -> String {
     let PutCounts { created, changed, unchanged } = counts;
@@ -234,7 +292,54 @@ async fn assign(
         .execute(tx)
         .await?;
     }
-    Ok(current.customer_id.to_string())
+    Ok(NO_RESOURCE)
+}
+
+async fn erase(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, customer: &CustomerId) -> Changed {
+    // First, while the record is there; it touches nothing if there is nothing that the id leads to.
+    sqlx::query(
+        "
+        UPDATE tenant
+        SET erased_jump_version = max(erased_jump_version, c.jump_version)
+        FROM customer AS c
+        WHERE tenant.tenant_id = ?1
+          AND c.tenant_id = ?1
+          AND c.customer_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(customer.as_str())
+    .execute(&mut *tx)
+    .await?;
+    let records = sqlx::query(
+        "
+        DELETE FROM customer
+        WHERE tenant_id = ?1
+          AND customer_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(customer.as_str())
+    .execute(&mut *tx)
+    .await?;
+    let salts = sqlx::query(
+        "
+        DELETE FROM person_salt
+        WHERE tenant_id = ?1
+          AND kind = ?2
+          AND person_id = ?3
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(AuditedKind::Customer.code())
+    .bind(customer.as_str())
+    .execute(&mut *tx)
+    .await?;
+    let jumps = jumps::forget_customer(tx, tenant, customer, at).await?;
+    if records.rows_affected() == 0 && salts.rows_affected() == 0 && jumps == 0 {
+        return Err(Reason::NotFound.into());
+    }
+    Ok(NO_RESOURCE)
 }
 
 async fn load_access(executor: impl SqliteExecutor<'_>, tenant: &TenantId) -> Step<Option<CustomerAccess>> {
@@ -303,8 +408,8 @@ async fn update_access(
     Ok(tenant.to_string())
 }
 
-/// Refuses as assigned, with the customers whose own user it is, if there are any.
-pub(super) async fn check_none_has(tx: &mut SqliteConnection, tenant: &TenantId, user: &UserId) -> Result<(), Stop> {
+/// Reads whose own user a user is.
+pub(super) async fn dependents_of(tx: &mut SqliteConnection, tenant: &TenantId, user: &UserId) -> Step<Dependents> {
     let rows = sqlx::query(
         "
         SELECT customer_id, count(*) OVER () AS total
@@ -321,26 +426,36 @@ pub(super) async fn check_none_has(tx: &mut SqliteConnection, tenant: &TenantId,
     .fetch_all(tx)
     .await?;
     let Some(row) = rows.first() else {
-        return Ok(());
+        return Ok(Dependents::default());
     };
-    let total: u64 = Cells::of(row, "customer").plain("total")?;
-    let customers = rows
+    let total = Cells::of(row, "customer").plain("total")?;
+    let shown = rows
         .iter()
         .map(|row| Ok(Related::Customer(Cells::of(row, "customer").parsed("customer_id", CustomerId::parse)?)));
-    Err(Refusal::with_related(Reason::Assigned, customers.collect::<Step<_>>()?, total).into())
+    Ok(Dependents { shown: shown.collect::<Step<_>>()?, total })
 }
 
-/// Refuses as in use, with the segments whose shared user it is, if there are any.
-pub(super) async fn check_not_shared(tx: &mut SqliteConnection, tenant: &TenantId, user: &UserId) -> Result<(), Stop> {
+/// Reads which segments share a user.
+pub(super) async fn segments_of(tx: &mut SqliteConnection, tenant: &TenantId, user: &UserId) -> Step<Dependents> {
     let Some(access) = load_access(tx, tenant).await? else {
-        return Ok(());
+        return Ok(Dependents::default());
     };
     let slots = [(Segment::Private, access.private_user_id), (Segment::Commercial, access.commercial_user_id)];
     let used = slots.into_iter().filter(|(_, shared)| shared.as_ref() == Some(user));
-    let used: Vec<_> = used.map(|(segment, _)| Related::SharedUser(segment)).collect();
-    match used.len() {
-        0 => Ok(()),
-        1 => Err(Refusal::with_related(Reason::SlotInUse, used, 1).into()),
-        _ => Err(Refusal::with_related(Reason::SlotInUse, used, 2).into()),
+    let shown: Vec<_> = used.map(|(segment, _)| Related::SharedUser(segment)).collect();
+    let total = u64::try_from(shown.len()).unwrap_or(u64::MAX);
+    Ok(Dependents { shown, total })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_plan;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_of_customers_is_read_in_the_order_of_an_index() {
+        assert_plan(LIST, &[], "SEARCH customer USING PRIMARY KEY (tenant_id=? AND customer_id>?)").await;
+        let of_user = "SEARCH customer USING INDEX customer_by_user (tenant_id=? AND user_id=? AND customer_id>?)";
+        assert_plan(LIST_OF_USER, &[], of_user).await;
     }
 }

@@ -6,27 +6,32 @@
 //!
 //! The works bring their rows as JSON: encoded by the callers, in parallel, not by the one writer.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::audit::{self, AuditRow};
 use super::error::Step;
-use super::row::{Cells, hex, json_array};
+use super::row::{Cells, hex, json_array, micros};
 use crate::domain::audit::{AuditEntry, AuditOutcome};
 use crate::domain::error::Reason;
 use crate::domain::ids::{AttemptId, CustomerId, JumpId, ProviderId, TenantId};
 use crate::domain::jump::{
-    CLOCK_LEEWAY, Context, Jump, Nonce, Person, RecordOutcome, RedeemAttempt, RedeemOutcome, Subject,
+    CLOCK_LEEWAY, Context, JUMP_RATE_WINDOW, JUMPS_A_MINUTE, Jump, Nonce, Person, PersonKind, RecordOutcome,
+    RedeemAttempt, RedeemOutcome, Subject,
 };
 use crate::domain::target::WebUrl;
+use crate::domain::time::Timestamp;
 use crate::store::codes::Code;
 
 /// A jump to record.
 pub(super) struct RecordWork {
     tenant: TenantId,
     jump_id: JumpId,
+    person: (PersonKind, String),
     row: String,
     audit: AuditRow,
 }
@@ -48,7 +53,16 @@ impl RecordWork {
     /// The work of recording `jump`.
     pub(super) fn new(tenant: &TenantId, jump: &Jump, entry: &AuditEntry) -> Step<Self> {
         let row = serde_json::to_string(&JumpRow::of(tenant, jump))?;
-        Ok(Self { tenant: *tenant, jump_id: jump.jump_id, row, audit: AuditRow::new(tenant, entry)? })
+        let person = (jump.order.person.kind(), jump.order.person.id().to_owned());
+        Ok(Self { tenant: *tenant, jump_id: jump.jump_id, person, row, audit: AuditRow::new(tenant, entry)? })
+    }
+
+    /// The row of a work that comes after so many others of the same person.
+    fn row_after(&self, others: u32) -> Cow<'_, str> {
+        match self.row.strip_prefix('{') {
+            Some(members) if others > 0 => Cow::Owned(format!(r#"{{"others":{others},{members}"#)),
+            _ => Cow::Borrowed(&self.row),
+        }
     }
 }
 
@@ -64,6 +78,12 @@ impl RedeemWork {
         })?;
         Ok(Self { attempt_id: attempt.attempt_id, row, audit: AuditRow::new(tenant, entry)? })
     }
+}
+
+/// Where the ids of jumps begin that count for one made at `at`: those of the minute before it. One that is a whole minute
+/// old does not count any more.
+pub(super) fn minute_before(at: Timestamp) -> JumpId {
+    JumpId::floor(at.minus(JUMP_RATE_WINDOW).plus(Duration::from_millis(1)))
 }
 
 /// Records and redeems, with the audit rows of both. What fails leaves a part of it behind: the caller rolls back.
@@ -172,6 +192,15 @@ WHERE s.epoch = item.work ->> 'epoch'
         AND r.caller = unhex(item.work ->> 'caller')
         AND r.request_id = item.work ->> 'request_id'
   )
+  -- Nobody clicks faster. The others of the batch are not in the table yet.
+  AND (
+      SELECT count(*)
+      FROM jump AS j
+      WHERE j.tenant_id = t.tenant_id
+        AND j.person_kind = item.work ->> 'person_kind'
+        AND j.person_id = item.work ->> 'person_id'
+        AND j.jump_id >= item.work ->> 'counts_from'
+  ) + coalesce(item.work ->> 'others', 0) < ?2
 ON CONFLICT DO NOTHING
 RETURNING tenant_id, jump_id
 ";
@@ -197,8 +226,10 @@ async fn record(connection: &mut SqliteConnection, works: &[&RecordWork]) -> Ste
     if works.is_empty() {
         return Ok(Vec::new());
     }
+    let items = ranked(works);
     let rows = sqlx::query(RECORD)
-        .bind(json_array(works.iter().map(|work| work.row.as_str())))
+        .bind(json_array(items.iter().map(AsRef::as_ref)))
+        .bind(JUMPS_A_MINUTE)
         .fetch_all(&mut *connection)
         .await?;
     let mut recorded = HashSet::with_capacity(rows.len());
@@ -224,6 +255,18 @@ async fn record(connection: &mut SqliteConnection, works: &[&RecordWork]) -> Ste
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(RecordOutcome::Stale)).collect())
 }
 
+/// The rows of works, each of which tells how many before it are of the same person.
+fn ranked<'w>(works: &[&'w RecordWork]) -> Vec<Cow<'w, str>> {
+    let mut seen: HashMap<_, u32> = HashMap::with_capacity(works.len());
+    let row = |work: &&'w RecordWork| {
+        let others = seen.entry((work.tenant, &work.person)).or_default();
+        let row = work.row_after(*others);
+        *others += 1;
+        row
+    };
+    works.iter().map(row).collect()
+}
+
 pub(super) const REDEEM: &str = "
 WITH item AS MATERIALIZED (
     SELECT jsonb(value) AS work
@@ -243,6 +286,7 @@ WHERE jump.tenant_id = item.work ->> 'tenant_id'
   AND jump.jump_id = item.work ->> 'jump_id'
   AND jump.target_id = item.work ->> 'target_id'
   AND jump.redeemed_at IS NULL
+  AND jump.revoked_at IS NULL
   AND jump.expires_at + ?2 > item.work ->> 'at'
   AND s.epoch = jump.epoch
   AND s.catalog_version = jump.catalog_version
@@ -309,7 +353,7 @@ async fn redeem(connection: &mut SqliteConnection, works: &[&RedeemWork]) -> Ste
     if works.is_empty() {
         return Ok(Vec::new());
     }
-    let leeway = i64::try_from(CLOCK_LEEWAY.as_micros()).unwrap_or(i64::MAX);
+    let leeway = micros(CLOCK_LEEWAY);
     let rows = sqlx::query(REDEEM)
         .bind(json_array(works.iter().map(|work| work.row.as_str())))
         .bind(leeway)
@@ -351,7 +395,7 @@ struct AttemptRow<'a> {
     at: i64,
 }
 
-/// A jump as `RECORD` reads it; members are named after the columns.
+/// A jump as `RECORD` reads it; members are named after the columns, but for the last one.
 #[derive(Serialize)]
 struct JumpRow<'a> {
     tenant_id: String,
@@ -386,6 +430,8 @@ struct JumpRow<'a> {
     config_version: i64,
     customer_version: Option<i64>,
     catalog_version: i64,
+    /// From which id on the jumps of the person count for its rate.
+    counts_from: String,
 }
 
 impl<'a> JumpRow<'a> {
@@ -428,6 +474,7 @@ impl<'a> JumpRow<'a> {
             config_version: versions.config,
             customer_version: versions.customer,
             catalog_version: versions.catalog,
+            counts_from: minute_before(jump.jump_id.made_at()).to_string(),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Jumps: what deciding and redeeming read. What they write stands in [`super::hot`].
+//! Jumps: what deciding and redeeming read. What they write stands in [`super::hot`], what is told of them afterwards in
+//! [`super::jump_history`].
 
 use std::collections::HashSet;
 
@@ -10,8 +11,11 @@ use super::SqliteStore;
 use super::audit::read_salts;
 use super::catalog::target_of;
 use super::error::{Failure, Step};
-use super::hot::{RecordWork, RedeemWork};
+use super::hot::{RecordWork, RedeemWork, minute_before};
+use super::jump_history;
+pub(super) use super::jump_history::forget_customer;
 use super::row::Cells;
+use super::settings::settings_of;
 use super::tenants::keys_of;
 use super::users::scope_of;
 use crate::domain::audit::AuditEntry;
@@ -20,9 +24,11 @@ use crate::domain::ids::{
     UserId,
 };
 use crate::domain::jump::{
-    Actor, Context, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, JumpVersions, Luggage, Nonce, Person,
-    PersonKind, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RequestKey, Standing, Subject,
+    Actor, Context, JUMPS_A_MINUTE, Jump, JumpFilter, JumpInputs, JumpMarks, JumpOrder, JumpQuery, JumpRecord,
+    JumpSelection, JumpState, JumpVersions, Luggage, Nonce, Person, PersonKind, ProofHash, RecordOutcome,
+    RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemUser, RequestKey, RevokedCounts, Standing, Subject,
 };
+use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::State;
 use crate::domain::resolve::{
     Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser, Candidates,
@@ -31,7 +37,8 @@ use crate::domain::target::{Target, WebUrl};
 use crate::domain::text::UserName;
 use crate::domain::time::Timestamp;
 use crate::domain::user::SealedSecret;
-use crate::store::{JumpStore, StoreError};
+use crate::store::codes::Code as _;
+use crate::store::{Effect, JumpStore, Outcome, StoreError};
 
 #[async_trait]
 impl JumpStore for SqliteStore {
@@ -72,6 +79,34 @@ impl JumpStore for SqliteStore {
     ) -> Result<RedeemOutcome, StoreError> {
         self.writer()?.redeem(RedeemWork::new(tenant, attempt, audit)?).await
     }
+
+    async fn get_jump(
+        &self,
+        tenant: &TenantId,
+        jump: &JumpId,
+        now: Timestamp,
+    ) -> Result<Option<JumpRecord>, StoreError> {
+        Ok(jump_history::get(self.readers(), tenant, jump, now).await?)
+    }
+
+    async fn list_jumps(
+        &self,
+        tenant: &TenantId,
+        filter: &JumpFilter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Page<JumpRecord>, StoreError> {
+        Ok(jump_history::list(self.readers(), tenant, filter, page, now).await?)
+    }
+
+    async fn revoke_jumps(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        selection: &JumpSelection,
+    ) -> Result<Outcome<RevokedCounts>, StoreError> {
+        jump_history::revoke(self, tenant, effect, selection).await
+    }
 }
 
 /// What is asked before a decision, and of which tenant.
@@ -80,7 +115,7 @@ struct Question<'q> {
     query: JumpQuery<'q>,
 }
 
-/// Everything of one row each: tenant, service, target, providers, return URL.
+/// Everything of one row each: tenant, settings, service, target, providers, return URL, how crowded it is.
 pub(super) const FRAME: &str = "
 SELECT
     t.state AS tenant_state,
@@ -89,6 +124,14 @@ SELECT
     t.dek_version,
     t.wrapped_dek,
     t.sealed_mac_key,
+    x.jump_life,
+    x.customer_idle,
+    x.customer_absolute,
+    x.broker_idle,
+    x.broker_absolute,
+    x.import_change_limit,
+    x.default_mvp_user,
+    x.version AS settings_version,
     s.epoch,
     s.catalog_version,
     g.target_id,
@@ -118,13 +161,27 @@ SELECT
         WHERE l.tenant_id = ?1
           AND l.caller = ?5
           AND l.request_id = ?6
-    ) AS had_other_effect
+    ) AS had_other_effect,
+    -- The first of as many jumps of the person as a minute takes, if all of them are from the last one.
+    (
+        SELECT j.jump_id
+        FROM jump AS j
+        WHERE j.tenant_id = ?1
+          AND j.person_kind = ?7
+          AND j.person_id = ?8
+          AND j.jump_id >= ?9
+        ORDER BY j.jump_id DESC
+        LIMIT 1
+        OFFSET ?10 - 1
+    ) AS crowding_jump_id
 FROM tenant AS t
 CROSS JOIN service AS s ON s.singleton = 1
+LEFT JOIN tenant_settings AS x ON x.tenant_id = t.tenant_id
 LEFT JOIN target AS g ON g.target_id = ?2
 LEFT JOIN product_provider AS p ON p.provider_id = g.provider_id
 LEFT JOIN product_provider AS n ON n.provider_id = ?3
 WHERE t.tenant_id = ?1
+  AND t.deleted_at IS NULL
 ";
 
 /// All activations of the broker with their users, at most [`crate::store::MOST_ACTIVATIONS_OF_BROKER`]: leaving one out could
@@ -193,6 +250,8 @@ FROM jump
 WHERE jump.tenant_id = ?1
   AND jump.caller = ?2
   AND jump.request_id = ?3
+  -- Not one that has forgotten its customer.
+  AND jump.person_id <> ''
 ";
 
 pub(super) const REDEEM_INPUTS: &str = "
@@ -204,6 +263,14 @@ SELECT
     t.dek_version,
     t.wrapped_dek,
     t.sealed_mac_key,
+    x.jump_life,
+    x.customer_idle,
+    x.customer_absolute,
+    x.broker_idle,
+    x.broker_absolute,
+    x.import_change_limit,
+    x.default_mvp_user,
+    x.version AS settings_version,
     s.epoch AS current_epoch,
     s.catalog_version AS current_catalog_version,
     (
@@ -222,11 +289,14 @@ SELECT
 FROM jump
 CROSS JOIN service AS s ON s.singleton = 1
 CROSS JOIN tenant AS t ON t.tenant_id = jump.tenant_id
-CROSS JOIN concenter_user AS u
+CROSS JOIN target AS g ON g.target_id = jump.target_id
+LEFT JOIN tenant_settings AS x ON x.tenant_id = jump.tenant_id
+LEFT JOIN concenter_user AS u
     ON u.tenant_id = jump.tenant_id
     AND u.user_id = jump.user_id
-CROSS JOIN target AS g ON g.target_id = jump.target_id
 WHERE jump.tenant_id = ?1
+  -- Not one that has forgotten its customer.
+  AND jump.person_id <> ''
   -- Not jti_hash = .. OR handle_hash = ..: that would walk through all jumps of the tenant.
   AND jump.jump_id IN (
       SELECT j.jump_id
@@ -272,6 +342,7 @@ impl Question<'_> {
             read_salts(&mut *snapshot, self.tenant, people).await?
         };
         snapshot.rollback().await?;
+        let crowding = Cells::of(&frame, "jump").parsed_or_null("crowding_jump_id", JumpId::parse)?;
         let target = target_of_frame(&frame)?;
         let provider_state = cells.code_or_null("provider_state")?;
         let candidates = Candidates {
@@ -290,6 +361,8 @@ impl Question<'_> {
             return_url_allowed: cells.plain("return_url_allowed")?,
             earlier,
             had_other_effect: cells.plain("had_other_effect")?,
+            crowded_since: crowding.map(|jump| jump.made_at()),
+            settings: settings_of(Cells::of(&frame, "tenant_settings"))?,
             salts,
         }))
     }
@@ -302,6 +375,10 @@ impl Question<'_> {
             .bind(self.query.return_url.map(WebUrl::as_str))
             .bind(self.query.request.map(|request| request.caller.as_slice()))
             .bind(self.query.request.map(|request| request.request_id.to_string()))
+            .bind(self.query.order.person.kind().code())
+            .bind(self.query.order.person.id())
+            .bind(minute_before(self.query.now).to_string())
+            .bind(JUMPS_A_MINUTE)
             .fetch_optional(snapshot)
             .await?;
         Ok(frame)
@@ -427,19 +504,34 @@ fn redeem_inputs_of(row: &SqliteRow, now: Timestamp) -> Step<RedeemInputs> {
         },
     };
     let (jump, state) = jump_of(row, &standing, now)?;
-    let user = Cells::of(row, "concenter_user");
-    let sealed: Option<Vec<u8>> = user.plain("sealed_secret")?;
-    let secret_version = user.plain("secret_version")?;
+    let user = redeem_user_of(row)?;
+    // Deleting a user revokes what was decided on it: whoever finds it otherwise must not redeem.
+    if user.is_none() && state == JumpState::Issued {
+        return Err(cells.corrupt());
+    }
     Ok(RedeemInputs {
         jump,
         state,
-        user_name: user.parsed("user_name", UserName::parse)?,
-        user_kind: user.code("user_kind")?,
-        scope: scope_of(user)?,
-        secret: sealed.map(|sealed| (SealedSecret(sealed), secret_version)),
+        user,
+        settings: settings_of(Cells::of(row, "tenant_settings"))?,
         hands_over_secret: Cells::of(row, "target").plain("hands_over_secret")?,
         keys: keys_of(Cells::of(row, "tenant"))?,
     })
+}
+
+fn redeem_user_of(row: &SqliteRow) -> Step<Option<RedeemUser>> {
+    let cells = Cells::of(row, "concenter_user");
+    let Some(name) = cells.parsed_or_null("user_name", UserName::parse)? else {
+        return Ok(None);
+    };
+    let sealed: Option<Vec<u8>> = cells.plain("sealed_secret")?;
+    let secret_version = cells.plain("secret_version")?;
+    Ok(Some(RedeemUser {
+        name,
+        kind: cells.code("user_kind")?,
+        scope: scope_of(cells)?,
+        secret: sealed.map(|sealed| (SealedSecret(sealed), secret_version)),
+    }))
 }
 
 /// Reads a jump and what became of it.
@@ -474,8 +566,11 @@ fn jump_of(row: &SqliteRow, standing: &Standing, now: Timestamp) -> Step<(Jump, 
             catalog: cells.plain("catalog_version")?,
         },
     };
-    let redeemed = cells.instant_or_null("redeemed_at")?.is_some();
-    let state = JumpState::of(&jump, redeemed, standing, now);
+    let marks = JumpMarks {
+        redeemed_at: cells.instant_or_null("redeemed_at")?,
+        revoked_at: cells.instant_or_null("revoked_at")?,
+    };
+    let state = JumpState::of(&jump, marks, standing, now);
     Ok((jump, state))
 }
 
@@ -487,13 +582,9 @@ fn order_of(cells: Cells<'_>) -> Step<JumpOrder> {
             stated: cells.code_or_null("stated_segment")?,
         },
     };
-    let actor = match cells.parsed_or_null("actor_id", SubjectId::parse)? {
-        None => None,
-        Some(id) => Some(Actor { id, role: cells.code("actor_role")? }),
-    };
     Ok(JumpOrder {
         person,
-        actor,
+        actor: actor_of(cells)?,
         target_id: cells.parsed("target_id", TargetId::parse)?,
         wanted: cells.code_or_null("wanted_kind")?,
         activation_id: cells.parsed_or_null("activation_id", ActivationId::parse)?,
@@ -501,4 +592,12 @@ fn order_of(cells: Cells<'_>) -> Step<JumpOrder> {
         line_of_business: cells.parsed_or_null("line_of_business", LineOfBusiness::parse)?,
         provider_id: cells.parsed_or_null("provider_id", ProviderId::parse)?,
     })
+}
+
+/// Reads the human at the screen.
+pub(super) fn actor_of(cells: Cells<'_>) -> Step<Option<Actor>> {
+    match cells.parsed_or_null("actor_id", SubjectId::parse)? {
+        None => Ok(None),
+        Some(id) => Ok(Some(Actor { id, role: cells.code("actor_role")? })),
+    }
 }

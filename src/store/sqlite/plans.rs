@@ -3,7 +3,7 @@
 
 use sqlx::Row as _;
 
-use super::{hot, jumps, open};
+use super::{hot, jump_history, jumps, open};
 
 /// The steps of a statement's plan on an empty database, as it is at the worst: without statistics.
 async fn plan(statement: &str) -> Vec<String> {
@@ -16,7 +16,7 @@ async fn plan(statement: &str) -> Vec<String> {
 }
 
 /// Asserts that a statement walks through `walked` only, in this order, and looks up all else, `jump_by` not least.
-async fn assert_plan(statement: &str, walked: &[&str], looked_up: &str) {
+pub(super) async fn assert_plan(statement: &str, walked: &[&str], looked_up: &str) {
     let plan = plan(statement).await;
     let scans: Vec<_> = plan.iter().filter(|step| step.starts_with("SCAN")).collect();
     assert_eq!(scans, walked, "{plan:#?}");
@@ -38,12 +38,16 @@ async fn redeeming_finds_each_jump_by_its_key() {
 #[tokio::test]
 async fn recording_looks_up_whatever_it_compares() {
     assert_plan(hot::RECORD, &BATCH, "SEARCH u USING PRIMARY KEY (tenant_id=? AND user_id=?)").await;
+    let of_the_person = "COVERING INDEX jump_by_person (tenant_id=? AND person_kind=? AND person_id=? AND jump_id>?)";
+    assert_plan(hot::RECORD, &BATCH, of_the_person).await;
     assert_plan(hot::REPEATED, &BATCH, "(tenant_id=? AND caller=? AND request_id=?)").await;
 }
 
 #[tokio::test]
 async fn a_decision_reads_what_is_the_persons_own() {
     assert_plan(jumps::FRAME, &[], "SEARCH t USING PRIMARY KEY (tenant_id=?)").await;
+    let of_the_person = "COVERING INDEX jump_by_person (tenant_id=? AND person_kind=? AND person_id=? AND jump_id>?)";
+    assert_plan(jumps::FRAME, &[], of_the_person).await;
     assert_plan(jumps::OF_BROKER, &[], "SEARCH b USING PRIMARY KEY (tenant_id=? AND broker_id=?)").await;
     assert_plan(jumps::OF_CUSTOMER, &[], "SEARCH c USING PRIMARY KEY (tenant_id=? AND customer_id=?)").await;
     assert_plan(jumps::USERS_OF_CUSTOMER, &[], "SEARCH u USING PRIMARY KEY (tenant_id=? AND user_id=?)").await;
@@ -55,4 +59,41 @@ async fn a_proof_is_found_as_a_jti_and_as_a_handle() {
     assert_plan(jumps::REDEEM_INPUTS, &[], "(tenant_id=? AND jti_hash=?)").await;
     assert_plan(jumps::REDEEM_INPUTS, &[], "(tenant_id=? AND handle_hash=?)").await;
     assert_plan(jumps::REDEEM_INPUTS, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;
+}
+
+#[tokio::test]
+async fn a_jump_of_the_history_is_found_by_its_key() {
+    assert_plan(jump_history::GET, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;
+}
+
+#[tokio::test]
+async fn a_list_of_jumps_walks_through_its_window_only_and_sorts_nothing() {
+    let of_the_tenant = "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id<?)";
+    let of_the_person = "jump_by_person (tenant_id=? AND person_kind=? AND person_id=? AND jump_id<?)";
+    for (list, last_scanned, window) in [
+        (jump_history::LIST, jump_history::LAST_SCANNED, of_the_tenant),
+        (jump_history::LIST_OF_PERSON, jump_history::LAST_SCANNED_OF_PERSON, of_the_person),
+    ] {
+        // A routine that gives one row after the other, not a table made before.
+        assert_plan(list, &["SCAN j"], "CO-ROUTINE j").await;
+        assert_plan(list, &["SCAN j"], window).await;
+        assert_plan(last_scanned, &[], window).await;
+        assert!(!plan(list).await.iter().any(|step| step.contains("TEMP B-TREE")), "it stops when the page is full");
+    }
+}
+
+#[tokio::test]
+async fn revoking_looks_at_what_is_selected_and_late_enough() {
+    assert_plan(jump_history::REVOKE_ONE, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;
+    assert_plan(jump_history::REVOKE_OF_USER, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id>?)").await;
+    let of_the_person = "jump_by_person (tenant_id=? AND person_kind=? AND person_id=? AND jump_id>?)";
+    assert_plan(jump_history::REVOKE_OF_PERSON, &[], of_the_person).await;
+}
+
+#[tokio::test]
+async fn forgetting_looks_at_the_customers_own_jumps() {
+    let own = "jump_by_person (tenant_id=? AND person_kind=? AND person_id=?)";
+    assert_plan(jump_history::FORGET_OWN, &[], own).await;
+    let of_others = "jump_by_customer_context (tenant_id=? AND customer_context=?)";
+    assert_plan(jump_history::FORGET_CONTEXT, &[], of_others).await;
 }

@@ -1,7 +1,8 @@
 //! What every effect other than a jump has in common: the request log, and the audit row of its outcome.
 //!
 //! An effect is a change and a read. The change makes its checks, then writes, and names the resource that it was on;
-//! the read answers with that resource as it is now. The same request a second time is the read alone.
+//! the read answers with that resource as it is now. The same request a second time is the read alone; where the
+//! resource is gone meanwhile, it is refused as not found.
 
 use futures_core::future::BoxFuture;
 use sqlx::{Row as _, SqliteConnection};
@@ -63,7 +64,7 @@ impl SqliteStore {
     where
         T: Send + 'static,
         C: for<'c> FnOnce(&'c mut SqliteConnection, Timestamp) -> BoxFuture<'c, Changed> + Send + 'static,
-        R: for<'c> FnOnce(&'c mut SqliteConnection, String) -> BoxFuture<'c, Step<T>> + Send + 'static,
+        R: for<'c> FnOnce(&'c mut SqliteConnection, String) -> BoxFuture<'c, Step<Option<T>>> + Send + 'static,
     {
         let effect = effect.clone();
         self.writer()?.effect(move |tx| Box::pin(async move { run(tx, &tenant, &effect, change, read).await })).await
@@ -79,10 +80,13 @@ async fn run<T, C, R>(
 ) -> Step<Outcome<T>>
 where
     C: for<'c> FnOnce(&'c mut SqliteConnection, Timestamp) -> BoxFuture<'c, Changed>,
-    R: for<'c> FnOnce(&'c mut SqliteConnection, String) -> BoxFuture<'c, Step<T>>,
+    R: for<'c> FnOnce(&'c mut SqliteConnection, String) -> BoxFuture<'c, Step<Option<T>>>,
 {
     let changed = match begin(tx, effect).await? {
-        Begun::Repeated(resource) => return Ok(Outcome::Done(read(tx, resource).await?)),
+        Begun::Repeated(resource) => match read(tx, resource).await? {
+            Some(now) => return Ok(Outcome::Done(now)),
+            None => return refuse(tx, effect, Reason::NotFound.into()).await,
+        },
         Begun::Reused => Err(Stop::from(Reason::RequestIdReused)),
         Begun::Fresh => change(tx, effect.at).await,
     };
@@ -90,15 +94,19 @@ where
         Ok(resource) => {
             log(tx, effect, &resource).await?;
             append_audit(tx, tenant, effect, AuditOutcome::Accepted).await?;
-            Ok(Outcome::Done(read(tx, resource).await?))
+            // What was written a moment ago is there.
+            Ok(Outcome::Done(read(tx, resource).await?.ok_or_else(unreadable_resource)?))
         }
-        Err(Stop::Refused(refusal)) => {
-            // In the caller's own log: an operator may have named a tenant that is not there.
-            append_audit(tx, &effect.scope, effect, AuditOutcome::Refused(refusal.reason)).await?;
-            Ok(Outcome::Refused(refusal))
-        }
+        Err(Stop::Refused(refusal)) => refuse(tx, effect, refusal).await,
         Err(Stop::Failed(failure)) => Err(failure),
     }
+}
+
+/// Answers with a refusal, and writes it down in the caller's own log: an operator may have named a tenant that is not
+/// there.
+async fn refuse<T>(tx: &mut SqliteConnection, effect: &Effect, refusal: Refusal) -> Step<Outcome<T>> {
+    append_audit(tx, &effect.scope, effect, AuditOutcome::Refused(refusal.reason)).await?;
+    Ok(Outcome::Refused(refusal))
 }
 
 /// Whether a request was seen before.

@@ -1,5 +1,7 @@
 //! Reading rows: whatever does not read as what it should be makes the row corrupt, never a default.
 
+use std::time::Duration;
+
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Sqlite, Type};
 
@@ -114,6 +116,11 @@ pub(super) fn page_of<T>(mut rows: Vec<T>, page: &PageRequest, key: impl Fn(&T) 
     rows.truncate(size);
     let next = if more { rows.last().map(key) } else { None };
     Page { rows, next }
+}
+
+/// A span as rows count it: in microseconds.
+pub(super) fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Bytes as JSON carries them into `unhex()`: JSON has no blobs.

@@ -6,9 +6,10 @@ use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::SqliteStore;
 use super::error::{Failure, Step};
-use super::requests::{Changed, unreadable_resource};
+use super::requests::{Changed, Stop, unreadable_resource};
 use super::row::{Cells, page_of, rows_to_ask};
-use super::{users, versions};
+use super::users;
+use super::versions::{check_etag, move_config};
 use crate::domain::error::{Reason, Version};
 use crate::domain::ids::TenantId;
 use crate::domain::page::{Page, PageRequest};
@@ -39,7 +40,7 @@ impl TenantStore for SqliteStore {
     async fn list_tenants_all_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>, StoreError> {
         let rows = sqlx::query(
             "
-            SELECT tenant_id, display_name, state, created_at, updated_at, version
+            SELECT tenant_id, display_name, state, deleted_at, created_at, updated_at, version
             FROM tenant
             WHERE tenant_id > ?1
             ORDER BY tenant_id
@@ -55,6 +56,28 @@ impl TenantStore for SqliteStore {
         Ok(page_of(tenants, page, |tenant| tenant.tenant_id.to_string()))
     }
 
+    async fn update_tenant(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        version: Version,
+        display_name: &Line,
+    ) -> Result<Outcome<Tenant>, StoreError> {
+        let (tenant, display_name) = (*tenant, display_name.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, version).await?;
+                    update(tx, at, &current, &display_name).await
+                })
+            },
+            |tx, resource| Box::pin(load_resource(tx, resource)),
+        )
+        .await
+    }
+
     async fn set_tenant_state(
         &self,
         tenant: &TenantId,
@@ -66,7 +89,34 @@ impl TenantStore for SqliteStore {
         self.change(
             tenant,
             effect,
-            move |tx, at| Box::pin(async move { set_state(tx, at, &tenant, version, state).await }),
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, version).await?;
+                    set_state(tx, at, &current, state).await
+                })
+            },
+            |tx, resource| Box::pin(load_resource(tx, resource)),
+        )
+        .await
+    }
+
+    async fn set_tenant_deleted(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        version: Version,
+        deleted: bool,
+    ) -> Result<Outcome<Tenant>, StoreError> {
+        let tenant = *tenant;
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, version).await?;
+                    if deleted { delete(tx, at, &current).await } else { undelete(tx, at, &current).await }
+                })
+            },
             |tx, resource| Box::pin(load_resource(tx, resource)),
         )
         .await
@@ -78,6 +128,8 @@ impl TenantStore for SqliteStore {
             SELECT kek_id, dek_version, wrapped_dek, sealed_mac_key
             FROM tenant
             WHERE tenant_id = ?1
+              -- Of a tenant whose keys are destroyed there are none.
+              AND wrapped_dek <> x''
             ",
         )
         .bind(tenant.to_string())
@@ -104,6 +156,7 @@ fn tenant_of(row: &SqliteRow) -> Step<Tenant> {
         tenant_id: cells.parsed("tenant_id", TenantId::parse)?,
         display_name: cells.parsed("display_name", Line::parse)?,
         state: cells.code("state")?,
+        deleted_at: cells.instant_or_null("deleted_at")?,
         created_at: cells.instant("created_at")?,
         updated_at: cells.instant("updated_at")?,
         version: cells.version()?,
@@ -113,7 +166,7 @@ fn tenant_of(row: &SqliteRow) -> Step<Tenant> {
 async fn load(executor: impl SqliteExecutor<'_>, tenant: &TenantId) -> Step<Option<Tenant>> {
     let row = sqlx::query(
         "
-        SELECT tenant_id, display_name, state, created_at, updated_at, version
+        SELECT tenant_id, display_name, state, deleted_at, created_at, updated_at, version
         FROM tenant
         WHERE tenant_id = ?1
         ",
@@ -124,9 +177,16 @@ async fn load(executor: impl SqliteExecutor<'_>, tenant: &TenantId) -> Step<Opti
     row.as_ref().map(tenant_of).transpose()
 }
 
-async fn load_resource(tx: &mut SqliteConnection, resource: String) -> Step<Tenant> {
+async fn load_resource(tx: &mut SqliteConnection, resource: String) -> Step<Option<Tenant>> {
     let tenant = TenantId::parse(&resource).map_err(|_| unreadable_resource())?;
-    load(tx, &tenant).await?.ok_or_else(unreadable_resource)
+    load(tx, &tenant).await
+}
+
+/// Reads a tenant that a change is about, in the version that the caller knows.
+async fn load_known(tx: &mut SqliteConnection, tenant: &TenantId, version: Version) -> Result<Tenant, Stop> {
+    let current = load(tx, tenant).await?.ok_or(Reason::NotFound)?;
+    check_etag(current.version, version)?;
+    Ok(current)
 }
 
 async fn create(tx: &mut SqliteConnection, at: Timestamp, new: &NewTenant) -> Changed {
@@ -164,15 +224,30 @@ async fn create(tx: &mut SqliteConnection, at: Timestamp, new: &NewTenant) -> Ch
     Ok(new.tenant_id.to_string())
 }
 
-async fn set_state(
-    tx: &mut SqliteConnection,
-    at: Timestamp,
-    tenant: &TenantId,
-    version: Version,
-    state: TenantState,
-) -> Changed {
-    let current = load(&mut *tx, tenant).await?.ok_or(Reason::NotFound)?;
-    versions::check_etag(current.version, version)?;
+async fn update(tx: &mut SqliteConnection, at: Timestamp, current: &Tenant, display_name: &Line) -> Changed {
+    if current.display_name != *display_name {
+        sqlx::query(
+            "
+            UPDATE tenant
+            SET display_name = ?2,
+                version = version + 1,
+                updated_at = ?3
+            WHERE tenant_id = ?1
+            ",
+        )
+        .bind(current.tenant_id.to_string())
+        .bind(display_name.as_str())
+        .bind(at.unix_micros())
+        .execute(tx)
+        .await?;
+    }
+    Ok(current.tenant_id.to_string())
+}
+
+async fn set_state(tx: &mut SqliteConnection, at: Timestamp, current: &Tenant, state: TenantState) -> Changed {
+    if current.deleted_at.is_some() && state == TenantState::Active {
+        return Err(Reason::TenantDeleted.into());
+    }
     if current.state != state {
         sqlx::query(
             "
@@ -183,12 +258,59 @@ async fn set_state(
             WHERE tenant_id = ?1
             ",
         )
-        .bind(tenant.to_string())
+        .bind(current.tenant_id.to_string())
         .bind(state.code())
         .bind(at.unix_micros())
         .execute(&mut *tx)
         .await?;
-        versions::move_config(tx, tenant).await?;
+        move_config(tx, &current.tenant_id).await?;
     }
-    Ok(tenant.to_string())
+    Ok(current.tenant_id.to_string())
+}
+
+async fn delete(tx: &mut SqliteConnection, at: Timestamp, current: &Tenant) -> Changed {
+    if current.deleted_at.is_none() {
+        sqlx::query(
+            "
+            UPDATE tenant
+            SET state = ?2,
+                deleted_at = ?3,
+                version = version + 1,
+                updated_at = ?3
+            WHERE tenant_id = ?1
+            ",
+        )
+        .bind(current.tenant_id.to_string())
+        .bind(TenantState::Stopped.code())
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+        move_config(tx, &current.tenant_id).await?;
+    }
+    Ok(current.tenant_id.to_string())
+}
+
+async fn undelete(tx: &mut SqliteConnection, at: Timestamp, current: &Tenant) -> Changed {
+    if current.deleted_at.is_some() {
+        let undeleted = sqlx::query(
+            "
+            UPDATE tenant
+            SET deleted_at = NULL,
+                version = version + 1,
+                updated_at = ?2
+            WHERE tenant_id = ?1
+              -- Without its keys nothing of it opens any more: there is nothing to take back.
+              AND wrapped_dek <> x''
+            ",
+        )
+        .bind(current.tenant_id.to_string())
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+        if undeleted.rows_affected() == 0 {
+            return Err(Reason::NotFound.into());
+        }
+        move_config(tx, &current.tenant_id).await?;
+    }
+    Ok(current.tenant_id.to_string())
 }

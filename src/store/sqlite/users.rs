@@ -13,13 +13,13 @@ use super::requests::{Changed, Stop, unreadable_resource};
 use super::row::{Cells, page_of, rows_to_ask};
 use super::versions::{check_etag, move_config, tenant_exists};
 use super::{activations, customers};
-use crate::domain::error::{Reason, Refusal, Version};
+use crate::domain::error::{Reason, Refusal, Related, Version};
 use crate::domain::ids::{ProviderId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProviderList, ProviderScope, State};
 use crate::domain::text::{EmailAddress, Line, UserName};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserKind};
+use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserChange, UserKind};
 use crate::store::codes::Code as _;
 use crate::store::{Effect, MOST_USERS, Outcome, StandardMoved, StoreError, UserStore};
 
@@ -66,6 +66,29 @@ impl UserStore for SqliteStore {
         .map_err(Failure::from)?;
         let users = rows.iter().map(user_of).collect::<Step<Vec<_>>>()?;
         Ok(page_of(users, page, |user| user.user_id.to_string()))
+    }
+
+    async fn update_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        change: &UserChange,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user, change) = (*tenant, *user, change.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    update(tx, at, &tenant, &current, change).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
     }
 
     async fn set_user_secret(
@@ -158,6 +181,52 @@ impl UserStore for SqliteStore {
         )
         .await
     }
+
+    async fn delete_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+    ) -> Result<Outcome<()>, StoreError> {
+        let (tenant, user) = (*tenant, *user);
+        self.change(
+            tenant,
+            effect,
+            move |tx, _| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    delete(tx, &tenant, &current).await
+                })
+            },
+            |_, _| Box::pin(async { Ok(Some(())) }),
+        )
+        .await
+    }
+}
+
+/// What depends on a user: at least the first [`RELATED_SHOWN`](crate::domain::error::RELATED_SHOWN), and how much it is
+/// in all.
+#[derive(Default)]
+pub(super) struct Dependents {
+    pub(super) shown: Vec<Related>,
+    pub(super) total: u64,
+}
+
+impl Dependents {
+    /// The dependents of several kinds, in their order.
+    fn joined(kinds: impl IntoIterator<Item = Self>) -> Self {
+        kinds.into_iter().fold(Self::default(), |mut all, kind| {
+            all.shown.extend(kind.shown);
+            all.total = all.total.saturating_add(kind.total);
+            all
+        })
+    }
+
+    /// Refuses for `reason`, with what depends on the user, if there is anything.
+    pub(super) fn refuse(self, reason: Reason) -> Result<(), Refusal> {
+        if self.total == 0 { Ok(()) } else { Err(Refusal::with_related(reason, self.shown, self.total)) }
+    }
 }
 
 fn user_of(row: &SqliteRow) -> Step<ConcenterUser> {
@@ -234,41 +303,32 @@ async fn load_known(
     Ok(current)
 }
 
-async fn load_resource(tx: &mut SqliteConnection, tenant: TenantId, resource: String) -> Step<ConcenterUser> {
+async fn load_resource(tx: &mut SqliteConnection, tenant: TenantId, resource: String) -> Step<Option<ConcenterUser>> {
     let user = UserId::parse(&resource).map_err(|_| unreadable_resource())?;
-    load(tx, &tenant, &user).await?.ok_or_else(unreadable_resource)
+    load(tx, &tenant, &user).await
 }
 
-async fn load_moved(tx: &mut SqliteConnection, tenant: TenantId, resource: String) -> Step<StandardMoved> {
+async fn load_moved(tx: &mut SqliteConnection, tenant: TenantId, resource: String) -> Step<Option<StandardMoved>> {
     let (user, previous) = match resource.split_once(' ') {
         None => (resource, None),
         Some((user, previous)) => (user.to_owned(), Some(previous.to_owned())),
     };
-    let user = load_resource(&mut *tx, tenant, user).await?;
+    let Some(user) = load_resource(&mut *tx, tenant, user).await? else {
+        return Ok(None);
+    };
     let previous = match previous {
         None => None,
-        Some(previous) => Some(load_resource(tx, tenant, previous).await?),
+        // He may be deleted since.
+        Some(previous) => load_resource(tx, tenant, previous).await?,
     };
-    Ok(StandardMoved { user, previous })
+    Ok(Some(StandardMoved { user, previous }))
 }
 
 async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new: &NewUser) -> Changed {
     if !tenant_exists(&mut *tx, tenant).await? {
         return Err(Reason::NotFound.into());
     }
-    let taken = sqlx::query_scalar(
-        "
-        SELECT EXISTS (
-            SELECT 1
-            FROM concenter_user
-            WHERE tenant_id = ?1
-              AND user_name_key = ?2
-        )
-        ",
-    );
-    if taken.bind(tenant.to_string()).bind(new.name.key()).fetch_one(&mut *tx).await? {
-        return Err(Reason::AlreadyExists.into());
-    }
+    check_name(tx, tenant, &new.user_id, &new.name).await?;
     check_providers(tx, &new.scope).await?;
     let users = sqlx::query_scalar(
         "
@@ -320,6 +380,23 @@ pub(super) async fn insert(
     Ok(())
 }
 
+/// Checks that nobody else of the tenant has a name.
+async fn check_name(tx: &mut SqliteConnection, tenant: &TenantId, user: &UserId, name: &UserName) -> Result<(), Stop> {
+    let taken = sqlx::query_scalar(
+        "
+        SELECT EXISTS (
+            SELECT 1
+            FROM concenter_user
+            WHERE tenant_id = ?1
+              AND user_name_key = ?2
+              AND user_id <> ?3
+        )
+        ",
+    );
+    let taken = taken.bind(tenant.to_string()).bind(name.key()).bind(user.to_string());
+    if taken.fetch_one(tx).await? { Err(Reason::AlreadyExists.into()) } else { Ok(()) }
+}
+
 /// Checks that the catalogue has every provider of a scope.
 async fn check_providers(tx: &mut SqliteConnection, scope: &ProviderScope) -> Result<(), Stop> {
     let Some(named) = scope_json(scope)? else {
@@ -339,6 +416,57 @@ async fn check_providers(tx: &mut SqliteConnection, scope: &ProviderScope) -> Re
         ",
     );
     if unknown.bind(named).fetch_one(tx).await? { Err(Reason::NotFound.into()) } else { Ok(()) }
+}
+
+async fn update(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    change: UserChange,
+) -> Changed {
+    let wished = ConcenterUser {
+        name: change.name.applied_to(current.name.clone()),
+        scope: change.scope.applied_to(current.scope.clone()),
+        display_name: change.display_name.applied_to(current.display_name.clone()),
+        notification_email: change.notification_email.applied_to(current.notification_email.clone()),
+        ..current.clone()
+    };
+    check_name(tx, tenant, &current.user_id, &wished.name).await?;
+    check_providers(tx, &wished.scope).await?;
+    if current.kind == UserKind::EndCustomer && wished.scope == ProviderScope::All {
+        return Err(Reason::ProviderScopeRequired.into());
+    }
+    if wished != *current {
+        sqlx::query(
+            "
+            UPDATE concenter_user
+            SET user_name = ?3,
+                user_name_key = ?4,
+                providers = ?5,
+                display_name = ?6,
+                notification_email = ?7,
+                version = version + 1,
+                updated_at = ?8
+            WHERE tenant_id = ?1
+              AND user_id = ?2
+            ",
+        )
+        .bind(tenant.to_string())
+        .bind(current.user_id.to_string())
+        .bind(wished.name.as_str())
+        .bind(wished.name.key())
+        .bind(scope_json(&wished.scope)?)
+        .bind(wished.display_name.as_ref().map(Line::as_str))
+        .bind(wished.notification_email.as_ref().map(EmailAddress::as_str))
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+    }
+    if wished.name != current.name || wished.scope != current.scope {
+        move_config(tx, tenant).await?;
+    }
+    Ok(current.user_id.to_string())
 }
 
 async fn set_secret(
@@ -384,7 +512,9 @@ async fn move_standard(
     match current.kind {
         UserKind::Standard => return Ok(current.user_id.to_string()),
         UserKind::EndCustomer => return Err(Reason::EndkundeConflict.into()),
-        UserKind::Broker => activations::check_none_of(tx, tenant, &current.user_id, Reason::Assigned).await?,
+        UserKind::Broker => {
+            activations::dependents_of(tx, tenant, &current.user_id).await?.refuse(Reason::Assigned)?;
+        }
     }
     let previous = sqlx::query(
         "
@@ -456,11 +586,11 @@ async fn set_end_customer(
         return Err(Reason::ProviderScopeRequired.into());
     }
     if kind != current.kind && end_customer {
-        activations::check_none_of(tx, tenant, &user, Reason::Assigned).await?;
+        activations::dependents_of(tx, tenant, &user).await?.refuse(Reason::Assigned)?;
     }
     if kind != current.kind && !end_customer {
-        customers::check_none_has(tx, tenant, &user).await?;
-        customers::check_not_shared(tx, tenant, &user).await?;
+        customers::dependents_of(tx, tenant, &user).await?.refuse(Reason::Assigned)?;
+        customers::segments_of(tx, tenant, &user).await?.refuse(Reason::SlotInUse)?;
     }
     if kind != current.kind || scope != current.scope {
         sqlx::query(
@@ -513,4 +643,30 @@ async fn set_state(
         move_config(tx, tenant).await?;
     }
     Ok(current.user_id.to_string())
+}
+
+async fn delete(tx: &mut SqliteConnection, tenant: &TenantId, current: &ConcenterUser) -> Changed {
+    let user = current.user_id;
+    if current.kind == UserKind::Standard {
+        return Err(Reason::StandardRequired.into());
+    }
+    let dependents = [
+        activations::dependents_of(tx, tenant, &user).await?,
+        customers::dependents_of(tx, tenant, &user).await?,
+        customers::segments_of(tx, tenant, &user).await?,
+    ];
+    Dependents::joined(dependents).refuse(Reason::Assigned)?;
+    sqlx::query(
+        "
+        DELETE FROM concenter_user
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(user.to_string())
+    .execute(&mut *tx)
+    .await?;
+    move_config(tx, tenant).await?;
+    Ok(user.to_string())
 }

@@ -1,5 +1,6 @@
 //! The audit log: each effect's row in the transaction of the effect.
 
+use concenter_gateway::domain::activation::ActivationChange;
 use concenter_gateway::domain::audit::{
     Action, AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Pseudonym, Salt,
 };
@@ -9,6 +10,8 @@ use concenter_gateway::domain::error::{Reason, Version};
 use concenter_gateway::domain::ids::{RequestId, TenantId};
 use concenter_gateway::domain::jump::{RecordOutcome, RedeemOutcome};
 use concenter_gateway::domain::provider::{ProviderKind, State};
+use concenter_gateway::domain::settings::SettingsChange;
+use concenter_gateway::domain::user::UserChange;
 use concenter_gateway::store::{Effect, StoreError};
 
 use crate::fixture::catalog::{new_calculator, new_portal, new_provider, new_return_url};
@@ -36,7 +39,7 @@ fn row(entry: &AuditEntry, outcome: &str, reason: Option<Reason>) -> AuditRow {
 /// An entry with something in every field that may be empty.
 fn full(h: &Harness, action: Action) -> AuditEntry {
     AuditEntry {
-        role: Role::Portal,
+        role: Role::Portal.into(),
         actor: Some(Pseudonym(h.bytes())),
         person: Some(Pseudonym(h.bytes())),
         object: Some(AuditObject::new(&h.id(RequestId::new))),
@@ -120,7 +123,23 @@ pub(crate) async fn every_effect_of_a_tenant_stands_in_its_log(h: &Harness) {
     h.set_activation_state(&firm, &firm.meiers, State::Disabled).await;
     h.put_customers(&firm, &[entry("neu", Segment::Private)]).await;
     h.assign(&firm, "neu", Some(&firm.private)).await;
+    h.update_user(&firm, &firm.meier, UserChange::default()).await;
+    h.update_activation(&firm, &firm.meiers, ActivationChange::default()).await;
+    h.delete_activation(&firm, &firm.meiers).await;
+    h.delete_user(&firm, &firm.meier).await;
+    h.erase(&firm, "neu").await;
+    h.change_settings(&firm, SettingsChange::default()).await;
+    h.delete_tenant(&firm.tenant).await;
+    h.undelete_tenant(&firm.tenant).await;
     for (action, times) in [
+        (Action::UpdateUser, 1),
+        (Action::UpdateActivation, 1),
+        (Action::DeleteActivation, 1),
+        (Action::DeleteUser, 1),
+        (Action::EraseCustomer, 1),
+        (Action::UpdateSettings, 1),
+        (Action::DeleteTenant, 1),
+        (Action::UndeleteTenant, 1),
         (Action::CreateTenant, 1),
         (Action::CreateUser, 4),
         (Action::CreateActivation, 2),
@@ -211,4 +230,16 @@ pub(crate) async fn operators_have_salts_of_their_own(h: &Harness) {
     let offer = (person(AuditedKind::Subject, "ops"), Salt(h.bytes()));
     let salts = h.store.ensure_salts(&TenantId::SYSTEM, std::slice::from_ref(&offer)).await.expect("salts");
     assert!(salts == [offer.1], "of no tenant");
+}
+
+pub(crate) async fn looking_for_salts_makes_none(h: &Harness) {
+    let firm = h.example().await;
+    let (known, unknown) = (person(AuditedKind::Broker, "m.meier"), person(AuditedKind::Customer, "m.meier"));
+    let offered = Salt(h.bytes());
+    h.store.ensure_salts(&firm.tenant, &[(known.clone(), offered)]).await.expect("salts");
+    for _ in 0..2 {
+        let salts = h.store.known_salts(&firm.tenant, &[unknown.clone(), known.clone()]).await.expect("salts");
+        assert!(salts == [None, Some(offered)], "in the order asked for, and nobody gets one");
+    }
+    assert!(h.store.known_salts(&firm.tenant, &[]).await.expect("salts").is_empty(), "nobody needs none");
 }

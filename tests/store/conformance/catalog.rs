@@ -293,3 +293,19 @@ pub(crate) async fn return_urls_are_listed_by_key_page_by_page(h: &Harness) {
         walks(&urls, rows, async |page| h.store.list_return_urls(&page).await.expect("a page")).await;
     }
 }
+
+pub(crate) async fn a_provider_is_read_by_its_key(h: &Harness) {
+    h.service().await;
+    let sicher = h.put_provider(&new_provider("sicher", ProviderKind::Insurer)).await;
+    h.put_provider(&new_provider("vergleich", ProviderKind::Comparator)).await;
+    assert_eq!(h.store.get_provider(&provider("sicher")).await.expect("an answer"), Some(sicher));
+    assert_eq!(h.store.get_provider(&provider("nobody")).await.expect("an answer"), None);
+}
+
+pub(crate) async fn a_return_url_is_read_by_its_key(h: &Harness) {
+    h.service().await;
+    let zurueck = h.put_return_url(&new_return_url("zurueck", "https://portal.example/zurueck")).await;
+    h.put_return_url(&new_return_url("ende", "https://portal.example/ende")).await;
+    assert_eq!(h.store.get_return_url(&return_url("zurueck")).await.expect("an answer"), Some(zurueck));
+    assert_eq!(h.store.get_return_url(&return_url("nobody")).await.expect("an answer"), None);
+}

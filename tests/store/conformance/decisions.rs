@@ -1,14 +1,18 @@
 //! What deciding a jump reads.
 
+use std::time::Duration;
+
 use concenter_gateway::domain::activation::NewActivation;
 use concenter_gateway::domain::audit::{Action, AuditedKind, AuditedPerson, Salt};
-use concenter_gateway::domain::customer::{AccessChange, Change, Segment};
-use concenter_gateway::domain::ids::TenantId;
-use concenter_gateway::domain::jump::{JumpOrder, JumpQuery, JumpVersions};
+use concenter_gateway::domain::change::Change;
+use concenter_gateway::domain::customer::{AccessChange, Segment};
+use concenter_gateway::domain::ids::{MvpUserId, TenantId};
+use concenter_gateway::domain::jump::{JumpOrder, JumpQuery, JumpVersions, PersonKind, TokenLife};
 use concenter_gateway::domain::provider::{ProviderScope, State};
 use concenter_gateway::domain::resolve::{
     Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser,
 };
+use concenter_gateway::domain::settings::{Percent, SessionChange, SessionSpan, Settings, SettingsChange};
 use concenter_gateway::domain::target::ReturnUrl;
 use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::user::{ConcenterUser, NewUser, UserKind};
@@ -209,4 +213,41 @@ pub(crate) async fn salts_are_read_in_the_order_asked_for(h: &Harness) {
     let query = JumpQuery { order: &order, return_url: None, request: None, people: &people, now: h.now() };
     let inputs = h.store.jump_inputs(&firm.tenant, query).await.expect("an answer").expect("a tenant");
     assert!(inputs.salts == [None, Some(salt), None], "of the one in the middle only");
+}
+
+pub(crate) async fn a_deleted_tenant_decides_nothing(h: &Harness) {
+    let firm = h.example().await;
+    h.delete_tenant(&firm.tenant).await;
+    let order = for_broker("m.meier");
+    let query = JumpQuery { order: &order, return_url: None, request: None, people: &[], now: h.now() };
+    assert_eq!(h.store.jump_inputs(&firm.tenant, query).await.expect("an answer"), None);
+    h.undelete_tenant(&firm.tenant).await;
+    assert_eq!(h.inputs(&firm.tenant, &order).await.candidates.tenant, TenantState::Stopped);
+}
+
+pub(crate) async fn a_decision_sees_the_settings(h: &Harness) {
+    let firm = h.example().await;
+    let order = for_broker("m.meier");
+    assert_eq!(h.inputs(&firm.tenant, &order).await.settings, Settings::INITIAL);
+    let changed = h.change_settings(&firm, other_settings()).await;
+    assert_ne!(changed, Settings::INITIAL);
+    assert_eq!(h.inputs(&firm.tenant, &order).await.settings, changed);
+}
+
+/// Settings of which each differs from what a tenant begins with, and from all others.
+pub(crate) fn other_settings() -> SettingsChange {
+    let span = |minutes: u64, kind: PersonKind| {
+        SessionSpan::new(Duration::from_secs(minutes * 60), kind.session_limits().absolute).expect("a span")
+    };
+    let session = |idle, absolute, kind| SessionChange {
+        idle: Change::Set(span(idle, kind)),
+        absolute: Change::Set(span(absolute, kind)),
+    };
+    SettingsChange {
+        jump_life: Change::Set(TokenLife::LONGEST),
+        customer_session: session(3, 4, PersonKind::Customer),
+        broker_session: session(5, 6, PersonKind::Broker),
+        import_change_limit: Change::Set(Percent::parse(7).expect("a share")),
+        default_mvp_user: Change::Set(Some(MvpUserId::parse("f.fischer").expect("an id"))),
+    }
 }

@@ -3,18 +3,21 @@
 use std::time::Duration;
 
 use concenter_gateway::domain::audit::Action;
-use concenter_gateway::domain::customer::{AccessChange, Change, Segment};
-use concenter_gateway::domain::ids::{JumpId, LineOfBusiness, SubjectId, UserId};
+use concenter_gateway::domain::change::Change;
+use concenter_gateway::domain::customer::{AccessChange, Segment};
+use concenter_gateway::domain::ids::{JumpId, LineOfBusiness, SubjectId, TenantId, UserId};
 use concenter_gateway::domain::jump::{
-    Actor, ActorRole, Context, Jump, JumpOrder, JumpState, Luggage, Nonce, Person, ProofHash, RecordOutcome,
-    RedeemOutcome, RequestKey, Subject,
+    Actor, ActorRole, Context, JUMP_RATE_WINDOW, JUMPS_A_MINUTE, Jump, JumpOrder, JumpQuery, JumpState, Luggage, Nonce,
+    Person, ProofHash, RecordOutcome, RedeemOutcome, RequestKey, Subject,
 };
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::resolve::Way;
 use concenter_gateway::domain::target::TargetKind;
+use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::domain::user::UserKind;
 use concenter_gateway::store::StoreError;
 
+use crate::fixture::firm::entry;
 use crate::fixture::jump::{for_broker, for_customer, for_stranger};
 use crate::fixture::{Harness, customer, done, provider, url};
 
@@ -201,4 +204,94 @@ pub(crate) async fn a_person_may_have_several_open_jumps(h: &Harness) {
     let other = h.issue(&firm.tenant, for_customer("k-1")).await;
     assert_eq!(h.redeem(&firm.tenant, &other).await, RedeemOutcome::Redeemed);
     assert_eq!(h.redeem(&firm.tenant, &one).await, RedeemOutcome::Redeemed);
+}
+
+/// Issues as many jumps as a person may have in a minute; gives the first one.
+async fn crowd(h: &Harness, tenant: &TenantId, order: &JumpOrder) -> Jump {
+    let first = h.issue(tenant, order.clone()).await;
+    for _ in 1..JUMPS_A_MINUTE {
+        h.issue(tenant, order.clone()).await;
+    }
+    first
+}
+
+pub(crate) async fn a_person_has_a_limited_number_of_jumps_in_a_minute(h: &Harness) {
+    let firm = h.example().await;
+    for order in [for_broker("m.meier"), for_customer("k-1")] {
+        let before = h.inspect.count_jumps(&firm.tenant).await;
+        assert_eq!(h.inputs(&firm.tenant, &order).await.crowded_since, None, "nobody jumped yet");
+        crowd(h, &firm.tenant, &order).await;
+        let one_more = h.decide(&firm.tenant, order).await;
+        assert_eq!(h.record(&firm.tenant, &one_more).await, RecordOutcome::Stale);
+        assert_eq!(h.inspect.count_jumps(&firm.tenant).await - before, i64::from(JUMPS_A_MINUTE));
+    }
+    assert_eq!(h.accepted(&firm.tenant, Action::IssueJump).await, 60, "the refused ones left no row");
+}
+
+pub(crate) async fn a_decision_sees_since_when_it_is_crowded(h: &Harness) {
+    let firm = h.example().await;
+    let order = for_customer("k-1");
+    let since = async || h.inputs(&firm.tenant, &order).await.crowded_since;
+    let first = h.issue(&firm.tenant, order.clone()).await;
+    for _ in 2..JUMPS_A_MINUTE {
+        h.issue(&firm.tenant, order.clone()).await;
+    }
+    assert_eq!(since().await, None, "there is room for one");
+    h.issue(&firm.tenant, order.clone()).await;
+    assert_eq!(since().await, Some(first.jump_id.made_at()));
+}
+
+pub(crate) async fn a_place_is_free_again_a_minute_after_it_was_taken(h: &Harness) {
+    let firm = h.example().await;
+    let order = for_broker("m.meier");
+    let since = async || h.inputs(&firm.tenant, &order).await.crowded_since;
+    let first = crowd(h, &firm.tenant, &order).await.jump_id.made_at();
+    let free = first.plus(JUMP_RATE_WINDOW);
+    // Ids are made in whole milliseconds, and the clock of the cases moves one for each.
+    h.advance(free.minus(Duration::from_millis(2)).since(h.now()));
+    let early = h.decide(&firm.tenant, order.clone()).await;
+    assert_eq!(early.jump_id.made_at().plus(Duration::from_millis(1)), free);
+    let at = |now| JumpQuery { order: &order, return_url: None, request: None, people: &[], now };
+    let just_before = h.store.jump_inputs(&firm.tenant, at(Timestamp::from_unix_micros(free.unix_micros() - 1))).await;
+    assert_eq!(just_before.expect("an answer").expect("a tenant").crowded_since, Some(first));
+    let by_then = h.store.jump_inputs(&firm.tenant, at(free)).await;
+    assert_eq!(by_then.expect("an answer").expect("a tenant").crowded_since, None);
+    assert_eq!(h.record(&firm.tenant, &early).await, RecordOutcome::Stale, "a millisecond too early");
+    let in_time = Jump { jump_id: h.id(JumpId::new), request: h.request(), ..early };
+    assert!(in_time.jump_id.made_at() >= free);
+    assert_eq!(h.record(&firm.tenant, &in_time).await, RecordOutcome::Recorded);
+    h.advance(JUMP_RATE_WINDOW);
+    assert_eq!(since().await, None);
+    crowd(h, &firm.tenant, &order).await;
+}
+
+pub(crate) async fn a_crowd_is_one_persons(h: &Harness) {
+    let firm = h.example().await;
+    let other = h.firm().await;
+    h.put_customers(&firm, &[entry("m.meier", Segment::Private)]).await;
+    crowd(h, &firm.tenant, &for_broker("m.meier")).await;
+    for (tenant, order) in [
+        (&firm.tenant, for_broker("s.schulze")),
+        (&firm.tenant, for_customer("k-1")),
+        (&firm.tenant, for_customer("m.meier")),
+        (&other.tenant, for_broker("m.meier")),
+    ] {
+        assert_eq!(h.inputs(tenant, &order).await.crowded_since, None, "{order:?}");
+        h.issue(tenant, order).await;
+    }
+}
+
+pub(crate) async fn a_repeated_request_is_repeated_also_when_it_is_crowded(h: &Harness) {
+    let firm = h.example().await;
+    let first = crowd(h, &firm.tenant, &for_broker("m.meier")).await;
+    let again = Jump { request: first.request.clone(), ..h.decide(&firm.tenant, for_broker("m.meier")).await };
+    assert_eq!(h.record(&firm.tenant, &again).await, RecordOutcome::Repeated);
+    assert_eq!(h.earlier(&firm.tenant, &first).await, Some((first, JumpState::Issued)));
+}
+
+pub(crate) async fn a_deleted_tenant_keeps_no_jump(h: &Harness) {
+    let firm = h.example().await;
+    let jumps = h.open_jumps(&firm, for_broker("m.meier")).await;
+    h.delete_tenant(&firm.tenant).await;
+    jumps.are_revoked(h).await;
 }

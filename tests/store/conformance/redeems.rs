@@ -5,12 +5,15 @@ use concenter_gateway::domain::customer::Segment;
 use concenter_gateway::domain::error::Reason;
 use concenter_gateway::domain::ids::JumpId;
 use concenter_gateway::domain::jump::{
-    CLOCK_LEEWAY, Jump, JumpOrder, JumpState, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome,
+    CLOCK_LEEWAY, Jump, JumpOrder, JumpSelection, JumpState, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs,
+    RedeemOutcome, RedeemUser,
 };
 use concenter_gateway::domain::provider::{ProviderScope, State};
+use concenter_gateway::domain::settings::Settings;
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::domain::user::{NewUser, SecretChange, UserKind};
 
+use super::decisions::other_settings;
 use crate::fixture::jump::{for_broker, for_customer, for_stranger};
 use crate::fixture::{Harness, done, only, target, user_name};
 
@@ -35,10 +38,13 @@ pub(crate) async fn redeeming_reads_what_is_handed_over(h: &Harness) {
     let jump = h.issue(&firm.tenant, for_customer("k-1")).await;
     let expected = RedeemInputs {
         state: JumpState::Issued,
-        user_name: user_name("Eigener"),
-        user_kind: UserKind::EndCustomer,
-        scope: only(&["vergleich"]),
-        secret: Some((new.sealed_secret.expect("it has one"), 1)),
+        user: Some(RedeemUser {
+            name: user_name("Eigener"),
+            kind: UserKind::EndCustomer,
+            scope: only(&["vergleich"]),
+            secret: Some((new.sealed_secret.expect("it has one"), 1)),
+        }),
+        settings: Settings::INITIAL,
         hands_over_secret: true,
         keys: h.store.tenant_keys(&firm.tenant).await.expect("an answer").expect("a tenant"),
         jump: jump.clone(),
@@ -52,7 +58,8 @@ pub(crate) async fn redeeming_at_a_portal_reads_that_it_gets_no_secret(h: &Harne
     let jump = h.issue(&firm.tenant, order).await;
     let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
     assert!(!inputs.hands_over_secret);
-    assert_eq!((inputs.user_kind, inputs.scope), (UserKind::Broker, ProviderScope::All));
+    let user = inputs.user.expect("its user");
+    assert_eq!((user.kind, user.scope), (UserKind::Broker, ProviderScope::All));
 }
 
 pub(crate) async fn the_newest_secret_is_read_with_its_version(h: &Harness) {
@@ -73,7 +80,7 @@ pub(crate) async fn the_newest_secret_is_read_with_its_version(h: &Harness) {
     );
     let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
     let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
-    assert_eq!(inputs.secret, Some((sealed, 2)));
+    assert_eq!(inputs.user.and_then(|user| user.secret), Some((sealed, 2)));
 }
 
 pub(crate) async fn a_jump_is_found_by_its_handle_too(h: &Harness) {
@@ -192,5 +199,49 @@ pub(crate) async fn a_jump_of_an_old_epoch_is_revoked(h: &Harness) {
     h.inspect.begin_next_epoch().await;
     let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
     assert_eq!(inputs.state, JumpState::Revoked);
+    assert_eq!(h.redeem(&firm.tenant, &jump).await, RedeemOutcome::Revoked);
+}
+
+pub(crate) async fn redeeming_reads_the_settings(h: &Harness) {
+    let firm = h.example().await;
+    let changed = h.change_settings(&firm, other_settings()).await;
+    let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
+    let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
+    assert_eq!(inputs.settings, changed);
+}
+
+pub(crate) async fn a_jump_is_found_without_its_user(h: &Harness) {
+    let firm = h.example().await;
+    let [open, redeemed] =
+        [h.issue(&firm.tenant, for_broker("m.meier")).await, h.issue(&firm.tenant, for_broker("m.meier")).await];
+    h.redeem(&firm.tenant, &redeemed).await;
+    h.delete_activation(&firm, &firm.meiers).await;
+    h.delete_user(&firm, &firm.meier).await;
+    for (jump, state, outcome) in [
+        (open, JumpState::Revoked, RedeemOutcome::Revoked),
+        (redeemed, JumpState::Redeemed, RedeemOutcome::AlreadyRedeemed),
+    ] {
+        let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
+        assert_eq!((inputs.state, inputs.user), (state, None));
+        assert_eq!(inputs.jump, jump);
+        assert_eq!(h.redeem(&firm.tenant, &jump).await, outcome);
+    }
+}
+
+pub(crate) async fn a_deleted_tenants_jump_is_found_as_revoked(h: &Harness) {
+    let firm = h.example().await;
+    let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
+    h.delete_tenant(&firm.tenant).await;
+    let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
+    assert_eq!(inputs.state, JumpState::Revoked);
+}
+
+pub(crate) async fn a_jump_revoked_by_itself_is_revoked_until_it_expires(h: &Harness) {
+    let firm = h.example().await;
+    let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
+    h.revoke(&firm.tenant, &JumpSelection::Jump(jump.jump_id)).await;
+    let late = RedeemAttempt { at: over(&jump), ..h.attempt(&jump) };
+    assert_eq!(h.redeem_by(&firm.tenant, &late).await, RedeemOutcome::Expired);
+    assert_eq!(h.redeem(&firm.tenant, &jump).await, RedeemOutcome::Revoked);
     assert_eq!(h.redeem(&firm.tenant, &jump).await, RedeemOutcome::Revoked);
 }

@@ -1,21 +1,26 @@
 //! One request, one effect: the same again changes nothing and answers with the state now; the same id with another
 //! content is refused.
 
+use concenter_gateway::domain::activation::ActivationChange;
 use concenter_gateway::domain::audit::Action;
-use concenter_gateway::domain::customer::{AccessChange, Change, PutCounts, Segment};
+use concenter_gateway::domain::change::Change;
+use concenter_gateway::domain::customer::{AccessChange, PutCounts, Segment};
 use concenter_gateway::domain::error::{Reason, Version};
 use concenter_gateway::domain::ids::TenantId;
-use concenter_gateway::domain::jump::RequestKey;
+use concenter_gateway::domain::jump::{JumpSelection, RequestKey};
 use concenter_gateway::domain::page::Page;
 use concenter_gateway::domain::provider::{ProviderKind, State};
+use concenter_gateway::domain::settings::{Percent, SettingsChange};
 use concenter_gateway::domain::tenant::TenantState;
-use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserKind};
-use concenter_gateway::store::Effect;
+use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserChange, UserKind};
+use concenter_gateway::store::{Effect, Outcome};
 
 use crate::fixture::catalog::{new_calculator, new_provider, new_return_url};
 use crate::fixture::firm::entry;
 use crate::fixture::jump::for_broker;
-use crate::fixture::{Harness, STALE, customer, done, first, only, provider, reason, refusal, return_url, target};
+use crate::fixture::{
+    Harness, STALE, customer, done, first, line, only, provider, reason, refusal, return_url, target,
+};
 
 const FIRST: Version = Version::FIRST;
 
@@ -116,7 +121,7 @@ pub(crate) async fn a_repeated_secret_is_not_set_again(h: &Harness) {
     assert_eq!(done(again), set);
     let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
     let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
-    assert_eq!(inputs.secret, Some((sealed, 2)));
+    assert_eq!(inputs.user.expect("its user").secret, Some((sealed, 2)));
 }
 
 pub(crate) async fn a_repeated_move_of_standard_moves_nothing(h: &Harness) {
@@ -258,6 +263,8 @@ pub(crate) async fn a_request_id_of_another_method_is_refused_by_every_effect(h:
     let reused = [
         reason(s.create_tenant(&e, &h.new_tenant(None)).await),
         reason(s.set_tenant_state(t, &h.again(&e), FIRST, TenantState::Stopped).await),
+        reason(s.update_tenant(t, &h.again(&e), FIRST, &line("Neue Firma")).await),
+        reason(s.set_tenant_deleted(t, &h.again(&e), FIRST, true).await),
         reason(s.put_provider(&h.again(&e), &new_provider("noch-einer", ProviderKind::Insurer), None).await),
         reason(s.set_provider_state(&h.again(&e), &provider("sicher"), FIRST, on).await),
         reason(s.put_target(&h.again(&e), &new_calculator("neu"), None).await),
@@ -265,7 +272,7 @@ pub(crate) async fn a_request_id_of_another_method_is_refused_by_every_effect(h:
         reason(s.put_return_url(&h.again(&e), &new_return_url("neu", "https://portal.example/neu"), None).await),
         reason(s.set_return_url_state(&h.again(&e), &return_url("zurueck"), FIRST, on).await),
     ];
-    assert_eq!(reused, [Reason::RequestIdReused; 8]);
+    assert_eq!(reused, [Reason::RequestIdReused; 10]);
 
     let admins = h.effect(firm.tenant, Action::CreateUser);
     done(s.create_user(t, &admins, &h.new_user("neu", UserKind::Broker)).await);
@@ -294,8 +301,15 @@ pub(crate) async fn a_request_id_of_another_method_is_refused_by_every_effect(h:
         reason(s.put_customers(t, &h.again(&e), &[entry("neu", Segment::Private)]).await),
         reason(s.assign_user(t, &h.again(&e), &customer("k-1"), FIRST, None).await),
         reason(s.update_customer_access(t, &h.again(&e), FIRST, &change).await),
+        reason(s.update_user(t, &h.again(&e), &firm.meier, FIRST, &UserChange::default()).await),
+        reason(s.delete_user(t, &h.again(&e), &firm.meier, FIRST).await),
+        reason(s.update_activation(t, &h.again(&e), &firm.meiers, FIRST, &ActivationChange::default()).await),
+        reason(s.delete_activation(t, &h.again(&e), &firm.meiers, FIRST).await),
+        reason(s.erase_customer(t, &h.again(&e), &customer("k-1")).await),
+        reason(s.update_settings(t, &h.again(&e), FIRST, &SettingsChange::default()).await),
+        reason(s.revoke_jumps(t, &h.again(&e), &JumpSelection::User(firm.meier)).await),
     ];
-    assert_eq!(reused, [Reason::RequestIdReused; 10]);
+    assert_eq!(reused, [Reason::RequestIdReused; 17]);
 }
 
 pub(crate) async fn a_request_id_of_a_jump_is_refused_by_other_effects(h: &Harness) {
@@ -334,4 +348,149 @@ pub(crate) async fn a_refused_request_may_come_again(h: &Harness) {
     let corrected = h.reusing(&effect);
     let disabled = h.store.set_user_state(&firm.tenant, &corrected, &firm.meier, FIRST, State::Disabled).await;
     assert_eq!(done(disabled).state, State::Disabled);
+}
+
+pub(crate) async fn a_repeated_change_of_a_tenant_changes_nothing(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let naming = h.effect(TenantId::SYSTEM, Action::UpdateTenant);
+    let named = done(h.store.update_tenant(&tenant, &naming, FIRST, &line("Neue Firma")).await);
+    let back = h.effect(TenantId::SYSTEM, Action::UpdateTenant);
+    let renamed = done(h.store.update_tenant(&tenant, &back, named.version, &line("Alte Firma")).await);
+    let again = h.store.update_tenant(&tenant, &h.again(&naming), FIRST, &line("Neue Firma")).await;
+    assert_eq!(done(again), renamed);
+    let deleting = h.effect(TenantId::SYSTEM, Action::DeleteTenant);
+    done(h.store.set_tenant_deleted(&tenant, &deleting, renamed.version, true).await);
+    let undeleted = h.undelete_tenant(&tenant).await;
+    let again = h.store.set_tenant_deleted(&tenant, &h.again(&deleting), renamed.version, true).await;
+    assert_eq!(done(again), undeleted);
+    assert_eq!(h.tenant(&tenant).await, undeleted);
+}
+
+pub(crate) async fn a_repeated_change_of_settings_changes_nothing(h: &Harness) {
+    let firm = h.example().await;
+    let limited = |share| SettingsChange {
+        import_change_limit: Change::Set(Percent::parse(share).expect("a share")),
+        ..SettingsChange::default()
+    };
+    let effect = h.effect(firm.tenant, Action::UpdateSettings);
+    done(h.store.update_settings(&firm.tenant, &effect, FIRST, &limited(50)).await);
+    let back = h.change_settings(&firm, limited(20)).await;
+    let again = h.store.update_settings(&firm.tenant, &h.again(&effect), FIRST, &limited(50)).await;
+    assert_eq!(done(again), back);
+    assert_eq!(h.settings(&firm.tenant).await, back);
+}
+
+pub(crate) async fn a_repeated_change_of_a_user_changes_nothing(h: &Harness) {
+    let firm = h.example().await;
+    let labelled = |label: &str| UserChange { display_name: Change::Set(Some(line(label))), ..UserChange::default() };
+    let effect = h.effect(firm.tenant, Action::UpdateUser);
+    done(h.store.update_user(&firm.tenant, &effect, &firm.meier, FIRST, &labelled("Herr Meier")).await);
+    let back = h.update_user(&firm, &firm.meier, labelled("Frau Meier")).await;
+    let again = h.store.update_user(&firm.tenant, &h.again(&effect), &firm.meier, FIRST, &labelled("Herr Meier")).await;
+    assert_eq!(done(again), back);
+    assert_eq!(h.user(&firm.tenant, &firm.meier).await, back);
+}
+
+pub(crate) async fn a_repeated_change_of_an_activation_changes_nothing(h: &Harness) {
+    let firm = h.example().await;
+    let labelled =
+        |label: &str| ActivationChange { display_name: Change::Set(Some(line(label))), ..ActivationChange::default() };
+    let effect = h.effect(firm.tenant, Action::UpdateActivation);
+    done(h.store.update_activation(&firm.tenant, &effect, &firm.meiers, FIRST, &labelled("Nord")).await);
+    let back = h.update_activation(&firm, &firm.meiers, labelled("Süd")).await;
+    let again = h.again(&effect);
+    let again = h.store.update_activation(&firm.tenant, &again, &firm.meiers, FIRST, &labelled("Nord")).await;
+    assert_eq!(done(again), back);
+    assert_eq!(h.activation(&firm.tenant, &firm.meiers).await, back);
+}
+
+pub(crate) async fn a_repeated_deletion_is_done_and_deletes_nothing_more(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    let s = &h.store;
+    let user = h.effect(firm.tenant, Action::DeleteUser);
+    let activation = h.effect(firm.tenant, Action::DeleteActivation);
+    let erasure = h.effect(firm.tenant, Action::EraseCustomer);
+    done(s.delete_user(&firm.tenant, &user, &free, FIRST).await);
+    done(s.delete_activation(&firm.tenant, &activation, &firm.meiers, FIRST).await);
+    done(s.erase_customer(&firm.tenant, &erasure, &customer("k-1")).await);
+    h.put_customers(&firm, &[entry("k-1", Segment::Private)]).await;
+    let new = h.customer(&firm.tenant, "k-1").await;
+    let jumps = h.open_jumps(&firm, for_broker("s.schulze")).await;
+    assert_eq!(s.delete_user(&firm.tenant, &h.again(&user), &free, FIRST).await.expect("an answer"), Outcome::Done(()));
+    let again = s.delete_activation(&firm.tenant, &h.again(&activation), &firm.meiers, FIRST).await;
+    assert_eq!(again.expect("an answer"), Outcome::Done(()));
+    let again = s.erase_customer(&firm.tenant, &h.again(&erasure), &customer("k-1")).await;
+    assert_eq!(again.expect("an answer"), Outcome::Done(()));
+    assert_eq!(h.customer(&firm.tenant, "k-1").await, new, "he came after the request");
+    for action in [Action::DeleteUser, Action::DeleteActivation, Action::EraseCustomer] {
+        assert_eq!(h.accepted(&firm.tenant, action).await, 1, "{action:?}");
+    }
+    jumps.are_open(h).await;
+}
+
+pub(crate) async fn a_repeated_request_whose_user_is_gone_is_refused(h: &Harness) {
+    let firm = h.example().await;
+    let effect = h.effect(firm.tenant, Action::CreateUser);
+    let new = h.new_user("neu", UserKind::Broker);
+    done(h.store.create_user(&firm.tenant, &effect, &new).await);
+    let label = UserChange { display_name: Change::Set(Some(line("Neu"))), ..UserChange::default() };
+    let update = h.effect(firm.tenant, Action::UpdateUser);
+    done(h.store.update_user(&firm.tenant, &update, &new.user_id, FIRST, &label).await);
+    h.delete_user(&firm, &new.user_id).await;
+    let again = h.store.create_user(&firm.tenant, &h.again(&effect), &h.new_user("neu", UserKind::Broker)).await;
+    assert_eq!(reason(again), Reason::NotFound);
+    let again = h.store.update_user(&firm.tenant, &h.again(&update), &new.user_id, FIRST, &label).await;
+    assert_eq!(reason(again), Reason::NotFound);
+    assert_eq!(h.refused(&firm.tenant, Action::CreateUser, Reason::NotFound).await, 1);
+    assert_eq!(h.refused(&firm.tenant, Action::UpdateUser, Reason::NotFound).await, 1);
+    let users = h.store.list_users(&firm.tenant, &first(10)).await.expect("a page");
+    assert_eq!(users.rows.len(), 5, "and nobody is made anew");
+}
+
+pub(crate) async fn a_repeated_move_of_standard_tells_of_no_deleted_user(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    let effect = h.effect(firm.tenant, Action::SetStandardUser);
+    let moved = done(h.store.set_standard_user(&firm.tenant, &effect, &free, FIRST).await);
+    h.delete_user(&firm, &firm.standard).await;
+    let again = done(h.store.set_standard_user(&firm.tenant, &h.again(&effect), &free, FIRST).await);
+    assert_eq!((again.user, again.previous), (moved.user, None));
+}
+
+pub(crate) async fn a_repeated_request_whose_activation_is_gone_is_refused(h: &Harness) {
+    let firm = h.example().await;
+    let effect = h.effect(firm.tenant, Action::DisableActivation);
+    done(h.store.set_activation_state(&firm.tenant, &effect, &firm.meiers, FIRST, State::Disabled).await);
+    h.delete_activation(&firm, &firm.meiers).await;
+    let again = h.again(&effect);
+    let again = h.store.set_activation_state(&firm.tenant, &again, &firm.meiers, FIRST, State::Disabled).await;
+    assert_eq!(reason(again), Reason::NotFound);
+    assert_eq!(h.refused(&firm.tenant, Action::DisableActivation, Reason::NotFound).await, 1);
+}
+
+pub(crate) async fn a_repeated_request_whose_customer_is_gone_is_refused(h: &Harness) {
+    let firm = h.example().await;
+    let effect = h.effect(firm.tenant, Action::AssignUser);
+    done(h.store.assign_user(&firm.tenant, &effect, &customer("k-1"), FIRST, Some(&firm.private)).await);
+    h.erase(&firm, "k-1").await;
+    let again =
+        h.store.assign_user(&firm.tenant, &h.again(&effect), &customer("k-1"), FIRST, Some(&firm.private)).await;
+    assert_eq!(reason(again), Reason::NotFound);
+    assert_eq!(h.refused(&firm.tenant, Action::AssignUser, Reason::NotFound).await, 1);
+}
+
+pub(crate) async fn a_repeated_request_whose_tenant_is_gone_is_refused(h: &Harness) {
+    h.service().await;
+    let effect = h.effect(TenantId::SYSTEM, Action::CreateTenant);
+    let tenant = done(h.store.create_tenant(&effect, &h.new_tenant(None)).await).tenant_id;
+    h.delete_tenant(&tenant).await;
+    let destroyed = h.audit(Action::DestroyTenant, None);
+    h.store.destroy_tenant_keys(&tenant, h.now(), &destroyed).await.expect("an answer");
+    h.store.delete_tenant_data(&tenant, 100).await.expect("an answer");
+    assert_eq!(h.store.get_tenant(&tenant).await.expect("an answer"), None);
+    let again = h.store.create_tenant(&h.again(&effect), &h.new_tenant(None)).await;
+    assert_eq!(reason(again), Reason::NotFound);
+    assert_eq!(h.refused(&TenantId::SYSTEM, Action::CreateTenant, Reason::NotFound).await, 1);
 }

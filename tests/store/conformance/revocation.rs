@@ -3,7 +3,8 @@
 //! The three versions are not to be seen from outside; what they do is.
 
 use concenter_gateway::domain::audit::{Action, AuditOutcome};
-use concenter_gateway::domain::customer::{AccessChange, Change, Segment};
+use concenter_gateway::domain::change::Change;
+use concenter_gateway::domain::customer::{AccessChange, Segment};
 use concenter_gateway::domain::error::{Reason, Version};
 use concenter_gateway::domain::ids::TenantId;
 use concenter_gateway::domain::provider::{ProductProvider, ProviderKind, State};

@@ -1,13 +1,15 @@
 //! A tenant sees, counts and changes what is its own; another's id is as one that was never there
 //! (`docs/catalogue.md`, I4).
 
+use concenter_gateway::domain::activation::ActivationChange;
 use concenter_gateway::domain::audit::{Action, AuditedKind, AuditedPerson, Salt};
-use concenter_gateway::domain::customer::{AccessChange, Change, Segment};
+use concenter_gateway::domain::change::Change;
+use concenter_gateway::domain::customer::{AccessChange, Segment};
 use concenter_gateway::domain::error::{Reason, Refusal, Version};
 use concenter_gateway::domain::jump::{Jump, RecordOutcome, RedeemOutcome};
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::resolve::Assignments;
-use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserKind};
+use concenter_gateway::domain::user::{EndCustomerChange, SecretChange, UserChange, UserKind};
 use concenter_gateway::store::StoreError;
 
 use crate::fixture::firm::{Firm, entry};
@@ -59,8 +61,9 @@ pub(crate) async fn another_tenants_user_is_not_changed(h: &Harness) {
                 .await,
         ),
         refusal(store.set_user_state(own, &effect(Action::DisableUser), foreign, FIRST, State::Disabled).await),
+        refusal(store.update_user(own, &effect(Action::UpdateUser), foreign, FIRST, &UserChange::default()).await),
     ];
-    assert_eq!(refusals, [(); 4].map(|()| Refusal::plain(Reason::NotFound)));
+    assert_eq!(refusals, [(); 5].map(|()| Refusal::plain(Reason::NotFound)));
     assert_eq!(h.user(&b.tenant, &b.schulze).await, before);
 }
 
@@ -98,10 +101,22 @@ pub(crate) async fn another_tenants_activation_is_absent(h: &Harness) {
 
 pub(crate) async fn another_tenants_activation_is_not_changed(h: &Harness) {
     let (a, b) = two_firms(h).await;
+    let before = h.activation(&b.tenant, &b.meiers).await;
     let effect = h.effect(a.tenant, Action::DisableActivation);
     let outcome = h.store.set_activation_state(&a.tenant, &effect, &b.meiers, FIRST, State::Disabled).await;
     assert_eq!(refusal(outcome), Refusal::plain(Reason::NotFound));
-    assert_eq!(h.activation(&b.tenant, &b.meiers).await.state, State::Active);
+    let effect = h.effect(a.tenant, Action::UpdateActivation);
+    let change = ActivationChange { user_id: Change::Set(a.schulze), ..ActivationChange::default() };
+    let outcome = h.store.update_activation(&a.tenant, &effect, &b.meiers, FIRST, &change).await;
+    assert_eq!(refusal(outcome), Refusal::plain(Reason::NotFound));
+    let effect = h.effect(a.tenant, Action::UpdateActivation);
+    let change = ActivationChange { user_id: Change::Set(b.schulze), ..ActivationChange::default() };
+    let outcome = h.store.update_activation(&a.tenant, &effect, &a.meiers, FIRST, &change).await;
+    assert_eq!(refusal(outcome), Refusal::plain(Reason::NotFound));
+    let effect = h.effect(a.tenant, Action::DeleteActivation);
+    let outcome = h.store.delete_activation(&a.tenant, &effect, &b.meiers, FIRST).await;
+    assert_eq!(refusal(outcome), Refusal::plain(Reason::NotFound));
+    assert_eq!(h.activation(&b.tenant, &b.meiers).await, before);
 }
 
 pub(crate) async fn another_tenants_customer_is_absent(h: &Harness) {
@@ -188,4 +203,48 @@ pub(crate) async fn an_audit_row_stands_in_the_tenant_of_its_method(h: &Harness)
     refusal(h.store.set_user_state(&a.tenant, &effect, &b.meier, FIRST, State::Disabled).await);
     assert_eq!(h.inspect.audit_log(&b.tenant).await, before);
     assert_eq!(h.refused(&a.tenant, Action::DisableUser, Reason::NotFound).await, 1);
+}
+
+pub(crate) async fn another_tenants_user_is_not_deleted(h: &Harness) {
+    let (a, b) = two_firms(h).await;
+    let free = h.create_user(&b.tenant, "neu", UserKind::Broker).await;
+    let jumps = h.open_jumps(&b, for_broker("m.meier")).await;
+    for foreign in [free, b.standard, b.meier] {
+        let effect = h.effect(a.tenant, Action::DeleteUser);
+        let outcome = h.store.delete_user(&a.tenant, &effect, &foreign, FIRST).await;
+        assert_eq!(refusal(outcome), Refusal::plain(Reason::NotFound));
+    }
+    assert_eq!(h.user(&b.tenant, &free).await.user_id, free);
+    jumps.are_open(h).await;
+}
+
+pub(crate) async fn another_tenants_customers_are_not_listed(h: &Harness) {
+    let (a, b) = two_firms(h).await;
+    h.put_customers(&b, &[entry("nur-in-b", Segment::Private)]).await;
+    h.assign(&b, "nur-in-b", Some(&b.private)).await;
+    let all = h.store.list_customers(&a.tenant, None, &first(500)).await.expect("a page").rows;
+    let ids: Vec<_> = all.iter().map(|one| one.customer_id.as_str()).collect();
+    assert_eq!(ids, ["g-1", "k-1", "k-2"]);
+    let of_user = h.store.list_customers(&a.tenant, Some(&b.private), &first(500)).await.expect("a page");
+    assert_eq!((of_user.rows, of_user.next), (Vec::new(), None));
+}
+
+pub(crate) async fn erasing_a_customer_erases_nobody_in_another_tenant(h: &Harness) {
+    let (a, b) = two_firms(h).await;
+    let person = AuditedPerson { kind: AuditedKind::Customer, id: "k-1".to_owned() };
+    let salt = Salt(h.bytes());
+    for tenant in [a.tenant, b.tenant] {
+        h.store.ensure_salts(&tenant, &[(person.clone(), salt)]).await.expect("salts");
+    }
+    let before = h.customer(&b.tenant, "k-1").await;
+    let jumps = h.open_jumps(&b, for_customer("k-1")).await;
+    h.erase(&a, "k-1").await;
+    assert_eq!(h.customer(&b.tenant, "k-1").await, before);
+    let salts = h.store.known_salts(&b.tenant, std::slice::from_ref(&person)).await.expect("salts");
+    assert!(salts == [Some(salt)], "he is somebody else");
+    jumps.are_open(h).await;
+    // And what is counted for the one is not for the other.
+    h.put_customers(&b, &[entry("neu", Segment::Private)]).await;
+    let inputs = h.inputs(&b.tenant, &for_customer("neu")).await;
+    assert_eq!(inputs.versions.customer, Some(1));
 }

@@ -8,7 +8,8 @@ use concenter_gateway::domain::tenant::{Tenant, TenantState};
 use concenter_gateway::domain::user::UserKind;
 use concenter_gateway::store::Outcome;
 
-use crate::fixture::{Harness, STALE, done, first, next, reason, walks};
+use crate::fixture::jump::for_broker;
+use crate::fixture::{Harness, STALE, done, first, line, next, reason, refusal, walks};
 
 pub(crate) async fn a_new_tenant_reads_back(h: &Harness) {
     h.service().await;
@@ -19,6 +20,7 @@ pub(crate) async fn a_new_tenant_reads_back(h: &Harness) {
         tenant_id: new.tenant_id,
         display_name: new.display_name,
         state: TenantState::Active,
+        deleted_at: None,
         created_at: effect.at,
         updated_at: effect.at,
         version: Version::FIRST,
@@ -120,4 +122,138 @@ pub(crate) async fn stopping_an_unknown_tenant_is_refused(h: &Harness) {
     let nobody = h.id(TenantId::new);
     let outcome = h.store.set_tenant_state(&nobody, &effect, Version::FIRST, TenantState::Stopped).await;
     assert_eq!(reason(outcome), Reason::NotFound);
+}
+
+pub(crate) async fn a_tenant_gets_another_name(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let before = h.tenant(&tenant).await;
+    let effect = h.effect(TenantId::SYSTEM, Action::UpdateTenant);
+    let named = done(h.store.update_tenant(&tenant, &effect, before.version, &line("Neue Firma")).await);
+    let expected =
+        Tenant { display_name: line("Neue Firma"), updated_at: effect.at, version: next(before.version), ..before };
+    assert_eq!(named, expected);
+    assert_eq!(h.tenant(&tenant).await, expected);
+    assert_eq!(h.accepted(&tenant, Action::UpdateTenant).await, 1);
+}
+
+pub(crate) async fn the_same_name_changes_nothing(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let before = h.tenant(&tenant).await;
+    let effect = h.effect(TenantId::SYSTEM, Action::UpdateTenant);
+    assert_eq!(done(h.store.update_tenant(&tenant, &effect, before.version, &before.display_name).await), before);
+    assert_eq!(h.tenant(&tenant).await, before);
+}
+
+pub(crate) async fn another_name_needs_its_tenant_and_its_etag(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let before = h.tenant(&tenant).await;
+    let effect = h.effect(TenantId::SYSTEM, Action::UpdateTenant);
+    let outcome = h.store.update_tenant(&tenant, &effect, STALE, &line("Neue Firma")).await;
+    assert_eq!(refusal(outcome), Refusal::etag_mismatch(before.version));
+    let effect = h.effect(TenantId::SYSTEM, Action::UpdateTenant);
+    let outcome = h.store.update_tenant(&h.id(TenantId::new), &effect, Version::FIRST, &line("Neue Firma")).await;
+    assert_eq!(reason(outcome), Reason::NotFound);
+    assert_eq!(h.tenant(&tenant).await, before);
+    assert_eq!(h.refused(&TenantId::SYSTEM, Action::UpdateTenant, Reason::NotFound).await, 1);
+}
+
+pub(crate) async fn another_name_leaves_open_jumps_alone(h: &Harness) {
+    let firm = h.example().await;
+    let jumps = h.open_jumps(&firm, for_broker("m.meier")).await;
+    let effect = h.effect(TenantId::SYSTEM, Action::UpdateTenant);
+    done(h.store.update_tenant(&firm.tenant, &effect, Version::FIRST, &line("Neue Firma")).await);
+    jumps.are_open(h).await;
+}
+
+pub(crate) async fn a_deleted_tenant_is_stopped_and_stays_so_when_that_is_taken_back(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let before = h.tenant(&tenant).await;
+    let effect = h.effect(TenantId::SYSTEM, Action::DeleteTenant);
+    let deleted = done(h.store.set_tenant_deleted(&tenant, &effect, before.version, true).await);
+    let expected = Tenant {
+        state: TenantState::Stopped,
+        deleted_at: Some(effect.at),
+        updated_at: effect.at,
+        version: next(before.version),
+        ..before.clone()
+    };
+    assert_eq!(deleted, expected);
+    assert_eq!(h.tenant(&tenant).await, expected);
+    assert_eq!(h.store.list_tenants_all_tenants(&first(10)).await.expect("a page").rows, [expected]);
+    let back = h.undelete_tenant(&tenant).await;
+    let expected = Tenant {
+        state: TenantState::Stopped,
+        deleted_at: None,
+        updated_at: back.updated_at,
+        version: next(deleted.version),
+        ..before
+    };
+    assert_eq!(back, expected);
+    assert!(back.updated_at > deleted.updated_at);
+    assert_eq!(h.set_tenant_state(&tenant, TenantState::Active).await.state, TenantState::Active);
+    for action in [Action::DeleteTenant, Action::UndeleteTenant] {
+        assert_eq!(h.accepted(&tenant, action).await, 1, "{action:?}");
+    }
+}
+
+pub(crate) async fn deleting_what_is_deleted_changes_nothing(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let before = h.tenant(&tenant).await;
+    assert_eq!(h.undelete_tenant(&tenant).await, before, "it is not deleted");
+    let deleted = h.delete_tenant(&tenant).await;
+    assert_eq!(h.delete_tenant(&tenant).await, deleted);
+    assert_eq!(h.tenant(&tenant).await, deleted);
+}
+
+pub(crate) async fn a_stopped_tenant_can_be_deleted(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let stopped = h.set_tenant_state(&tenant, TenantState::Stopped).await;
+    let deleted = h.delete_tenant(&tenant).await;
+    assert_eq!((deleted.state, deleted.version), (TenantState::Stopped, next(stopped.version)));
+    assert_eq!(deleted.deleted_at, Some(deleted.updated_at));
+}
+
+pub(crate) async fn a_deleted_tenant_is_not_started(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let deleted = h.delete_tenant(&tenant).await;
+    let effect = h.effect(TenantId::SYSTEM, Action::StartTenant);
+    let outcome = h.store.set_tenant_state(&tenant, &effect, deleted.version, TenantState::Active).await;
+    assert_eq!(reason(outcome), Reason::TenantDeleted);
+    assert_eq!(h.refused(&TenantId::SYSTEM, Action::StartTenant, Reason::TenantDeleted).await, 1);
+    assert_eq!(h.set_tenant_state(&tenant, TenantState::Stopped).await, deleted, "it is stopped already");
+    assert_eq!(h.tenant(&tenant).await, deleted);
+}
+
+pub(crate) async fn deleting_needs_its_tenant_and_its_etag(h: &Harness) {
+    h.service().await;
+    let tenant = h.empty_tenant().await;
+    let before = h.tenant(&tenant).await;
+    for deleted in [true, false] {
+        let effect = h.effect(TenantId::SYSTEM, Action::DeleteTenant);
+        let outcome = h.store.set_tenant_deleted(&tenant, &effect, STALE, deleted).await;
+        assert_eq!(refusal(outcome), Refusal::etag_mismatch(before.version));
+        let effect = h.effect(TenantId::SYSTEM, Action::DeleteTenant);
+        let outcome = h.store.set_tenant_deleted(&h.id(TenantId::new), &effect, Version::FIRST, deleted).await;
+        assert_eq!(reason(outcome), Reason::NotFound);
+    }
+    assert_eq!(h.tenant(&tenant).await, before);
+}
+
+pub(crate) async fn a_deletion_that_is_taken_back_revokes_open_jumps(h: &Harness) {
+    let firm = h.example().await;
+    let other = h.firm().await;
+    let jumps = h.open_jumps(&firm, for_broker("m.meier")).await;
+    let others = h.open_jumps(&other, for_broker("m.meier")).await;
+    h.delete_tenant(&firm.tenant).await;
+    h.undelete_tenant(&firm.tenant).await;
+    h.set_tenant_state(&firm.tenant, TenantState::Active).await;
+    jumps.are_revoked(h).await;
+    others.are_open(h).await;
 }

@@ -1,16 +1,20 @@
 //! Con:center users (`docs/domain.md#users`).
 
 use concenter_gateway::domain::audit::Action;
-use concenter_gateway::domain::customer::{AccessChange, Change, Segment};
+use concenter_gateway::domain::change::Change;
+use concenter_gateway::domain::customer::{AccessChange, Segment};
 use concenter_gateway::domain::error::{RELATED_SHOWN, Reason, Refusal, Related, Version};
 use concenter_gateway::domain::ids::UserId;
 use concenter_gateway::domain::provider::{ProviderScope, State};
 use concenter_gateway::domain::text::EmailAddress;
-use concenter_gateway::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserKind};
+use concenter_gateway::domain::user::{
+    ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserChange, UserKind,
+};
 use concenter_gateway::store::{MOST_USERS, Outcome, StandardMoved, StoreError};
 
 use crate::fixture::firm::{Firm, entry};
-use crate::fixture::{Harness, STALE, customer, done, line, next, only, reason, refusal, user_name, walks};
+use crate::fixture::jump::{for_broker, for_customer};
+use crate::fixture::{Harness, STALE, customer, done, first, line, next, only, reason, refusal, user_name, walks};
 
 /// Marks a user Endkunde or not, with the etag that it has.
 async fn mark(
@@ -400,4 +404,249 @@ pub(crate) async fn a_name_is_kept_as_it_was_typed(h: &Harness) {
     let firm = h.example().await;
     let user = h.create_user(&firm.tenant, "Straße ﬁrma", UserKind::Broker).await;
     assert_eq!(h.user(&firm.tenant, &user).await.name, user_name("Straße ﬁrma"));
+}
+
+/// Changes a user, with the etag that it has.
+async fn update(
+    h: &Harness,
+    firm: &Firm,
+    user: &UserId,
+    change: UserChange,
+) -> Result<Outcome<ConcenterUser>, StoreError> {
+    let version = h.user(&firm.tenant, user).await.version;
+    h.store.update_user(&firm.tenant, &h.effect(firm.tenant, Action::UpdateUser), user, version, &change).await
+}
+
+/// Deletes a user, with the etag that it has.
+async fn delete(h: &Harness, firm: &Firm, user: &UserId) -> Result<Outcome<()>, StoreError> {
+    let version = h.user(&firm.tenant, user).await.version;
+    h.store.delete_user(&firm.tenant, &h.effect(firm.tenant, Action::DeleteUser), user, version).await
+}
+
+fn named(name: &str) -> UserChange {
+    UserChange { name: Change::Set(user_name(name)), ..UserChange::default() }
+}
+
+fn scoped(scope: ProviderScope) -> UserChange {
+    UserChange { scope: Change::Set(scope), ..UserChange::default() }
+}
+
+/// An edit that no decision rests on.
+fn relabelled() -> UserChange {
+    UserChange {
+        display_name: Change::Set(Some(line("Herr Meier"))),
+        notification_email: Change::Set(Some(EmailAddress::parse("meier@firma.example").expect("an address"))),
+        ..UserChange::default()
+    }
+}
+
+pub(crate) async fn a_user_is_changed(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.meier).await;
+    let change =
+        UserChange { name: Change::Set(user_name("M. Maier")), scope: Change::Set(only(&["sicher"])), ..relabelled() };
+    let effect = h.effect(firm.tenant, Action::UpdateUser);
+    let changed = done(h.store.update_user(&firm.tenant, &effect, &firm.meier, before.version, &change).await);
+    let expected = ConcenterUser {
+        name: user_name("M. Maier"),
+        scope: only(&["sicher"]),
+        display_name: Some(line("Herr Meier")),
+        notification_email: Some(EmailAddress::parse("meier@firma.example").expect("an address")),
+        updated_at: effect.at,
+        version: next(before.version),
+        ..before
+    };
+    assert_eq!(changed, expected);
+    assert_eq!(h.user(&firm.tenant, &firm.meier).await, expected);
+    assert_eq!(h.accepted(&firm.tenant, Action::UpdateUser).await, 1);
+}
+
+pub(crate) async fn a_change_keeps_what_it_does_not_name_and_empties_what_it_does(h: &Harness) {
+    let firm = h.example().await;
+    let labelled = h.update_user(&firm, &firm.meier, relabelled()).await;
+    let no_address = UserChange { notification_email: Change::Set(None), ..UserChange::default() };
+    let changed = h.update_user(&firm, &firm.meier, no_address).await;
+    assert_eq!((&changed.display_name, &changed.notification_email), (&labelled.display_name, &None));
+    assert_eq!((&changed.name, &changed.scope), (&labelled.name, &labelled.scope));
+    let nameless = UserChange { display_name: Change::Set(None), ..UserChange::default() };
+    assert_eq!(h.update_user(&firm, &firm.meier, nameless).await.display_name, None);
+}
+
+pub(crate) async fn a_change_of_a_user_that_changes_nothing_moves_nothing(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.update_user(&firm, &firm.meier, relabelled()).await;
+    let jumps = h.open_jumps(&firm, for_broker("m.meier")).await;
+    let same =
+        UserChange { name: Change::Set(before.name.clone()), scope: Change::Set(before.scope.clone()), ..relabelled() };
+    assert_eq!(h.update_user(&firm, &firm.meier, same).await, before);
+    assert_eq!(h.update_user(&firm, &firm.meier, UserChange::default()).await, before);
+    assert_eq!(h.user(&firm.tenant, &firm.meier).await, before);
+    jumps.are_open(h).await;
+}
+
+pub(crate) async fn a_user_may_spell_its_own_name_differently(h: &Harness) {
+    let firm = h.example().await;
+    let jumps = h.open_jumps(&firm, for_broker("m.meier")).await;
+    assert_eq!(h.update_user(&firm, &firm.meier, named("MEIER")).await.name, user_name("MEIER"));
+    // It is handed over as it is spelled.
+    jumps.are_revoked(h).await;
+}
+
+pub(crate) async fn a_changed_name_is_not_another_users(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.meier).await;
+    for taken in ["schulze", " ＳCHULZE ", "cloudtransfer"] {
+        assert_eq!(reason(update(h, &firm, &firm.meier, named(taken)).await), Reason::AlreadyExists, "{taken}");
+    }
+    assert_eq!(h.user(&firm.tenant, &firm.meier).await, before);
+    assert_eq!(h.refused(&firm.tenant, Action::UpdateUser, Reason::AlreadyExists).await, 3);
+    h.update_user(&firm, &firm.schulze, named("scholz")).await;
+    assert_eq!(h.update_user(&firm, &firm.meier, named("schulze")).await.name, user_name("schulze"), "it is free now");
+}
+
+pub(crate) async fn a_changed_scope_names_known_providers_only(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.user(&firm.tenant, &firm.meier).await;
+    let outcome = update(h, &firm, &firm.meier, scoped(only(&["sicher", "nobody"]))).await;
+    assert_eq!(reason(outcome), Reason::NotFound);
+    assert_eq!(h.user(&firm.tenant, &firm.meier).await, before);
+}
+
+pub(crate) async fn a_changed_endkunde_user_keeps_a_list_of_providers(h: &Harness) {
+    let firm = h.example().await;
+    let outcome = update(h, &firm, &firm.private, scoped(ProviderScope::All)).await;
+    assert_eq!(reason(outcome), Reason::ProviderScopeRequired);
+    let changed = h.update_user(&firm, &firm.private, scoped(only(&["sicher"]))).await;
+    assert_eq!((changed.kind, changed.scope), (UserKind::EndCustomer, only(&["sicher"])));
+    let brokers = h.update_user(&firm, &firm.meier, scoped(only(&["sicher"]))).await;
+    assert_eq!(h.update_user(&firm, &firm.meier, scoped(ProviderScope::All)).await.version, next(brokers.version));
+}
+
+pub(crate) async fn changing_a_user_needs_it_and_its_etag(h: &Harness) {
+    let firm = h.example().await;
+    // Taken and unknown, too: whoever does not know the user as it is learns that first.
+    let change = UserChange { scope: Change::Set(only(&["nobody"])), ..named("schulze") };
+    let effect = h.effect(firm.tenant, Action::UpdateUser);
+    let outcome = h.store.update_user(&firm.tenant, &effect, &firm.meier, STALE, &change).await;
+    assert_eq!(refusal(outcome), Refusal::etag_mismatch(Version::FIRST));
+    let effect = h.effect(firm.tenant, Action::UpdateUser);
+    let nobody = h.id(UserId::new);
+    let outcome = h.store.update_user(&firm.tenant, &effect, &nobody, Version::FIRST, &change).await;
+    assert_eq!(reason(outcome), Reason::NotFound);
+}
+
+pub(crate) async fn another_name_and_another_scope_revoke_open_jumps(h: &Harness) {
+    let firm = h.example().await;
+    for change in [named("maier"), scoped(only(&["vergleich", "sicher"]))] {
+        let jumps = h.open_jumps(&firm, for_broker("m.meier")).await;
+        h.update_user(&firm, &firm.meier, change).await;
+        jumps.are_revoked(h).await;
+    }
+}
+
+pub(crate) async fn another_label_of_a_user_leaves_open_jumps_alone(h: &Harness) {
+    let firm = h.example().await;
+    let jumps = h.open_jumps(&firm, for_broker("m.meier")).await;
+    assert_eq!(h.update_user(&firm, &firm.meier, relabelled()).await.version, next(Version::FIRST));
+    jumps.are_open(h).await;
+}
+
+pub(crate) async fn a_user_is_deleted(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    let jumps = h.open_jumps(&firm, for_customer("k-1")).await;
+    assert_eq!(delete(h, &firm, &free).await.expect("an answer"), Outcome::Done(()));
+    assert_eq!(h.store.get_user(&firm.tenant, &free).await.expect("an answer"), None);
+    let users = h.store.list_users(&firm.tenant, &first(10)).await.expect("a page").rows;
+    let ids: Vec<_> = users.iter().map(|user| user.user_id).collect();
+    assert_eq!(ids, [firm.standard, firm.meier, firm.schulze, firm.private, firm.commercial]);
+    assert_eq!(h.accepted(&firm.tenant, Action::DeleteUser).await, 1);
+    jumps.are_revoked(h).await;
+}
+
+pub(crate) async fn a_deleted_users_name_is_free_for_another_one(h: &Harness) {
+    let firm = h.example().await;
+    let before = h.create_user(&firm.tenant, "neu", UserKind::EndCustomer).await;
+    h.assign(&firm, "k-1", Some(&before)).await;
+    h.assign(&firm, "k-1", None).await;
+    h.delete_user(&firm, &before).await;
+    let after = h.create_user(&firm.tenant, "neu", UserKind::EndCustomer).await;
+    assert_ne!(after, before);
+    assert_eq!(h.customer(&firm.tenant, "k-1").await.user_id, None, "nothing re-attaches");
+}
+
+pub(crate) async fn the_standard_user_is_not_deleted(h: &Harness) {
+    let firm = h.example().await;
+    assert_eq!(reason(delete(h, &firm, &firm.standard).await), Reason::StandardRequired);
+    h.set_user_state(&firm, &firm.standard, State::Disabled).await;
+    assert_eq!(reason(delete(h, &firm, &firm.standard).await), Reason::StandardRequired);
+    assert_eq!(h.user(&firm.tenant, &firm.standard).await.kind, UserKind::Standard);
+    assert_eq!(h.refused(&firm.tenant, Action::DeleteUser, Reason::StandardRequired).await, 2);
+    // Once another one is, it can go.
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    done(move_standard(h, &firm, &free).await);
+    h.delete_user(&firm, &firm.standard).await;
+}
+
+pub(crate) async fn a_user_that_something_depends_on_is_not_deleted(h: &Harness) {
+    let firm = h.example().await;
+    let own = h.create_user(&firm.tenant, "eigener", UserKind::EndCustomer).await;
+    h.assign(&firm, "k-1", Some(&own)).await;
+    for (user, dependent) in [
+        (firm.meier, Related::Activation(firm.meiers)),
+        (own, Related::Customer(customer("k-1"))),
+        (firm.private, Related::SharedUser(Segment::Private)),
+        (firm.commercial, Related::SharedUser(Segment::Commercial)),
+    ] {
+        let refused = refusal(delete(h, &firm, &user).await);
+        assert_eq!(refused, Refusal::with_related(Reason::Assigned, vec![dependent], 1));
+        assert_eq!(h.user(&firm.tenant, &user).await.user_id, user);
+    }
+    h.delete_activation(&firm, &firm.meiers).await;
+    h.delete_user(&firm, &firm.meier).await;
+}
+
+pub(crate) async fn what_depends_on_a_user_is_listed_together(h: &Harness) {
+    let firm = h.example().await;
+    let both = AccessChange { commercial_user_id: Change::Set(Some(firm.private)), ..AccessChange::default() };
+    h.change_access(&firm, both).await;
+    for id in ["k-2", "k-1"] {
+        h.assign(&firm, id, Some(&firm.private)).await;
+    }
+    let all = vec![
+        Related::Customer(customer("k-1")),
+        Related::Customer(customer("k-2")),
+        Related::SharedUser(Segment::Private),
+        Related::SharedUser(Segment::Commercial),
+    ];
+    assert_eq!(refusal(delete(h, &firm, &firm.private).await), Refusal::with_related(Reason::Assigned, all, 4));
+    let entries: Vec<_> = (0..23).map(|n| entry(&format!("viele-{n:02}"), Segment::Private)).collect();
+    h.put_customers(&firm, &entries).await;
+    for one in &entries {
+        h.assign(&firm, one.customer_id.as_str(), Some(&firm.private)).await;
+    }
+    let refused = refusal(delete(h, &firm, &firm.private).await);
+    assert_eq!((refused.related.len(), refused.related_total), (RELATED_SHOWN, 27));
+    assert!(refused.related.iter().all(|one| matches!(one, Related::Customer(_))), "{:?}", refused.related);
+}
+
+pub(crate) async fn deleting_a_user_needs_it_and_its_etag(h: &Harness) {
+    let firm = h.example().await;
+    for user in [firm.standard, firm.meier] {
+        let effect = h.effect(firm.tenant, Action::DeleteUser);
+        let outcome = h.store.delete_user(&firm.tenant, &effect, &user, STALE).await;
+        assert_eq!(refusal(outcome), Refusal::etag_mismatch(Version::FIRST));
+    }
+    let effect = h.effect(firm.tenant, Action::DeleteUser);
+    let outcome = h.store.delete_user(&firm.tenant, &effect, &h.id(UserId::new), Version::FIRST).await;
+    assert_eq!(reason(outcome), Reason::NotFound);
+}
+
+pub(crate) async fn a_deleted_user_makes_room_for_another_one(h: &Harness) {
+    let firm = h.example().await;
+    let free = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    h.inspect.add_users(&firm.tenant, MOST_USERS - 6).await;
+    assert_eq!(reason(create(h, &firm, &h.new_user("einer-zu-viel", UserKind::Broker)).await), Reason::LimitReached);
+    h.delete_user(&firm, &free).await;
+    done(create(h, &firm, &h.new_user("wieder-einer", UserKind::Broker)).await);
 }

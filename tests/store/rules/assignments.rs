@@ -1,6 +1,6 @@
 //! Activations, shared users and customers' own users (`docs/domain.md#broker-jump`, `#customer-jump`).
 
-use super::Wall::{Check, ForeignKey, NotNull, PrimaryKey, Unique};
+use super::Wall::{Check, ForeignKey, NotNull, PrimaryKey, Trigger, Unique};
 use super::{
     A, ACTIVATION, B, COMMERCIAL, FRESH, MEIER, MEIER_OF_B, OWN, PRIVATE, PRIVATE_OF_B, SCHULZE, STANDARD, Shell,
 };
@@ -182,4 +182,31 @@ async fn a_customer_is_private_or_commercial() {
     let segment = "UPDATE customer SET segment = ?2 WHERE tenant_id = ?1 AND customer_id = 'k-1'";
     shell.refuses(Check, "segment IN ('private', 'commercial')", segment, &[A, "unknown"]).await;
     shell.takes(segment, &[A, "commercial"]).await;
+}
+
+#[tokio::test]
+async fn a_customer_who_is_recorded_after_an_erasure_begins_above_it() {
+    let mut shell = Shell::open().await;
+    let says = "erased_jump_version moves forward only";
+    let set = "UPDATE tenant SET erased_jump_version = ?2 + 0 WHERE tenant_id = ?1";
+    shell.does(set, &[A, "7"]).await;
+    shell.refuses(Trigger, says, set, &[A, "6"]).await;
+    shell.takes(set, &[A, "8"]).await;
+    let insert = "
+        INSERT INTO customer (tenant_id, customer_id, segment, jump_version, version, created_at, updated_at)
+        VALUES (?1, ?2, 'private', ?3 + 0, 1, 1, 1)";
+    let stands_at =
+        "UPDATE customer SET version = 2 WHERE tenant_id = ?1 AND customer_id = ?2 AND jump_version = ?3 + 0";
+    for (tenant, id, wished, expected) in
+        [(A, "neu-1", "1", "8"), (A, "neu-2", "7", "8"), (A, "neu-3", "9", "9"), (B, "neu-1", "1", "1")]
+    {
+        shell.does(insert, &[tenant, id, wished]).await;
+        shell.takes(stands_at, &[tenant, id, expected]).await;
+    }
+    shell
+        .takes(
+            "UPDATE customer SET version = 2 WHERE tenant_id = ?1 AND customer_id = 'k-2' AND jump_version = 5",
+            &[A],
+        )
+        .await;
 }

@@ -1,7 +1,7 @@
-//! The service itself, its keys, its tenants and the requests it remembers.
+//! The service itself, its keys, its tenants with their settings, and the requests it remembers.
 
-use super::Wall::{Check, PrimaryKey, Trigger, Type, Unique};
-use super::{A, FRESH, Shell};
+use super::Wall::{Check, ForeignKey, PrimaryKey, Trigger, Type, Unique};
+use super::{A, B, FRESH, Shell};
 
 #[tokio::test]
 async fn there_is_one_service() {
@@ -36,7 +36,10 @@ async fn the_epoch_and_the_catalogues_version_move_forward_only() {
 async fn a_tenants_configuration_version_moves_forward_only() {
     let mut shell = Shell::open().await;
     let replace = "
-        INSERT OR REPLACE INTO tenant
+        INSERT OR REPLACE INTO tenant (
+            tenant_id, display_name, state, config_version, kek_id, dek_version, wrapped_dek, sealed_mac_key, version,
+            created_at, updated_at
+        )
         SELECT tenant_id, display_name, state, 1, kek_id, dek_version, wrapped_dek, sealed_mac_key, 1, 1, 1
         FROM tenant
         WHERE tenant_id = ?1";
@@ -82,4 +85,120 @@ async fn a_version_is_a_number() {
     shell.refuses(Type, "cannot store TEXT value in INTEGER column tenant.config_version", set, &[A]).await;
     let set = "UPDATE service SET epoch = 5.5";
     shell.refuses(Type, "cannot store REAL value in INTEGER column service.epoch", set, &[]).await;
+}
+
+#[tokio::test]
+async fn a_deleted_tenant_is_stopped() {
+    let mut shell = Shell::open().await;
+    let says = "deleted_at IS NULL OR state = 'stopped'";
+    shell.refuses(Check, says, "UPDATE tenant SET deleted_at = 1 WHERE tenant_id = ?1", &[A]).await;
+    shell.does("UPDATE tenant SET deleted_at = 1, state = 'stopped' WHERE tenant_id = ?1", &[A]).await;
+    shell.refuses(Check, says, "UPDATE tenant SET state = 'active' WHERE tenant_id = ?1", &[A]).await;
+    shell.takes("UPDATE tenant SET deleted_at = NULL WHERE tenant_id = ?1", &[A]).await;
+    shell.takes("UPDATE tenant SET deleted_at = NULL, state = 'active' WHERE tenant_id = ?1", &[A]).await;
+}
+
+#[tokio::test]
+async fn the_keys_of_a_tenant_go_together_and_only_with_a_deleted_one() {
+    let mut shell = Shell::open().await;
+    let destroy = "UPDATE tenant SET wrapped_dek = x'', sealed_mac_key = x'' WHERE tenant_id = ?1";
+    shell.refuses(Check, "deleted_at IS NOT NULL OR wrapped_dek", destroy, &[A]).await;
+    shell.does("UPDATE tenant SET deleted_at = 1, state = 'stopped' WHERE tenant_id = ?1", &[A]).await;
+    let says = "(wrapped_dek = x'') = (sealed_mac_key = x'')";
+    shell.refuses(Check, says, "UPDATE tenant SET wrapped_dek = x'' WHERE tenant_id = ?1", &[A]).await;
+    shell.refuses(Check, says, "UPDATE tenant SET sealed_mac_key = x'' WHERE tenant_id = ?1", &[A]).await;
+    shell.does(destroy, &[A]).await;
+    let says = "destroyed keys stay destroyed";
+    let renew = "UPDATE tenant SET wrapped_dek = x'01', sealed_mac_key = x'01' WHERE tenant_id = ?1";
+    shell.refuses(Trigger, says, renew, &[A]).await;
+    let undelete = "UPDATE tenant SET deleted_at = NULL WHERE tenant_id = ?1";
+    shell.refuses(Check, "deleted_at IS NOT NULL OR wrapped_dek", undelete, &[A]).await;
+    shell.takes(destroy, &[A]).await;
+    shell.takes(renew, &[B]).await;
+}
+
+#[tokio::test]
+async fn a_new_tenant_begins_with_settings() {
+    let mut shell = Shell::open().await;
+    let insert = "
+        INSERT INTO tenant (
+            tenant_id, display_name, state, config_version, kek_id, dek_version, wrapped_dek, sealed_mac_key, version,
+            created_at, updated_at
+        )
+        VALUES (?1, 'Firma C', 'active', 1, 'kek', 1, x'00', x'00', 1, 1, 1)";
+    shell.does(insert, &[FRESH]).await;
+    let initial = "
+        UPDATE tenant_settings
+        SET version = version + 1
+        WHERE tenant_id = ?1
+          AND jump_life = 60
+          AND customer_idle = 15
+          AND customer_absolute = 30
+          AND broker_idle = 30
+          AND broker_absolute = 480
+          AND import_change_limit = 20
+          AND default_mvp_user IS NULL
+          AND version = 1";
+    shell.takes(initial, &[FRESH]).await;
+    let second = "INSERT INTO tenant_settings (tenant_id) VALUES (?1)";
+    shell.refuses(PrimaryKey, "tenant_settings.tenant_id", second, &[FRESH]).await;
+    shell.refuses(ForeignKey, "", second, &["00000000-0000-7000-8000-0000000000ff"]).await;
+    shell.refuses(ForeignKey, "", "DELETE FROM tenant WHERE tenant_id = ?1", &[FRESH]).await;
+}
+
+#[tokio::test]
+async fn settings_keep_to_their_bounds() {
+    let mut shell = Shell::open().await;
+    for (set, says, bad, good) in [
+        (
+            "UPDATE tenant_settings SET jump_life = ?2 + 0 WHERE tenant_id = ?1",
+            "jump_life",
+            ["9", "121"],
+            ["10", "120"],
+        ),
+        (
+            "UPDATE tenant_settings SET customer_idle = ?2 + 0 WHERE tenant_id = ?1",
+            "customer_idle",
+            ["0", "16"],
+            ["1", "15"],
+        ),
+        (
+            "UPDATE tenant_settings SET customer_absolute = ?2 + 0 WHERE tenant_id = ?1",
+            "customer_absolute",
+            ["0", "31"],
+            ["1", "30"],
+        ),
+        (
+            "UPDATE tenant_settings SET broker_idle = ?2 + 0 WHERE tenant_id = ?1",
+            "broker_idle",
+            ["0", "31"],
+            ["1", "30"],
+        ),
+        (
+            "UPDATE tenant_settings SET broker_absolute = ?2 + 0 WHERE tenant_id = ?1",
+            "broker_absolute",
+            ["0", "481"],
+            ["1", "480"],
+        ),
+        (
+            "UPDATE tenant_settings SET import_change_limit = ?2 + 0 WHERE tenant_id = ?1",
+            "import_change_limit",
+            ["0", "101"],
+            ["1", "100"],
+        ),
+    ] {
+        for value in bad {
+            shell.refuses(Check, says, set, &[A, value]).await;
+        }
+        for value in good {
+            shell.takes(set, &[A, value]).await;
+        }
+    }
+    let user = "UPDATE tenant_settings SET default_mvp_user = ?2 WHERE tenant_id = ?1";
+    for bad in ["", &"m".repeat(129)] {
+        shell.refuses(Check, "length(default_mvp_user)", user, &[A, bad]).await;
+    }
+    shell.takes(user, &[A, &"m".repeat(128)]).await;
+    let version = "UPDATE tenant_settings SET version = 0 WHERE tenant_id = ?1";
+    shell.refuses(Check, "version >= 1", version, &[A]).await;
 }

@@ -1,0 +1,133 @@
+//! What goes because its time is over (`docs/domain.md#retention`).
+//!
+//! Everything is done in steps of at most 500 rows, each a transaction of its own: whoever jumps meanwhile waits for one
+//! step at most. A run that is cut off is taken up again by the next one.
+
+use super::{App, Failure};
+use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditedKind, AuditedPerson, AuditedRole, Salt};
+use crate::domain::ids::{AuditId, TenantId};
+use crate::domain::page::{PageRequest, PageSize};
+use crate::domain::retention::Retention;
+use crate::domain::tenant::DELETION_GRACE;
+use crate::domain::time::Timestamp;
+use crate::secrets::person_pseudonym;
+
+/// Most rows that one transaction deletes: about 10 ms of the writer's time.
+const STEP_ROWS: u32 = 500;
+/// Most tenants that are asked for at once.
+const TENANTS_AT_ONCE: u32 = 100;
+/// The name that the service goes by in the audit log, where it does something by itself.
+const SERVICE: &str = "service";
+
+impl App {
+    /// Deletes the ids of requests that are older than `retention` says, of all tenants and of operators. Tells how
+    /// many.
+    ///
+    /// # Errors
+    /// Only when the store fails; what was deleted by then stays so.
+    pub async fn delete_expired_requests(&self, retention: &Retention) -> Result<u64, Failure> {
+        let before = self.now().minus(retention.of_requests());
+        let mut all = 0_u64;
+        loop {
+            let deleted = self.store.delete_requests_all_tenants(before, STEP_ROWS).await?;
+            all = all.saturating_add(deleted);
+            if deleted < u64::from(STEP_ROWS) {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Deletes the jumps that are older than `retention` says, tenant by tenant. Tells how many.
+    ///
+    /// # Errors
+    /// Only when the store fails; what was deleted by then stays so.
+    pub async fn delete_expired_jumps(&self, retention: &Retention) -> Result<u64, Failure> {
+        let before = self.now().minus(retention.of_jumps());
+        let mut all = 0_u64;
+        let mut page = PageRequest { size: PageSize::LARGEST, after: None };
+        loop {
+            let tenants = self.store.list_tenants_all_tenants(&page).await?;
+            for tenant in &tenants.rows {
+                all = all.saturating_add(self.delete_jumps(&tenant.tenant_id, before).await?);
+            }
+            if tenants.next.is_none() {
+                return Ok(all);
+            }
+            page.after = tenants.next;
+        }
+    }
+
+    async fn delete_jumps(&self, tenant: &TenantId, before: Timestamp) -> Result<u64, Failure> {
+        let mut all = 0_u64;
+        loop {
+            let deleted = self.store.delete_jumps(tenant, before, STEP_ROWS).await?;
+            all = all.saturating_add(deleted);
+            if deleted < u64::from(STEP_ROWS) {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Destroys what is left of the tenants that were deleted so long ago that nobody takes it back: first the keys,
+    /// then the rows. Tells how many tenants.
+    ///
+    /// # Errors
+    /// Only when the store fails. A tenant that it failed on does not keep those beside it.
+    pub async fn destroy_deleted_tenants(&self) -> Result<u64, Failure> {
+        let now = self.now();
+        let before = now.minus(DELETION_GRACE);
+        let mut all = 0_u64;
+        loop {
+            let tenants = self.store.deleted_tenants_all_tenants(before, TENANTS_AT_ONCE).await?;
+            let (mut destroyed, mut failed) = (0_u64, None);
+            for tenant in &tenants {
+                match self.destroy_tenant(tenant, before, now).await {
+                    Ok(is_destroyed) => destroyed = destroyed.saturating_add(u64::from(is_destroyed)),
+                    Err(failure) => failed = Some(failure),
+                }
+            }
+            all = all.saturating_add(destroyed);
+            if let Some(failure) = failed {
+                return Err(failure);
+            }
+            // Whatever is left now would be left the next time too: it waits for the next run.
+            if destroyed == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Destroys one tenant; `false` if nothing of it could go, because somebody took its deletion back just now.
+    async fn destroy_tenant(&self, tenant: &TenantId, before: Timestamp, now: Timestamp) -> Result<bool, Failure> {
+        let entry = self.service_entry(Action::DestroyTenant, tenant, now);
+        self.store.destroy_tenant_keys(tenant, before, &entry).await?;
+        let mut all = 0_u64;
+        loop {
+            let deleted = self.store.delete_tenant_data(tenant, STEP_ROWS).await?;
+            all = all.saturating_add(deleted);
+            if deleted < u64::from(STEP_ROWS) {
+                break;
+            }
+        }
+        if all > 0 {
+            tracing::info!(%tenant, rows = all, "app.tenant.destroyed");
+        }
+        Ok(all > 0)
+    }
+
+    /// The audit row of what the service does by itself. It is nobody, so nothing needs to forget it.
+    fn service_entry(&self, action: Action, tenant: &TenantId, at: Timestamp) -> AuditEntry {
+        let service = AuditedPerson { kind: AuditedKind::Subject, id: SERVICE.to_owned() };
+        AuditEntry {
+            audit_id: AuditId::new(at, &*self.random),
+            at,
+            role: AuditedRole::Service,
+            caller: person_pseudonym(&Salt([0; 32]), &service),
+            actor: None,
+            person: None,
+            action,
+            object: Some(AuditObject::new(tenant)),
+            request_id: None,
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! The history of jumps: reading it, revoking what it holds, and forgetting a customer in it.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Acquire as _, Row as _, SqliteConnection, SqlitePool};
+
+use super::SqliteStore;
+use super::error::Step;
+use super::jumps::actor_of;
+use super::requests::{Changed, Stop, unreadable_resource};
+use super::row::{Cells, micros, rows_to_ask};
+use super::users;
+use crate::domain::error::Reason;
+use crate::domain::ids::{
+    ActivationId, BrokerId, CustomerId, JumpId, LineOfBusiness, ProviderId, TargetId, TenantId, UserId,
+};
+use crate::domain::jump::{
+    CLOCK_LEEWAY, JumpFilter, JumpRecord, JumpSelection, LONGEST_SESSION, PersonId, PersonKind, RevokedCounts,
+    TokenLife,
+};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
+use crate::store::codes::Code;
+use crate::store::{Effect, MOST_JUMPS_SCANNED, Outcome, StoreError};
+
+/// Sorts after every id of a jump.
+const AFTER_ALL: &str = "~";
+
+/// What is told of the jumps of a subquery, and what became of each: the words and the order of
+/// [`crate::domain::jump::JumpState::of`]. Binds: tenant, instant, leeway.
+macro_rules! records {
+    ($jumps:literal, $which:literal) => {
+        concat!(
+            "
+            SELECT
+                j.jump_id,
+                j.person_kind,
+                j.person_id,
+                j.actor_role,
+                j.actor_id,
+                j.target_id,
+                j.user_id,
+                j.way,
+                j.segment,
+                j.activation_id,
+                j.customer_context,
+                j.line_of_business,
+                j.provider_id,
+                j.issued_at,
+                j.expires_at,
+                j.redeemed_at,
+                j.revoked_at,
+                j.session_revoked_at,
+                CASE
+                    WHEN j.redeemed_at IS NOT NULL THEN 'redeemed'
+                    WHEN j.expires_at + ?3 <= ?2 THEN 'expired'
+                    WHEN j.revoked_at IS NULL
+                        AND t.state = 'active'
+                        AND s.epoch = j.epoch
+                        AND t.config_version = j.config_version
+                        AND s.catalog_version = j.catalog_version
+                        -- IS, not =: decided on no record, and there is still none.
+                        AND (
+                            SELECT c.jump_version
+                            FROM customer AS c
+                            WHERE j.person_kind = 'customer'
+                              AND c.tenant_id = j.tenant_id
+                              AND c.customer_id = j.person_id
+                        ) IS j.customer_version
+                        THEN 'issued'
+                    ELSE 'revoked'
+                END AS became
+            FROM (
+            ",
+            $jumps,
+            "
+            ) AS j
+            CROSS JOIN service AS s ON s.singleton = 1
+            CROSS JOIN tenant AS t ON t.tenant_id = j.tenant_id
+            ",
+            $which,
+        )
+    };
+}
+
+pub(super) const GET: &str = records!(
+    "
+    SELECT *
+    FROM jump
+    WHERE tenant_id = ?1
+      AND jump_id = ?4
+    ",
+    ""
+);
+
+/// The window that one page looks at is a subquery of its own: LIMIT there bounds the work, whatever the filter lets through.
+macro_rules! listed {
+    ($jumps:literal) => {
+        records!(
+            $jumps,
+            "
+            WHERE (?6 IS NULL OR j.user_id = ?6)
+              AND (?7 IS NULL OR j.target_id = ?7)
+              AND (
+                  ?8 IS NULL
+                  OR max(
+                      j.issued_at,
+                      coalesce(j.redeemed_at, j.issued_at),
+                      coalesce(j.revoked_at, j.issued_at),
+                      coalesce(j.session_revoked_at, j.issued_at)
+                  ) > ?8
+              )
+              AND (?9 IS NULL OR became = ?9)
+            ORDER BY j.jump_id DESC
+            LIMIT ?10
+            "
+        )
+    };
+}
+
+pub(super) const LIST: &str = listed!(
+    "
+    SELECT *
+    FROM jump
+    WHERE tenant_id = ?1
+      AND jump_id < ?4
+    ORDER BY jump_id DESC
+    LIMIT ?5
+    "
+);
+
+// INDEXED BY: without statistics the primary key looks as good, which would walk through everybody's jumps.
+
+pub(super) const LIST_OF_PERSON: &str = listed!(
+    "
+    SELECT *
+    FROM jump INDEXED BY jump_by_person
+    WHERE tenant_id = ?1
+      AND person_kind = ?11
+      AND person_id = ?12
+      AND jump_id < ?4
+    ORDER BY jump_id DESC
+    LIMIT ?5
+    "
+);
+
+pub(super) const LAST_SCANNED: &str = "
+SELECT jump_id
+FROM jump
+WHERE tenant_id = ?1
+  AND jump_id < ?2
+ORDER BY jump_id DESC
+LIMIT 1
+OFFSET ?3 - 1
+";
+
+pub(super) const LAST_SCANNED_OF_PERSON: &str = "
+SELECT jump_id
+FROM jump INDEXED BY jump_by_person
+WHERE tenant_id = ?1
+  AND person_kind = ?4
+  AND person_id = ?5
+  AND jump_id < ?2
+ORDER BY jump_id DESC
+LIMIT 1
+OFFSET ?3 - 1
+";
+
+/// Reads one jump.
+pub(super) async fn get(
+    readers: &SqlitePool,
+    tenant: &TenantId,
+    jump: &JumpId,
+    now: Timestamp,
+) -> Step<Option<JumpRecord>> {
+    let row = sqlx::query(GET)
+        .bind(tenant.to_string())
+        .bind(now.unix_micros())
+        .bind(micros(CLOCK_LEEWAY))
+        .bind(jump.to_string())
+        .fetch_optional(readers)
+        .await?;
+    row.as_ref().map(record_of).transpose()
+}
+
+/// Lists jumps, the newest first.
+pub(super) async fn list(
+    readers: &SqlitePool,
+    tenant: &TenantId,
+    filter: &JumpFilter,
+    page: &PageRequest,
+    now: Timestamp,
+) -> Step<Page<JumpRecord>> {
+    let mut reader = readers.acquire().await?;
+    // Both reads see the same window.
+    let mut snapshot = reader.begin().await?;
+    let mut records = read_window(&mut snapshot, tenant, filter, page, now).await?;
+    let size = usize::from(page.size.rows());
+    let next = if records.len() > size {
+        records.truncate(size);
+        records.last().map(|record| record.jump_id.to_string())
+    } else {
+        last_scanned(&mut snapshot, tenant, filter, page).await?
+    };
+    snapshot.rollback().await?;
+    Ok(Page { rows: records, next })
+}
+
+/// Reads what the filter lets through of the jumps that a page looks at: at most one row more than the page has.
+async fn read_window(
+    snapshot: &mut SqliteConnection,
+    tenant: &TenantId,
+    filter: &JumpFilter,
+    page: &PageRequest,
+    now: Timestamp,
+) -> Step<Vec<JumpRecord>> {
+    let mut query = sqlx::query(if filter.person.is_some() { LIST_OF_PERSON } else { LIST })
+        .bind(tenant.to_string())
+        .bind(now.unix_micros())
+        .bind(micros(CLOCK_LEEWAY))
+        .bind(page.after.as_deref().unwrap_or(AFTER_ALL))
+        .bind(MOST_JUMPS_SCANNED)
+        .bind(filter.user_id.map(|user| user.to_string()))
+        .bind(filter.target_id.as_ref().map(TargetId::as_str))
+        .bind(filter.updated_after.map(Timestamp::unix_micros))
+        .bind(filter.state.map(Code::code))
+        .bind(rows_to_ask(page));
+    if let Some(person) = &filter.person {
+        query = query.bind(person.kind().code()).bind(person.as_str());
+    }
+    query.fetch_all(snapshot).await?.iter().map(record_of).collect()
+}
+
+/// The last of the jumps that a page looks at, if there are as many as it may look at: there may be more behind it.
+async fn last_scanned(
+    snapshot: &mut SqliteConnection,
+    tenant: &TenantId,
+    filter: &JumpFilter,
+    page: &PageRequest,
+) -> Step<Option<String>> {
+    let mut query = sqlx::query_scalar(if filter.person.is_some() { LAST_SCANNED_OF_PERSON } else { LAST_SCANNED })
+        .bind(tenant.to_string())
+        .bind(page.after.as_deref().unwrap_or(AFTER_ALL))
+        .bind(MOST_JUMPS_SCANNED);
+    if let Some(person) = &filter.person {
+        query = query.bind(person.kind().code()).bind(person.as_str());
+    }
+    Ok(query.fetch_optional(snapshot).await?)
+}
+
+fn record_of(row: &SqliteRow) -> Step<JumpRecord> {
+    let cells = Cells::of(row, "jump");
+    let person_kind = cells.code("person_kind")?;
+    Ok(JumpRecord {
+        jump_id: cells.parsed("jump_id", JumpId::parse)?,
+        state: cells.code("became")?,
+        person_kind,
+        person: person_of(cells, person_kind)?,
+        actor: actor_of(cells)?,
+        target_id: cells.parsed("target_id", TargetId::parse)?,
+        user_id: Some(cells.parsed("user_id", UserId::parse)?),
+        way: cells.code("way")?,
+        segment: cells.code_or_null("segment")?,
+        activation_id: cells.parsed_or_null("activation_id", ActivationId::parse)?,
+        customer_context: cells.parsed_or_null("customer_context", CustomerId::parse)?,
+        line_of_business: cells.parsed_or_null("line_of_business", LineOfBusiness::parse)?,
+        provider_id: cells.parsed_or_null("provider_id", ProviderId::parse)?,
+        issued_at: cells.instant("issued_at")?,
+        expires_at: cells.instant("expires_at")?,
+        redeemed_at: cells.instant_or_null("redeemed_at")?,
+        revoked_at: cells.instant_or_null("revoked_at")?,
+        session_revoked_at: cells.instant_or_null("session_revoked_at")?,
+    })
+}
+
+fn person_of(cells: Cells<'_>, kind: PersonKind) -> Step<Option<PersonId>> {
+    let id: &str = cells.plain("person_id")?;
+    match kind {
+        PersonKind::Broker => Ok(Some(PersonId::Broker(cells.parsed("person_id", BrokerId::parse)?))),
+        PersonKind::Customer if id.is_empty() => Ok(None),
+        PersonKind::Customer => Ok(Some(PersonId::Customer(cells.parsed("person_id", CustomerId::parse)?))),
+    }
+}
+
+/// Marks what is open as revoked, and the sessions of what was redeemed lately. Open is what has time left: a jump that a
+/// change revoked already is marked and counted as well. Binds: tenant, instant, leeway, longest session.
+macro_rules! revoke {
+    ($jumps:literal, $which:literal) => {
+        concat!(
+            $jumps,
+            "
+            SET revoked_at = iif(redeemed_at IS NULL, ?2, revoked_at),
+                session_revoked_at = iif(redeemed_at IS NULL, session_revoked_at, ?2)
+            WHERE tenant_id = ?1
+            ",
+            $which,
+            "
+              AND (
+                  (redeemed_at IS NULL AND revoked_at IS NULL AND expires_at + ?3 > ?2)
+                  -- The first time counts.
+                  OR (redeemed_at + ?4 > ?2 AND session_revoked_at IS NULL)
+              )
+            RETURNING redeemed_at IS NOT NULL AS has_session
+            ",
+        )
+    };
+}
+
+pub(super) const REVOKE_ONE: &str = revoke!("UPDATE jump", "AND jump_id = ?5");
+
+pub(super) const REVOKE_OF_USER: &str = revoke!("UPDATE jump", "AND jump_id >= ?5 AND user_id = ?6");
+
+pub(super) const REVOKE_OF_PERSON: &str =
+    revoke!("UPDATE jump INDEXED BY jump_by_person", "AND jump_id >= ?5 AND person_kind = ?6 AND person_id = ?7");
+
+/// Revokes what is open of a selection, with the sessions of what is not.
+pub(super) async fn revoke(
+    store: &SqliteStore,
+    tenant: &TenantId,
+    effect: &Effect,
+    selection: &JumpSelection,
+) -> Result<Outcome<RevokedCounts>, StoreError> {
+    let (tenant, selection) = (*tenant, selection.clone());
+    store
+        .change(
+            tenant,
+            effect,
+            move |tx, at| Box::pin(async move { revoke_selected(tx, at, &tenant, &selection).await }),
+            // Counts are what the first request did; they cannot be read again from the jumps.
+            |_, resource| Box::pin(async move { counts_of(&resource).map(Some).ok_or_else(unreadable_resource) }),
+        )
+        .await
+}
+
+async fn revoke_selected(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    selection: &JumpSelection,
+) -> Changed {
+    check_selection(tx, tenant, selection).await?;
+    let statement = match selection {
+        JumpSelection::Jump(_) => REVOKE_ONE,
+        JumpSelection::User(_) => REVOKE_OF_USER,
+        JumpSelection::Person(_) => REVOKE_OF_PERSON,
+    };
+    let query = sqlx::query(statement)
+        .bind(tenant.to_string())
+        .bind(at.unix_micros())
+        .bind(micros(CLOCK_LEEWAY))
+        .bind(micros(LONGEST_SESSION));
+    let query = match selection {
+        JumpSelection::Jump(jump) => query.bind(jump.to_string()),
+        JumpSelection::User(user) => query.bind(oldest_with_session(at).to_string()).bind(user.to_string()),
+        JumpSelection::Person(person) => {
+            query.bind(oldest_with_session(at).to_string()).bind(person.kind().code()).bind(person.as_str())
+        }
+    };
+    let mut counts = RevokedCounts::default();
+    for row in query.fetch_all(tx).await? {
+        if row.try_get("has_session")? {
+            counts.sessions += 1;
+        } else {
+            counts.jumps += 1;
+        }
+    }
+    Ok(resource_of(counts))
+}
+
+/// Where the ids of jumps begin whose sessions may still last at `at`. What was redeemed then was made before, by a token's
+/// life at most.
+fn oldest_with_session(at: Timestamp) -> JumpId {
+    const LONGEST: Duration = LONGEST_SESSION.saturating_add(TokenLife::LONGEST.span()).saturating_add(CLOCK_LEEWAY);
+    JumpId::floor(at.minus(LONGEST))
+}
+
+async fn check_selection(tx: &mut SqliteConnection, tenant: &TenantId, selection: &JumpSelection) -> Result<(), Stop> {
+    let is_known = match selection {
+        JumpSelection::Jump(jump) => jump_exists(tx, tenant, jump).await?,
+        JumpSelection::User(user) => users::load(tx, tenant, user).await?.is_some(),
+        JumpSelection::Person(_) => true,
+    };
+    if is_known { Ok(()) } else { Err(Reason::NotFound.into()) }
+}
+
+async fn jump_exists(tx: &mut SqliteConnection, tenant: &TenantId, jump: &JumpId) -> Step<bool> {
+    let exists = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM jump WHERE tenant_id = ?1 AND jump_id = ?2)");
+    Ok(exists.bind(tenant.to_string()).bind(jump.to_string()).fetch_one(tx).await?)
+}
+
+fn resource_of(counts: RevokedCounts) -> String {
+    let RevokedCounts { jumps, sessions } = counts;
+    format!("{jumps} {sessions}")
+}
+
+fn counts_of(resource: &str) -> Option<RevokedCounts> {
+    let (jumps, sessions) = resource.split_once(' ')?;
+    Some(RevokedCounts { jumps: jumps.parse().ok()?, sessions: sessions.parse().ok()? })
+}
+
+pub(super) const FORGET_OWN: &str = "
+UPDATE jump INDEXED BY jump_by_person
+SET revoked_at = iif(redeemed_at IS NULL, coalesce(revoked_at, ?3), NULL),
+    session_revoked_at = coalesce(session_revoked_at, iif(redeemed_at + ?4 > ?3, ?3, NULL)),
+    caller = jti_hash,
+    content = jti_hash,
+    person_id = '',
+    actor_role = NULL,
+    actor_id = NULL,
+    subject = printf('%043d', 0),
+    actor_subject = NULL,
+    customer_context = NULL,
+    context = NULL,
+    nonce = NULL,
+    return_url = NULL
+WHERE tenant_id = ?1
+  AND person_kind = 'customer'
+  AND person_id = ?2
+";
+
+pub(super) const FORGET_CONTEXT: &str = "
+UPDATE jump INDEXED BY jump_by_customer_context
+SET revoked_at = iif(redeemed_at IS NULL, coalesce(revoked_at, ?3), NULL),
+    content = jti_hash,
+    customer_context = NULL,
+    context = NULL,
+    nonce = NULL,
+    return_url = NULL
+WHERE tenant_id = ?1
+  AND customer_context = ?2
+";
+
+/// Makes the jumps of a customer, and those in which somebody worked for him, lead to him no longer, at `at`. What is open is
+/// revoked, and so are the sessions that his own jumps opened lately. Tells how many jumps there were.
+pub(super) async fn forget_customer(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    customer: &CustomerId,
+    at: Timestamp,
+) -> Step<u64> {
+    let own = sqlx::query(FORGET_OWN)
+        .bind(tenant.to_string())
+        .bind(customer.as_str())
+        .bind(at.unix_micros())
+        .bind(micros(LONGEST_SESSION))
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+    let of_others = sqlx::query(FORGET_CONTEXT)
+        .bind(tenant.to_string())
+        .bind(customer.as_str())
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+    Ok(own + of_others)
+}
