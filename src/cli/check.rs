@@ -13,7 +13,10 @@ use crate::store::sqlite::{OpenError, SqliteStore};
 /// of this database, and whether the keys of the service open. The data is only read; a service
 /// may run on it.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment, after_help = "Example:\n  concenter check --data-dir /var/lib/concenter && echo ready")]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:\n  concenter check --data-dir /var/lib/concenter && echo ready"
+)]
 pub struct Args {
     /// Where the data is.
     #[command(flatten)]

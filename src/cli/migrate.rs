@@ -11,7 +11,7 @@ use crate::store::sqlite::{OpenError, SqliteStore};
 /// at its start; this is for who wants to do it before. There is no way back: copy the data
 /// directory first.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment, after_help = "Example:\n  concenter migrate --data-dir /var/lib/concenter")]
+#[command(verbatim_doc_comment, after_help = "Examples:\n  concenter migrate --data-dir /var/lib/concenter")]
 pub struct Args {
     /// Where the data is.
     #[command(flatten)]

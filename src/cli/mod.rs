@@ -4,19 +4,41 @@
 //! process says and with which code it ends is decided in one place, [`report`]. Secrets are never arguments: those can
 //! be read in the list of processes. One more subcommand: a file here, and a line in [`Command`] and in [`run`].
 //!
+//! Some work on the data directory themselves; those named after what people keep (`user`, `activation`, ..) are
+//! clients of a running service and share `remote`.
+//!
 //! May use everything.
 
+pub mod access;
+pub mod activation;
 pub mod check;
+pub mod completions;
+pub mod customer;
 pub mod demo;
+mod duration;
+pub mod jump;
 pub mod migrate;
+pub mod provider;
+mod remote;
+pub mod return_url;
+mod scope;
 pub mod serve;
+pub mod settings;
+mod shell;
+mod table;
+pub mod target;
+pub mod tenant;
 pub mod token;
+pub mod user;
+mod words;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::remote::{Exit, Failure};
+use self::table::plain;
 use crate::app::startup::UnlockError;
 use crate::config::LogSettings;
 use crate::server::StartError;
@@ -40,8 +62,10 @@ const EXIT_CONFIG: u8 = 78;
         concenter demo\n  \
         concenter serve\n  \
         concenter token --role operator\n  \
-        concenter check\n\n\
-        Exit codes: 0 done; 1 failed, trying again may help; 2 wrong usage; 78 something must be put right first"
+        concenter check\n  \
+        concenter user list --token-file admin.token\n\n\
+        Exit codes: 0 done; 1 failed, trying again may help; 2 wrong usage, a field that the service does not take \
+        among it; 78 something must be put right first"
 )]
 pub struct Cli {
     /// How the log is written.
@@ -62,6 +86,17 @@ pub enum Command {
     Migrate(migrate::Args),
     Check(check::Args),
     Demo(demo::Args),
+    User(user::Args),
+    Activation(activation::Args),
+    Customer(customer::Args),
+    Access(access::Args),
+    Settings(settings::Args),
+    Jump(jump::Args),
+    Tenant(tenant::Args),
+    Provider(provider::Args),
+    Target(target::Args),
+    ReturnUrl(return_url::Args),
+    Completions(completions::Args),
 }
 
 /// Runs a subcommand.
@@ -75,17 +110,36 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::User(args) => user::run(args).await,
+        Command::Activation(args) => activation::run(args).await,
+        Command::Customer(args) => customer::run(args).await,
+        Command::Access(args) => access::run(args).await,
+        Command::Settings(args) => settings::run(args).await,
+        Command::Jump(args) => jump::run(args).await,
+        Command::Tenant(args) => tenant::run(args).await,
+        Command::Provider(args) => provider::run(args).await,
+        Command::Target(args) => target::run(args).await,
+        Command::ReturnUrl(args) => return_url::run(args).await,
+        Command::Completions(args) => completions::run(&args),
     }
 }
 
-/// Says on standard error what went wrong, in one line, and gives the code to end with.
+/// Says on standard error what went wrong, in one line, with indented ones behind for what a service lists, and gives
+/// the code to end with.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     // Nothing is left to tell anybody if standard error is closed.
     let _ = match error.downcast_ref::<clap::Error>() {
         Some(usage) => usage.print(),
-        None => writeln!(io::stderr(), "error: {error:#}"),
+        None => io::stderr().write_all(lines(error).as_bytes()),
     };
     ExitCode::from(exit_code(error))
+}
+
+/// What is said of a failure, each line ended. What comes from a service is made fit for a terminal.
+fn lines(error: &anyhow::Error) -> String {
+    let details = error.downcast_ref::<Failure>().map(Failure::details).unwrap_or_default();
+    let details = details.iter().map(|detail| format!("  {}\n", plain(detail)));
+    std::iter::once(format!("error: {}\n", plain(&format!("{error:#}")))).chain(details).collect()
 }
 
 /// The code that a failure ends the process with.
@@ -96,6 +150,13 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if let Some(TelemetryError::Filter(_)) = error.downcast_ref() {
         return EXIT_USAGE;
+    }
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return match failure.exit() {
+            Exit::TryAgain => EXIT_FAILURE,
+            Exit::Usage => EXIT_USAGE,
+            Exit::MustAct => EXIT_CONFIG,
+        };
     }
     let must_act = match error.downcast_ref::<StartError>() {
         Some(StartError::Store(_) | StartError::Issuer(_)) => true,
@@ -130,6 +191,78 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// The command and everything below it, with the words that lead there.
+    fn all(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+        let path = format!("{path} {}", command.get_name()).trim().to_owned();
+        let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+        let mut found: Vec<_> = below.flat_map(|below| all(below, &path)).collect();
+        found.push((path, command.clone()));
+        found
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        let commands = all(&Cli::command(), "");
+        assert!(commands.len() > 60, "{}", commands.len());
+        for (path, command) in commands {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:\n") && help.contains("concenter"), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_example_is_taken() {
+        for (path, command) in all(&Cli::command(), "") {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default().replace("\\\n", " ");
+            for line in help.lines().filter_map(|line| line.strip_prefix("  ")) {
+                // What comes before and behind the command is the shell's.
+                let line = line.rsplit(" | ").next().unwrap_or(line).split(" > ").next().unwrap_or(line);
+                let line = line.split(" && ").next().unwrap_or(line).split("    #").next().unwrap_or(line);
+                let Some(at) = line.find("concenter ") else { continue };
+                let outcome = Cli::try_parse_from(words(&line[at..]));
+                assert!(outcome.is_ok(), "{path}: {line}: {}", outcome.unwrap_err());
+            }
+        }
+    }
+
+    /// The words of a line, with single quotes as a shell takes them.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut is_quoted) = (Vec::new(), None::<String>, false);
+        for c in line.chars() {
+            match c {
+                '\'' => {
+                    is_quoted = !is_quoted;
+                    word.get_or_insert_default();
+                }
+                ' ' if !is_quoted => words.extend(word.take()),
+                _ => word.get_or_insert_default().push(c),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
+    #[test]
+    fn a_failure_is_one_line_that_no_terminal_obeys() {
+        assert_eq!(lines(&anyhow::anyhow!("a\u{1b}[2Jb\nc")), "error: a\u{fffd}[2Jb\u{fffd}c\n");
+        assert_eq!(
+            lines(&anyhow::Error::from(Failure::NotConfirmed).context("x")),
+            "error: x: what was typed is not the id: nothing was changed\n"
+        );
+    }
+
+    #[test]
+    fn a_failed_call_ends_with_the_code_of_its_kind() {
+        assert_eq!(exit_code(&Failure::PlainHttp.into()), EXIT_USAGE);
+        assert_eq!(exit_code(&Failure::NoToken.into()), EXIT_CONFIG);
+        assert_eq!(
+            exit_code(&anyhow::Error::from(Failure::NoToken).context("after 1000 of 2000 records")),
+            EXIT_CONFIG
+        );
+        let silent = Failure::Silent { server: String::new(), repeat: None };
+        assert_eq!(exit_code(&silent.into()), EXIT_FAILURE);
     }
 
     #[test]

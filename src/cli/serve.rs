@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::shell::quoted;
 use crate::config::ServerSettings;
 use crate::server::{Running, Server};
 
@@ -79,15 +80,12 @@ fn greet(running: &Running, data_dir: &Path) -> io::Result<()> {
     writeln!(out, "  gRPC  http://{}", running.grpc_addr)?;
     writeln!(out, "  HTTP  http://{}/.well-known/jwks.json", running.http_addr)?;
     writeln!(out, "  data  {}", data_dir.display())?;
-    writeln!(out, "A token to begin with: concenter token --data-dir {} --role operator", quoted(data_dir))?;
+    writeln!(
+        out,
+        "A token to begin with: concenter token --data-dir {} --role operator",
+        quoted(&data_dir.display().to_string())
+    )?;
     out.flush()
-}
-
-/// The path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%".contains(&byte);
-    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The signals that mean: stop.
@@ -107,17 +105,5 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_quoted_where_a_shell_would_split_it() {
-        assert_eq!(quoted(Path::new("/var/lib/concenter-1")), "/var/lib/concenter-1");
-        assert_eq!(quoted(Path::new("my data")), "'my data'");
-        assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
     }
 }

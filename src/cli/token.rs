@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 
+use super::duration::parse_duration;
 use crate::app::startup;
 use crate::config::DataDir;
 use crate::domain::caller::Role;
@@ -170,23 +171,10 @@ fn role_parser() -> impl clap::builder::TypedValueParser<Value = Role> {
         .try_map(|name| Role::parse(&name).ok_or("there is no such role"))
 }
 
-/// Reads a number with its unit: `90s`, `30m`, `1h`.
+/// Reads how long a token lives.
 fn parse_life(text: &str) -> Result<Duration, &'static str> {
     const PROBLEM: &str = "must be 1s to 24h: a number and s, m or h";
-    let unit = text.chars().next_back().ok_or(PROBLEM)?;
-    let seconds_each: u64 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        _ => return Err(PROBLEM),
-    };
-    let number = text.strip_suffix(unit).unwrap_or_default();
-    // `parse` alone would take a plus sign.
-    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(PROBLEM);
-    }
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds_each)).ok_or(PROBLEM)?;
-    let life = Duration::from_secs(seconds);
+    let life = parse_duration(text).map_err(|_| PROBLEM)?;
     if life.is_zero() || life > LONGEST_CALLER_LIFE { Err(PROBLEM) } else { Ok(life) }
 }
 

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Request, Status};
-use tonic_types::StatusExt as _;
 
 use super::script::{Caller, FIRM, OTHER_FIRM, PROVIDERS, Provider, RETURN_URL, TARGETS, Target};
 use crate::domain::caller::Role;
@@ -27,8 +26,6 @@ use crate::token::{CallerGrant, CallerTokens};
 pub(super) const TOKEN_LIFE: Duration = Duration::from_hours(8);
 /// Patience with one call. The service itself gives up after 10 s.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How the service's reasons begin in the proto files, and nowhere else.
-const REASON_PREFIX: &str = "ERROR_REASON_";
 
 /// Calls the service in everybody's name.
 pub(super) struct Desk {
@@ -193,15 +190,4 @@ impl Desk {
         let tenant = answer.tenant.context("the answer names no tenant")?;
         Ok(TenantId::parse(&tenant.tenant_id)?)
     }
-}
-
-/// The reason of a refusal as it stands on the wire; `None` if the status carries none of ours.
-pub(super) fn reason_of(status: &Status) -> Option<String> {
-    status.get_details_error_info().filter(|info| info.domain == "concenter").map(|info| info.reason)
-}
-
-/// A reason of the proto files as it stands on the wire.
-pub(super) fn wire_name(reason: crate::proto::v1::ErrorReason) -> &'static str {
-    let name = reason.as_str_name();
-    name.strip_prefix(REASON_PREFIX).unwrap_or(name)
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tonic::Status;
 
-use super::desk::{reason_of, wire_name};
 use super::script::{Expected, Login};
+use crate::cli::remote::{reason_of, wire_name};
 use crate::proto::v1::{ErrorReason, ResolutionWay};
 
 /// What came of a step.

@@ -1,14 +1,13 @@
 //! The list of con:center users as a person would see it.
 
+use super::script::UserRow;
+use crate::cli::table::{self, NOTHING, check_box, radio};
 use crate::proto::v1::provider_scope::{All, Scope};
 use crate::proto::v1::{BrokerActivation, ConcenterUser, CustomerAccess, UserKind};
 
-use super::script::UserRow;
-
 /// The headings of the columns, German where the administration says it in German.
-const HEADINGS: [&str; COLUMNS] =
+const HEADINGS: [&str; 7] =
     ["Row", "con:center Benutzer", "Password", "Standard", "Endkunde", "Produktgeber", "Used by"];
-const COLUMNS: usize = 7;
 
 /// A row of the list, with who uses it.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,32 +78,18 @@ pub(super) fn differences(expected: &[&UserRow], rows: &[Row]) -> Vec<String> {
 
 /// The table, each line ended, columns aligned.
 pub(super) fn render(rows: &[Row]) -> String {
-    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    let mut lines = vec![HEADINGS.map(str::to_owned).to_vec()];
     lines.extend((1..).zip(rows).map(|(number, row)| cells(number, row)));
-
-    let mut widths = [0; COLUMNS];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for line in &lines {
-        let padded: Vec<_> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text.push_str(padded.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    table::render(&lines)
 }
 
-fn cells(number: u32, row: &Row) -> [String; COLUMNS] {
-    let tick = |is_ticked, ticked: &str, empty: &str| if is_ticked { ticked } else { empty }.to_owned();
-    [
+fn cells(number: u32, row: &Row) -> Vec<String> {
+    vec![
         number.to_string(),
         row.name.clone(),
-        tick(row.has_password, "set", "-"),
-        tick(row.kind == UserKind::Standard, "(o)", "( )"),
-        tick(row.kind == UserKind::EndCustomer, "[x]", "[ ]"),
+        if row.has_password { "set" } else { NOTHING }.to_owned(),
+        radio(row.kind == UserKind::Standard),
+        check_box(row.kind == UserKind::EndCustomer),
         row.only.as_ref().map_or_else(|| "all".to_owned(), |only| only.join(", ")),
         row.used_by.clone(),
     ]

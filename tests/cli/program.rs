@@ -1,21 +1,15 @@
-//! The program as an operator sees it: what it prints, and the code that it ends with.
-//!
-//! Each test runs the real binary on a data directory of its own and with nothing of our environment; what a test has
-//! started ends with it. One more subcommand: a test for what it prints, and one for each code that it ends with.
-#![cfg(test)]
+//! The commands that work on the data directory themselves.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 
 use concenter_gateway::proto::admin::v1::ListTenantsRequest;
 use concenter_gateway::proto::admin::v1::tenant_service_client::TenantServiceClient;
-use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 use tonic::Request;
 use tonic::transport::Channel;
+
+use super::place::Place;
 
 /// What `check` looks at.
 const CHECKS: [&str; 6] = [
@@ -50,116 +44,6 @@ const STORY: [(&str, &str); 20] = [
     ("refuse_second_redeem", "refused JUMP_ALREADY_REDEEMED"),
     ("refuse_foreign_tenant", "refused NOT_FOUND"),
 ];
-
-/// How a run ended.
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ended {
-    /// Asserts the code, and that standard error is one line: `error: ` and what went wrong, which it gives.
-    fn error(&self, code: i32) -> &str {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        let line = self.err.strip_suffix('\n').unwrap_or(&self.err);
-        assert!(!line.contains('\n'), "more than one line: {line}");
-        line.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {line}"))
-    }
-}
-
-/// A place for data, which ends with the test.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
-    }
-
-    /// A place that was served from.
-    fn served() -> Self {
-        let place = Self::new();
-        assert_eq!(place.serve().stop(), Some(0));
-        place
-    }
-
-    /// The data directory; the program makes it.
-    fn data(&self) -> PathBuf {
-        self.0.path().join("data")
-    }
-
-    /// The one key file.
-    fn key_file(&self) -> PathBuf {
-        let mut files = fs::read_dir(self.data().join("keys")).expect("the keys");
-        let file = files.next().expect("a key file").expect("a key file").path();
-        assert!(files.next().is_none(), "one key file");
-        file
-    }
-
-    /// The program with these words, told by its environment where the data is.
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_concenter"));
-        command.args(words).env_clear().env("TMPDIR", self.0.path()).stdin(Stdio::null());
-        command.env("CONCENTER_DATA_DIR", self.data());
-        command
-    }
-
-    /// Runs the program to its end.
-    fn run(&self, words: &[&str]) -> Ended {
-        let output = self.command(words).output().expect("the program runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    /// Starts the service, and waits until it listens.
-    fn serve(&self) -> Serving {
-        let words = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--log", "warn"];
-        let mut child = Killed(self.command(&words).stdout(Stdio::piped()).spawn().expect("the program runs"));
-        let mut out = BufReader::new(child.0.stdout.take().expect("its output"));
-        let mut greeting = String::new();
-        while !greeting.contains("--role operator") {
-            assert_ne!(out.read_line(&mut greeting).expect("a line"), 0, "the service ended: {greeting}");
-        }
-        Serving { child, greeting }
-    }
-}
-
-/// A process that ends with its owner.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // Both fail only for a process that has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// `concenter serve`, up.
-struct Serving {
-    child: Killed,
-    /// What it said at its start.
-    greeting: String,
-}
-
-impl Serving {
-    fn pid(&self) -> u32 {
-        self.child.0.id()
-    }
-
-    /// Where gRPC listens, as it says itself.
-    fn grpc(&self) -> String {
-        let mut words = self.greeting.split_whitespace().skip_while(|word| *word != "gRPC");
-        words.nth(1).expect("an address").to_owned()
-    }
-
-    /// Sends SIGTERM; gives the code that the service ends with.
-    fn stop(mut self) -> Option<i32> {
-        kill_process(Pid::from_child(&self.child.0), Signal::TERM).expect("a signal");
-        self.child.0.wait().expect("an end").code()
-    }
-}
 
 #[test]
 fn sigterm_ends_the_service_in_order() {
@@ -296,7 +180,7 @@ fn the_demonstration_tells_its_story_and_leaves_nothing_behind() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let told: Vec<_> = ended.out.lines().map(told).collect();
     assert_eq!(told, STORY.map(|(step, outcome)| (step.to_owned(), outcome.to_owned())));
-    assert!(is_empty(place.0.path()), "its data is still there");
+    assert!(is_empty(place.path()), "its data is still there");
 }
 
 /// A line of the demonstration: the step, and its outcome with the con:center user or the reason.

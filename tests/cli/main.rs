@@ -1,0 +1,18 @@
+//! The program as an operator sees it: what it prints, and the code that it ends with.
+//!
+//! Each test runs the real binary on a data directory of its own and with nothing of our environment; what a test has
+//! started ends with it. One more subcommand: a test for what it prints, and one for each code that it ends with.
+//! `program` is about the commands that work on the data directory, the others about those that call a service.
+#![cfg(test)]
+
+mod catalog;
+mod client;
+mod customers;
+mod firm;
+mod help;
+mod jumps;
+mod passwords;
+mod place;
+mod program;
+mod refusals;
+mod repeats;

@@ -1,0 +1,127 @@
+//! A place for data, and the program run on it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ended {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Asserts the code, and that standard error is one line: `error: ` and what went wrong, which it gives.
+    pub(crate) fn error(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        let line = self.err.strip_suffix('\n').unwrap_or(&self.err);
+        assert!(!line.contains('\n'), "more than one line: {line}");
+        line.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {line}"))
+    }
+}
+
+/// A place for data, which ends with the test.
+pub(crate) struct Place(TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    /// A place that was served from.
+    pub(crate) fn served() -> Self {
+        let place = Self::new();
+        assert_eq!(place.serve().stop(), Some(0));
+        place
+    }
+
+    /// The data directory; the program makes it.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// The place itself.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The one key file.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        let mut files = fs::read_dir(self.data().join("keys")).expect("the keys");
+        let file = files.next().expect("a key file").expect("a key file").path();
+        assert!(files.next().is_none(), "one key file");
+        file
+    }
+
+    /// The program with these words, told by its environment where the data is.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_concenter"));
+        command.args(words).env_clear().env("TMPDIR", self.0.path()).stdin(Stdio::null());
+        command.env("CONCENTER_DATA_DIR", self.data());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(&self, words: &[&str]) -> Ended {
+        Ended::of(self.command(words).output().expect("the program runs"))
+    }
+
+    /// Starts the service, and waits until it listens.
+    pub(crate) fn serve(&self) -> Serving {
+        let words = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--log", "warn"];
+        let mut child = Killed(self.command(&words).stdout(Stdio::piped()).spawn().expect("the program runs"));
+        let mut out = BufReader::new(child.0.stdout.take().expect("its output"));
+        let mut greeting = String::new();
+        while !greeting.contains("--role operator") {
+            assert_ne!(out.read_line(&mut greeting).expect("a line"), 0, "the service ended: {greeting}");
+        }
+        Serving { child, greeting }
+    }
+}
+
+/// A process that ends with its owner.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `concenter serve`, up.
+pub(crate) struct Serving {
+    child: Killed,
+    /// What it said at its start.
+    greeting: String,
+}
+
+impl Serving {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Where gRPC listens, as it says itself.
+    pub(crate) fn grpc(&self) -> String {
+        let mut words = self.greeting.split_whitespace().skip_while(|word| *word != "gRPC");
+        words.nth(1).expect("an address").to_owned()
+    }
+
+    /// Sends SIGTERM; gives the code that the service ends with.
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child.0), Signal::TERM).expect("a signal");
+        self.child.0.wait().expect("an end").code()
+    }
+}
