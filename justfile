@@ -6,12 +6,15 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 # Tools of the clone come before those of the machine, so that both check with the same versions.
 export PATH := justfile_directory() / "target/tools/bin:" + justfile_directory() / "node_modules/.bin:" + env("PATH")
 
+# The contract that last landed: an image of `proto/`, written by `just proto-landed`.
+landed := ".ci/proto-landed.binpb"
+
 # Lists the recipes.
 default:
     @just --list --unsorted
 
 # Everything that must hold before a change lands. The tests come last: they are what one wants to see last.
-check: fmt clippy deny proto-lint doc demo test
+check: fmt clippy deny proto-lint proto-breaking doc demo test
 
 # Source is formatted.
 fmt:
@@ -33,9 +36,13 @@ advisories:
 proto-lint:
     buf lint
 
-# No change of the protos breaks a client that was built against `base`.
-proto-breaking base="main":
-    buf breaking --against ".git#branch={{ base }}"
+# No change of the protos breaks a client that was built against the contract that last landed. Needs no Git history.
+proto-breaking:
+    buf breaking --against {{ landed }}
+
+# Takes the protos of a Git ref as the contract that landed: one that clients are built against from now on.
+proto-landed ref="main":
+    buf build ".git#ref={{ ref }}" --exclude-source-info --output {{ landed }}
 
 # The documentation builds without a warning: for readers of the API, and for readers of the code.
 doc:
@@ -49,6 +56,10 @@ demo:
 # All tests.
 test:
     cargo test --locked
+
+# The property tests with many more sequences than `test` plays: hours, so it is not part of `check`.
+soak sequences="100000":
+    CONCENTER_SEQUENCES={{ sequences }} cargo test --locked --test model -- --nocapture
 
 # Measurements, in the release profile.
 bench:
