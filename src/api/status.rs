@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt as _};
 
@@ -65,6 +66,13 @@ pub fn denial(denial: &Denial) -> Status {
         Denial::Deadline => ErrorReason::Deadline,
         // As the library answers for a service that it does not know: no reason, and not the name that was asked for.
         Denial::UnknownMethod => return Status::new(Code::Unimplemented, "there is no such method"),
+        // As the library answers, but for the encoding that was asked for.
+        Denial::EncodingUnsupported => {
+            let mut status =
+                Status::new(Code::Unimplemented, "compressed messages are not taken, send them as they are");
+            status.metadata_mut().insert("grpc-accept-encoding", MetadataValue::from_static("identity"));
+            return status;
+        }
     };
     of(reason, HashMap::new(), |_| ())
 }
@@ -584,6 +592,7 @@ mod tests {
             (Denial::AuditUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),
             (Denial::Deadline, Code::DeadlineExceeded, Some("DEADLINE")),
             (Denial::UnknownMethod, Code::Unimplemented, None),
+            (Denial::EncodingUnsupported, Code::Unimplemented, None),
         ] {
             let status = denial(&why);
             let info = status.get_details_error_info();

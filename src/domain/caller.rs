@@ -129,6 +129,9 @@ pub enum Denial {
     /// The policy table has no such method.
     #[error("there is no such method")]
     UnknownMethod,
+    /// The request says that it is compressed; none is unpacked.
+    #[error("compressed requests are not taken")]
+    EncodingUnsupported,
     /// The refusal of a known caller could not be written to the audit log; he does not learn more than that.
     #[error("the refusal could not be written to the audit log")]
     AuditUnavailable,

@@ -1,4 +1,6 @@
 //! One call from outside: its span, its deadline, and one line in the log when it is over.
+//!
+//! Compressed requests end here: a small one could unpack to a large one.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -61,16 +63,19 @@ where
         let CallLayer { deadline, render, .. } = self.layer;
         let begun = Instant::now();
         let span = self.layer.span(request.uri().path());
-        let answer = {
+        let answer = (!is_compressed(&request)).then(|| {
             // The services below may log while they are called, not only while they are polled.
             let _entered = span.enter();
             self.inner.call(request)
-        };
+        });
         Box::pin(
             async move {
-                let answer = match tokio::time::timeout_at(begun + deadline, answer).await {
-                    Ok(answer) => answer?,
-                    Err(_) => render(Denial::Deadline),
+                let answer = match answer {
+                    None => render(Denial::EncodingUnsupported),
+                    Some(answer) => match tokio::time::timeout_at(begun + deadline, answer).await {
+                        Ok(answer) => answer?,
+                        Err(_) => render(Denial::Deadline),
+                    },
                 };
                 note_end(&answer, begun);
                 Ok(answer)
@@ -78,6 +83,11 @@ where
             .instrument(span),
         )
     }
+}
+
+/// Tells whether a request names an encoding of its messages. The library would name it back to the client.
+fn is_compressed(request: &Request<Body>) -> bool {
+    request.headers().get_all("grpc-encoding").iter().any(|encoding| encoding != "identity")
 }
 
 impl CallLayer {
@@ -139,6 +149,23 @@ mod tests {
         let stuck = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
         let answer = layer(Duration::ZERO).layer(stuck).oneshot(request()).await.unwrap();
         assert_eq!(answer.headers()["denial"], Denial::Deadline.to_string());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_names_an_encoding_is_not_passed_on() {
+        let named = |encodings: &[&'static str]| {
+            let mut request = request();
+            for encoding in encodings {
+                request.headers_mut().append("grpc-encoding", encoding.parse().unwrap());
+            }
+            request
+        };
+        for encodings in [["gzip"].as_slice(), &[""], &["Identity"], &["identity", "zstd"]] {
+            let unused = service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
+            let answer = layer(Duration::ZERO).layer(unused).oneshot(named(encodings)).await.unwrap();
+            assert_eq!(answer.headers()["denial"], Denial::EncodingUnsupported.to_string(), "{encodings:?}");
+        }
+        assert!(!is_compressed(&named(&["identity"])));
     }
 
     #[tokio::test]

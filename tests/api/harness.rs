@@ -4,10 +4,14 @@
 //! the test. [`Client`] is a caller with a token; it has one method for each gRPC service. [`World`] is the example of the
 //! help page, twice. One more kind of caller: a method of [`Service`].
 
+mod changes;
 mod database;
 mod forge;
 mod log;
+pub mod stage;
 mod status;
+pub mod texts;
+mod wire;
 mod world;
 
 use std::net::SocketAddr;
@@ -16,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use concenter_gateway::app::App;
 use concenter_gateway::config::ServerSettings;
 use concenter_gateway::domain::caller::Role;
 use concenter_gateway::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
@@ -26,6 +31,7 @@ use concenter_gateway::proto::v1::broker_activation_service_client::BrokerActiva
 use concenter_gateway::proto::v1::catalog_service_client::CatalogServiceClient;
 use concenter_gateway::proto::v1::customer_service_client::CustomerServiceClient;
 use concenter_gateway::proto::v1::jump_service_client::JumpServiceClient;
+use concenter_gateway::proto::v1::settings_service_client::SettingsServiceClient;
 use concenter_gateway::proto::v1::user_service_client::UserServiceClient;
 use concenter_gateway::secrets::SystemRandom;
 use concenter_gateway::server::{Outside, Running, Server};
@@ -37,10 +43,14 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+pub use changes::mask;
 pub use database::{AuditRow, integer};
 pub use forge::{Attacker, Forge, Token, decode, encode};
 pub use log::Log;
-pub use status::{dependents, everything, fields, reason, same_bytes, status_of};
+pub use status::{
+    dependents, error_metadata, everything, fields, reason, retry_after, same_bytes, same_metadata, status_of,
+};
+pub use wire::{etag_in, method_at, methods, path_of};
 pub use world::*;
 
 /// 2026-03-02T09:00:00.25Z: with a fraction, so that what must be whole seconds shows.
@@ -93,13 +103,34 @@ impl Service {
     pub async fn start() -> Self {
         let data_dir = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_micros())));
-        let outside = Outside { clock: Arc::clone(&clock) as _, random: Arc::new(SystemRandom) };
         // A directory inside: the service demands one that nobody else may enter, and makes it so.
         let settings = ServerSettings::local(data_dir.path().join("data"));
+        Self::start_on(data_dir, settings, clock).await
+    }
+
+    async fn start_on(data_dir: TempDir, settings: ServerSettings, clock: Arc<TestClock>) -> Self {
+        let outside = Outside { clock: Arc::clone(&clock) as _, random: Arc::new(SystemRandom) };
         let running = Server::start_with(settings, outside).await.expect("the service starts");
         let endpoint = Endpoint::from_shared(format!("http://{}", running.grpc_addr)).expect("an address");
         let channel = endpoint.connect().await.expect("the service listens");
         Self { clock, running, channel, data_dir }
+    }
+
+    /// The same service after a restart with other settings, on the same data and by the same clock. Its callers are to
+    /// be asked for anew.
+    pub async fn restart(self, change: impl FnOnce(&mut ServerSettings)) -> Self {
+        let mut settings = ServerSettings::local(self.directory());
+        change(&mut settings);
+        let Self { clock, running, channel, data_dir } = self;
+        // An open connection would hold up the end.
+        drop(channel);
+        running.shutdown().await;
+        Self::start_on(data_dir, settings, clock).await
+    }
+
+    /// The service without its listeners.
+    pub fn app(&self) -> &App {
+        &self.running.app
     }
 
     /// Where the service keeps its data.
@@ -146,6 +177,16 @@ impl Service {
     /// The firm's administrator.
     pub fn admin(&self, tenant: &str) -> Client {
         self.bearer(&self.mint(&within(tenant, grant(Role::Admin, "admin"))))
+    }
+
+    /// Somebody else who is the firm's administrator.
+    pub fn second_admin(&self, tenant: &str) -> Client {
+        self.bearer(&self.mint(&within(tenant, grant(Role::Admin, "admin-2"))))
+    }
+
+    /// Another one of us.
+    pub fn second_operator(&self) -> Client {
+        self.bearer(&self.mint(&grant(Role::Operator, "operator-2")))
     }
 
     /// The firm's portal.
@@ -214,6 +255,16 @@ impl Client {
         self
     }
 
+    /// Somebody without a credential, on this connection.
+    pub const fn over(channel: Channel) -> Self {
+        Self { channel, metadata: Metadata(Vec::new()) }
+    }
+
+    /// Somebody without a credential, on the same connection.
+    pub fn nobody(&self) -> Self {
+        Self::over(self.channel.clone())
+    }
+
     /// The connection, for calls that the generated clients cannot make.
     pub fn wire(&self) -> Wire {
         InterceptedService::new(self.channel.clone(), self.metadata.clone())
@@ -229,6 +280,10 @@ impl Client {
 
     pub fn customers(&self) -> CustomerServiceClient<Wire> {
         CustomerServiceClient::new(self.wire())
+    }
+
+    pub fn settings(&self) -> SettingsServiceClient<Wire> {
+        SettingsServiceClient::new(self.wire())
     }
 
     pub fn catalog(&self) -> CatalogServiceClient<Wire> {

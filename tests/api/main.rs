@@ -7,6 +7,8 @@
 #![expect(unreachable_pub, reason = "one binary: what the harness shows to its neighbours is reachable nowhere else")]
 
 mod auth;
+mod canary;
+mod enumeration;
 mod explain;
 mod harness;
 mod http;
@@ -14,3 +16,4 @@ mod jump;
 mod management;
 mod properties;
 mod resolve;
+mod retention;

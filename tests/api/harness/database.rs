@@ -12,6 +12,7 @@ const TABLES: &[(&str, &str)] = &[
     ("service", "SELECT * FROM service"),
     ("signing_key", "SELECT * FROM signing_key ORDER BY kid"),
     ("tenant", "SELECT * FROM tenant ORDER BY tenant_id"),
+    ("tenant_settings", "SELECT * FROM tenant_settings ORDER BY tenant_id"),
     ("request_log", "SELECT * FROM request_log ORDER BY tenant_id, caller, request_id"),
     ("product_provider", "SELECT * FROM product_provider ORDER BY provider_id"),
     ("target", "SELECT * FROM target ORDER BY target_id"),

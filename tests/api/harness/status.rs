@@ -1,5 +1,8 @@
 //! Reading a refusal: the details that every status of the service carries.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use concenter_gateway::proto::v1::ErrorReason;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Response, Status};
@@ -46,6 +49,23 @@ pub fn dependents(status: &Status) -> Vec<String> {
     subjects
 }
 
+/// What the `ErrorInfo` says beside its reason: names and values.
+pub fn error_metadata(status: &Status) -> HashMap<String, String> {
+    let info = details(status).into_iter().find_map(|detail| match detail {
+        ErrorDetail::ErrorInfo(info) => Some(info.metadata),
+        _ => None,
+    });
+    info.unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"))
+}
+
+/// After how long the caller may try again; `None` if nothing is said of that.
+pub fn retry_after(status: &Status) -> Option<Duration> {
+    details(status).into_iter().find_map(|detail| match detail {
+        ErrorDetail::RetryInfo(info) => info.retry_delay,
+        _ => None,
+    })
+}
+
 fn details(status: &Status) -> Vec<ErrorDetail> {
     status.check_error_details_vec().expect("the details decode")
 }
@@ -70,6 +90,11 @@ pub fn same_bytes(one: &Status, other: &Status, what: &str) {
     assert_eq!(one.message(), other.message(), "{what}");
     assert_eq!(one.details(), other.details(), "{what}");
     assert_eq!(trailers(one.metadata()), trailers(other.metadata()), "{what}");
+}
+
+/// Asserts that two answers came with the same headers and trailers.
+pub fn same_metadata(one: &MetadataMap, other: &MetadataMap, what: &str) {
+    assert_eq!(trailers(one), trailers(other), "{what}");
 }
 
 /// Trailers and headers but `date`, which is the time of the machine.

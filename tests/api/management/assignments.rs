@@ -137,6 +137,7 @@ async fn what_an_update_of_the_access_does_not_say_stays_as_it_is() {
     assert!(access.commercial_falls_back_to_private, "absent is not false");
 }
 
+/// U13
 #[tokio::test]
 async fn a_batch_of_customers_is_taken_as_a_whole_or_not_at_all() {
     let world = World::example().await;

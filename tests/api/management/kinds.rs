@@ -49,7 +49,7 @@ async fn standard_moves_in_one_step_and_there_is_always_one() {
     assert_eq!(integer(&mut world.service.reader().await, count).await, 2, "one in each tenant");
 }
 
-/// I3
+/// U05, I3
 #[tokio::test]
 async fn standard_does_not_move_onto_an_endkunde_user() {
     let world = World::example().await;
@@ -60,6 +60,7 @@ async fn standard_does_not_move_onto_an_endkunde_user() {
     }
 }
 
+/// U05
 #[tokio::test]
 async fn standard_does_not_move_onto_the_user_of_an_activation_which_is_listed() {
     let world = World::example().await;
@@ -80,6 +81,7 @@ async fn at_most_20_dependents_are_listed() {
     assert!(everything(&status).contains("25"), "and their number");
 }
 
+/// U06, I3
 #[tokio::test]
 async fn the_standard_user_never_becomes_endkunde() {
     let world = World::example().await;
@@ -87,6 +89,7 @@ async fn the_standard_user_never_becomes_endkunde() {
     world.service.refuses("user.mark_end_customer", refused("ENDKUNDE_CONFLICT"), call).await;
 }
 
+/// U07
 #[tokio::test]
 async fn a_user_that_customers_share_keeps_endkunde_and_says_who() {
     let world = World::example().await;
@@ -97,6 +100,7 @@ async fn a_user_that_customers_share_keeps_endkunde_and_says_who() {
     }
 }
 
+/// U07
 #[tokio::test]
 async fn a_customers_own_user_keeps_endkunde_and_says_whose() {
     let world = World::example().await;

@@ -10,6 +10,7 @@ use crate::harness::*;
 
 const STALE: (Code, &str) = (Code::Aborted, "ETAG_MISMATCH");
 
+/// U11
 #[tokio::test]
 async fn a_change_under_a_stale_etag_is_aborted() {
     let world = World::example().await;
@@ -37,6 +38,7 @@ async fn a_change_under_a_stale_etag_is_aborted() {
     world.service.refuses("customer.assign_user", STALE, world.a.admin.customers().assign_user(assign)).await;
 }
 
+/// U11
 #[tokio::test]
 async fn a_change_without_an_etag_is_refused() {
     let world = World::example().await;
@@ -52,6 +54,7 @@ async fn a_change_without_an_etag_is_refused() {
     world.service.refuses_fields(&["etag"], world.a.admin.customers().update_customer_access(change)).await;
 }
 
+/// T40
 #[tokio::test]
 async fn the_same_request_has_one_effect_and_one_audit_row() {
     let world = World::example().await;
@@ -83,6 +86,7 @@ async fn the_same_change_sent_twice_is_not_stale() {
     assert_eq!(first, again);
 }
 
+/// T40
 #[tokio::test]
 async fn a_request_id_under_which_something_else_was_asked_is_refused() {
     let world = World::example().await;
@@ -142,6 +146,7 @@ async fn a_list_is_paged_without_gaps_and_repeats() {
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
 }
 
+/// U16
 #[tokio::test]
 async fn a_page_size_is_bounded() {
     let world = World::example().await;

@@ -1,5 +1,8 @@
 //! Con:center users: what they are made of, and that a password goes in and never comes out.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::UserKind;
 use prost::Message as _;
@@ -17,7 +20,7 @@ async fn cannot_make(world: &World, fields: &[&str], new: v1::CreateUserRequest)
     world.service.refuses_fields(fields, world.a.admin.users().create_user(new)).await
 }
 
-/// I8
+/// U17, I8
 #[tokio::test]
 async fn no_answer_of_the_management_holds_a_password() {
     let world = World::example().await;
@@ -63,6 +66,7 @@ async fn a_new_tenant_has_cloudtransfer_as_standard_without_a_password() {
     assert_eq!((standard.secret_version, standard.secret_set_at), (0, None));
 }
 
+/// U03, U04
 #[tokio::test]
 async fn a_user_name_is_unique_in_its_tenant_however_it_is_spelled() {
     let world = World::example().await;
@@ -83,6 +87,7 @@ async fn a_user_name_is_unique_in_its_tenant_however_it_is_spelled() {
     assert_ne!(here, elsewhere, "what another tenant has is nobody's business");
 }
 
+/// U18
 #[tokio::test]
 async fn sql_in_a_name_is_a_name() {
     let world = World::example().await;
@@ -92,6 +97,7 @@ async fn sql_in_a_name_is_a_name() {
     }
 }
 
+/// U01
 #[tokio::test]
 async fn a_user_name_that_cannot_be_read_is_refused() {
     let world = World::example().await;
@@ -103,6 +109,7 @@ async fn a_user_name_that_cannot_be_read_is_refused() {
     }
 }
 
+/// U02
 #[tokio::test]
 async fn a_password_out_of_bounds_is_refused_and_not_echoed() {
     let world = World::example().await;
@@ -124,6 +131,7 @@ async fn a_password_out_of_bounds_is_refused_and_not_echoed() {
     world.a.new_user(longest).await;
 }
 
+/// U15
 #[tokio::test]
 async fn a_notification_address_is_one_address() {
     let world = World::example().await;
@@ -137,6 +145,7 @@ async fn a_notification_address_is_one_address() {
     assert_eq!(world.a.user(&made).await.notification_email, "notdienst@meier.example");
 }
 
+/// U13
 #[tokio::test]
 async fn a_kind_or_scope_that_is_not_said_is_refused() {
     let world = World::example().await;
@@ -198,4 +207,63 @@ async fn an_id_that_is_none_is_a_field_and_not_a_search() {
         let status = world.service.refuses_fields(&["user_id"], world.a.admin.users().get_user(get)).await;
         assert!(id.is_empty() || id == "x" || !everything(&status).contains(id));
     }
+}
+
+/// U18
+#[tokio::test]
+async fn what_sql_takes_for_a_pattern_finds_itself_only() {
+    let world = World::example().await;
+    for (n, id) in ["b_1", "bx1", "b.1"].into_iter().enumerate() {
+        let spare = world.a.new_user(user("A", &format!("neu-{n}"), UserKind::Broker, all())).await;
+        world.a.activate(id, &spare).await;
+        world.a.jump(X, broker(id)).await.expect("a jump");
+    }
+    for id in ["b_1", "bx1", "b.1"] {
+        let list = v1::ListBrokerActivationsRequest { broker_id: Some(id.to_owned()), ..Default::default() };
+        let listed = world.a.admin.activations().list_broker_activations(list).await.expect("a list").into_inner();
+        assert_eq!(listed.activations.iter().flat_map(|one| &one.broker_ids).collect::<Vec<_>>(), [id]);
+        let of = Some(v1::list_jumps_request::Person::BrokerId(id.to_owned()));
+        let list = v1::ListJumpsRequest { person: of, ..Default::default() };
+        let listed = world.a.admin.jumps().list_jumps(list).await.expect("a list").into_inner();
+        assert_eq!(listed.jumps.iter().map(|jump| jump.person_id.as_str()).collect::<Vec<_>>(), [id]);
+    }
+    for bad in ["' OR 1=1 --", "\"; DROP TABLE concenter_user", "\0", "%", "b%"] {
+        let list = v1::ListBrokerActivationsRequest { broker_id: Some(bad.to_owned()), ..Default::default() };
+        let mut activations = world.a.admin.activations();
+        world.service.refuses_fields(&["broker_id"], activations.list_broker_activations(list)).await;
+    }
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the directory").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// U17, I8: what stands in the log and in the files, whoever has read since.
+#[tokio::test]
+async fn a_password_is_in_no_log_and_in_no_file() {
+    let log = Log::listen();
+    let world = World::example().await;
+    let canary = "KANARIENVOGEL-2";
+    world.a.set_secret(&world.a.private, canary).await;
+    world.a.set_secret(&world.a.meier, canary).await;
+    let new = v1::CreateUserRequest { password: Some(canary.to_owned()), ..new_user() };
+    world.a.new_user(new).await;
+    world.a.user(&world.a.private).await;
+    assert_eq!(world.arrive(X, customer(C1)).await.password.as_deref(), Some(canary), "it is the password");
+    world.a.jump(X, broker(MEIER)).await.expect("a jump");
+    world.a.delete_activation(&world.a.meiers).await.expect("deleted");
+    world.a.delete_user(&world.a.meier).await.expect("deleted");
+
+    let mut searched = Vec::new();
+    for path in files_below(&world.service.directory()) {
+        let bytes = fs::read(&path).expect("a file");
+        assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "{}", path.display());
+        searched.push(path.file_name().expect("a name").to_string_lossy().into_owned());
+    }
+    for file in ["concenter.db", "concenter.db-wal"] {
+        assert!(searched.iter().any(|name| name == file), "{file} is not among {searched:?}");
+    }
+    assert!(log.text().contains("SetUserSecret"), "the log was heard");
+    assert!(!log.text().contains(canary));
 }

@@ -1,0 +1,450 @@
+//! What goes because its time is over (`docs/domain.md#retention`), and deleted tenants until they are gone
+//! (`docs/domain.md#tenants`).
+//!
+//! A test does the worker's work at the time that it chooses; two start the service and leave it to its worker. Callers'
+//! tokens last a day, so whoever calls after a month comes with a new one.
+
+use std::collections::BTreeSet;
+
+use concenter_gateway::app::App;
+use concenter_gateway::config::RetentionSettings;
+use concenter_gateway::domain::retention::{JumpDays, RequestHours, Retention};
+use concenter_gateway::proto::admin::v1 as admin;
+use concenter_gateway::proto::admin::v1::TenantState;
+use concenter_gateway::proto::v1;
+use concenter_gateway::proto::v1::UserKind;
+use concenter_gateway::worker::Outcome;
+use concenter_gateway::worker::retention::{tick_jumps, tick_requests, tick_tenants};
+use sqlx::SqliteConnection;
+use tonic::{Code, Response, Status};
+
+use crate::harness::*;
+
+const DAY: i64 = 86_400;
+const MONTH: i64 = 30 * DAY;
+const TENANT_MISMATCH: (Code, &str) = (Code::PermissionDenied, "TENANT_MISMATCH");
+const NOT_FOUND: (Code, &str) = (Code::NotFound, "NOT_FOUND");
+const REVOKED: (Code, &str) = (Code::FailedPrecondition, "JUMP_REVOKED");
+
+/// Old jumps in the test of steps: 40 steps.
+const OLD_JUMPS: u64 = 20_000;
+/// Answers that the worker of a running service is given time for. It needs a handful.
+const TRIES: usize = 10_000;
+
+async fn tick_default_jumps(app: &App) -> Outcome {
+    tick_jumps(app, &Retention::DEFAULT).await
+}
+
+async fn tick_default_requests(app: &App) -> Outcome {
+    tick_requests(app, &Retention::DEFAULT).await
+}
+
+async fn get_jump(service: &Service, tenant: &str, jump: &str) -> Result<Response<v1::GetJumpResponse>, Status> {
+    service.portal(tenant).jumps().get_jump(v1::GetJumpRequest { jump_id: jump.to_owned() }).await
+}
+
+async fn get_tenant(service: &Service, tenant: &str) -> Result<Response<admin::GetTenantResponse>, Status> {
+    let get = admin::GetTenantRequest { tenant_id: tenant.to_owned() };
+    service.operator().tenants().get_tenant(get).await
+}
+
+async fn undelete_tenant(
+    service: &Service,
+    tenant: &str,
+    etag: &str,
+) -> Result<Response<admin::UndeleteTenantResponse>, Status> {
+    let (tenant_id, etag) = (tenant.to_owned(), etag.to_owned());
+    let undelete = admin::UndeleteTenantRequest { request_id: request_id(), tenant_id, etag };
+    service.operator().tenants().undelete_tenant(undelete).await
+}
+
+/// What the database holds of a tenant, but for what says of itself when it was asked for.
+async fn lines_of(service: &Service, tenant: &str) -> Vec<String> {
+    let of = format!("tenant_id={tenant}");
+    let is_state = |line: &String| !line.starts_with("request_log:") && !line.starts_with("tenant:");
+    service.state().await.into_iter().filter(|line| line.contains(&of)).filter(is_state).collect()
+}
+
+#[tokio::test]
+async fn a_jump_stays_in_the_history_for_30_days_and_not_longer() {
+    let world = World::example().await;
+    let service = &world.service;
+    let old = world.a.jump(X, broker(MEIER)).await.expect("a jump").into_inner().jump_id;
+    let stranger = world.b.jump(X, customer(C1)).await.expect("a jump").into_inner().jump_id;
+    service.clock.advance(DAY / 2);
+    let young = world.a.jump(X, broker(MEIER)).await.expect("a jump").into_inner().jump_id;
+
+    service.clock.advance(MONTH - DAY / 2 - 1);
+    assert_eq!(tick_default_jumps(service.app()).await, Outcome::Done(0));
+    let kept = get_jump(service, &world.a.tenant, &old).await.expect("a jump").into_inner().jump.expect("a jump");
+    assert_eq!((kept.jump_id, kept.person_id), (old.clone(), MEIER.to_owned()));
+
+    service.clock.advance(2);
+    assert_eq!(tick_default_jumps(service.app()).await, Outcome::Done(2), "one of each tenant");
+    service.refuses("call", NOT_FOUND, get_jump(service, &world.a.tenant, &old)).await;
+    service.refuses("call", NOT_FOUND, get_jump(service, &world.b.tenant, &stranger)).await;
+    let list = v1::ListJumpsRequest::default();
+    let listed = service.admin(&world.a.tenant).jumps().list_jumps(list).await.expect("a list").into_inner().jumps;
+    assert_eq!(listed.into_iter().map(|jump| jump.jump_id).collect::<Vec<_>>(), [young]);
+    assert_eq!(tick_default_jumps(service.app()).await, Outcome::Done(0));
+}
+
+/// J12
+#[tokio::test]
+async fn a_token_whose_jump_is_gone_opens_nothing() {
+    let world = World::example().await;
+    let by_token = proof(world.a.jump(X, broker(MEIER)).await.expect("a jump").get_ref());
+    let by_handle = proof(world.a.jump(Y, broker(MEIER)).await.expect("a jump").get_ref());
+    let redeemed = proof(world.a.jump(X, broker(MEIER)).await.expect("a jump").get_ref());
+    world.redeem(X, redeemed.clone()).await.expect("a redemption");
+    world.service.clock.advance(MONTH + 1);
+    assert_eq!(tick_default_jumps(world.service.app()).await, Outcome::Done(3));
+
+    let expired = (Code::FailedPrecondition, "JUMP_EXPIRED");
+    for proof in [by_token, redeemed] {
+        world.service.refuses("jump.redeem", expired, world.redeem(X, proof)).await;
+    }
+    let status = status_of(world.redeem(Y, by_handle).await);
+    assert_eq!(reason(&status), (Code::PermissionDenied, "JUMP_INVALID".to_owned()));
+}
+
+/// J19
+#[tokio::test]
+async fn the_request_of_a_jump_is_known_as_long_as_the_jump() {
+    let world = World::example().await;
+    let service = &world.service;
+    let wish = to(X, Some(broker(MEIER)));
+    let old = world.a.portal.jumps().jump_to_tarif(wish.clone()).await.expect("a jump").into_inner().jump_id;
+    service.clock.advance(MONTH - 1);
+    assert!(matches!(tick_default_requests(service.app()).await, Outcome::Done(1..)));
+    assert_eq!(tick_default_jumps(service.app()).await, Outcome::Done(0));
+    let again = service.portal(&world.a.tenant).jumps().jump_to_tarif(wish.clone()).await;
+    assert_eq!(reason(&status_of(again)), (Code::FailedPrecondition, "JUMP_EXPIRED".to_owned()));
+
+    service.clock.advance(2);
+    assert_eq!(tick_default_jumps(service.app()).await, Outcome::Done(1));
+    let anew = service.portal(&world.a.tenant).jumps().jump_to_tarif(wish).await.expect("a jump").into_inner();
+    assert_ne!(anew.jump_id, old);
+}
+
+#[tokio::test]
+async fn a_request_id_means_the_same_request_for_24_hours_and_then_nothing() {
+    let world = World::example().await;
+    let service = &world.service;
+    assert_eq!(tick_default_requests(service.app()).await, Outcome::Done(0));
+    let new = user("A", "neu", UserKind::Broker, all());
+    let other = v1::CreateUserRequest { user_name: "anders".to_owned(), ..new.clone() };
+    let made = world.a.admin.users().create_user(new.clone()).await.expect("a user").into_inner();
+
+    service.clock.advance(DAY - 1);
+    assert_eq!(tick_default_requests(service.app()).await, Outcome::Done(0));
+    let a = service.admin(&world.a.tenant);
+    let reused = (Code::InvalidArgument, "REQUEST_ID_REUSED");
+    service.refuses("user.create", reused, a.users().create_user(other.clone())).await;
+    assert_eq!(a.users().create_user(new).await.expect("the same user").into_inner(), made);
+
+    service.clock.advance(2);
+    assert!(matches!(tick_default_requests(service.app()).await, Outcome::Done(1..)));
+    let anew = service.admin(&world.a.tenant).users().create_user(other).await.expect("a user").into_inner();
+    assert_ne!(anew.user.expect("a user").user_id, made.user.expect("a user").user_id);
+}
+
+#[tokio::test]
+async fn an_operators_request_id_goes_as_that_of_any_caller() {
+    let service = Service::start().await;
+    let new = |request_id: &str, name: &str| admin::CreateTenantRequest {
+        request_id: request_id.to_owned(),
+        display_name: name.to_owned(),
+        create_standard_user: None,
+    };
+    let id = request_id();
+    service.operator().tenants().create_tenant(new(&id, "eins")).await.expect("a tenant");
+    service.clock.advance(DAY + 1);
+    assert_eq!(tick_default_requests(service.app()).await, Outcome::Done(1));
+    assert!(service.operator().tenants().create_tenant(new(&id, "zwei")).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_deleted_in_steps_keeps_nobody_from_jumping() {
+    let world = World::example().await;
+    let service = &world.service;
+    // So that a copy of it, made a month later, is not the 31st jump of somebody within a minute.
+    let old = world.a.jump(X, broker(SCHULZE)).await.expect("a jump").into_inner().jump_id;
+    copy_jump(&mut service.shell().await, &old, OLD_JUMPS - 1).await;
+    service.clock.advance(MONTH + 1);
+
+    let portal = service.portal(&world.a.tenant);
+    let jumping = async |deleted: &tokio::sync::watch::Receiver<bool>| {
+        let mut jumped = 0;
+        loop {
+            let person = customer_of(&format!("neu-{jumped}"), Some(v1::Segment::Private));
+            let jump = portal.jumps().jump_to_tarif(to(X, Some(person))).await;
+            assert!(jump.is_ok(), "jump {jumped}: {:?}", jump.err());
+            jumped += 1;
+            if *deleted.borrow() {
+                return jumped;
+            }
+        }
+    };
+    let (done, is_done) = tokio::sync::watch::channel(false);
+    let deleting = async {
+        let outcome = tick_default_jumps(service.app()).await;
+        done.send(true).expect("somebody jumps");
+        outcome
+    };
+    let (outcome, jumped) = tokio::join!(deleting, jumping(&is_done));
+    assert_eq!(outcome, Outcome::Done(OLD_JUMPS));
+    let left = integer(&mut service.reader().await, "SELECT count(*) FROM jump").await;
+    assert_eq!(left, jumped, "those of meanwhile, and no old one");
+}
+
+/// Makes `count` copies of a jump, each with keys of its own.
+async fn copy_jump(connection: &mut SqliteConnection, jump: &str, count: u64) {
+    let copied = sqlx::query(
+        "
+        WITH RECURSIVE copy (number) AS (
+            SELECT 1
+            UNION ALL
+            SELECT number + 1
+            FROM copy
+            WHERE number < ?2
+        )
+        INSERT INTO jump (
+            tenant_id, jump_id, jti_hash, caller, request_id, content, person_kind, person_id, target_id, user_id, way,
+            subject, issued_at, expires_at, epoch, config_version, catalog_version
+        )
+        SELECT
+            -- The end of the id is random; its beginning tells the time.
+            tenant_id, substr(jump_id, 1, 24) || printf('%012d', number), randomblob(32), caller,
+            substr(request_id, 1, 24) || printf('%012x', 0xF00000000000 + number), content, person_kind, person_id,
+            target_id, user_id, way, subject, issued_at, expires_at, epoch, config_version, catalog_version
+        FROM jump, copy
+        WHERE jump_id = ?1
+        ",
+    );
+    let copied = copied.bind(jump).bind(i64::try_from(count).expect("a count")).execute(connection).await;
+    assert_eq!(copied.expect("copies").rows_affected(), count);
+}
+
+#[tokio::test]
+async fn the_service_does_all_this_by_itself() {
+    let world = World::example().await;
+    let jump = world.a.jump(X, broker(MEIER)).await.expect("a jump").into_inner().jump_id;
+    let new = user("A", "neu", UserKind::Broker, all());
+    world.a.admin.users().create_user(new.clone()).await.expect("a user");
+    world.delete(&world.b.tenant).await;
+    let World { service, a, b } = world;
+    let (tenant, deleted) = (a.tenant.clone(), b.tenant.clone());
+    drop((a, b));
+    service.clock.advance(MONTH + 1);
+
+    // Whatever the end of a service cuts off, the next start takes up.
+    let service = service.restart(|_| {}).await.restart(|_| {}).await;
+    eventually("the old jump goes", async || get_jump(&service, &tenant, &jump).await.err()).await;
+    eventually("the deleted tenant goes", async || get_tenant(&service, &deleted).await.err()).await;
+    eventually("the request id means nothing", async || {
+        let other = v1::CreateUserRequest { user_name: "anders".to_owned(), ..new.clone() };
+        service.admin(&tenant).users().create_user(other).await.ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_service_keeps_everything_as_long_as_its_settings_say() {
+    let World { service, a, b } = World::example().await;
+    let old = a.jump(X, broker(MEIER)).await.expect("a jump").into_inner().jump_id;
+    let new = user("A", "neu", UserKind::Broker, all());
+    a.admin.users().create_user(new.clone()).await.expect("a user");
+    let tenant = a.tenant.clone();
+    drop((a, b));
+    service.clock.advance(3 * DAY);
+    let young = service.portal(&tenant).jumps().jump_to_tarif(to(X, Some(broker(MEIER)))).await.expect("a jump");
+
+    let jumps = JumpDays::parse("2").expect("days");
+    let requests = RequestHours::parse("720").expect("hours");
+    let settings = RetentionSettings { jumps, requests };
+    let service = service.restart(|server| server.retention = settings).await;
+    eventually("the old jump goes", async || get_jump(&service, &tenant, &old).await.err()).await;
+    assert!(get_jump(&service, &tenant, &young.get_ref().jump_id).await.is_ok());
+    // The worker's own look at the requests may still be under way; this is one more, by the same settings.
+    assert_eq!(tick_requests(service.app(), &settings.into()).await, Outcome::Done(0));
+    let other = v1::CreateUserRequest { user_name: "anders".to_owned(), ..new };
+    let reused = (Code::InvalidArgument, "REQUEST_ID_REUSED");
+    service.refuses("user.create", reused, service.admin(&tenant).users().create_user(other)).await;
+}
+
+/// Asks again and again, until there is something.
+async fn eventually<T>(what: &str, ask: impl AsyncFn() -> Option<T>) {
+    for _ in 0..TRIES {
+        if ask().await.is_some() {
+            return;
+        }
+    }
+    panic!("{what}: not within {TRIES} answers");
+}
+
+#[tokio::test]
+async fn a_deleted_tenant_turns_everybody_away_at_once() {
+    let world = World::example().await;
+    let service = &world.service;
+    let deleted = world.delete(&world.a.tenant).await;
+    assert_eq!(deleted.state(), TenantState::Deleted);
+    let destroyed_after = deleted.destroyed_after.expect("an instant").seconds;
+    assert_eq!(destroyed_after, service.now() + MONTH);
+
+    let status = service.refuses("call", TENANT_MISMATCH, world.a.jump(X, broker(MEIER))).await;
+    let list = v1::ListUsersRequest::default();
+    service.refuses("call", TENANT_MISMATCH, world.a.admin.users().list_users(list)).await;
+    let new = user("A", "neu", UserKind::Broker, all());
+    service.refuses("call", TENANT_MISMATCH, world.a.admin.users().create_user(new)).await;
+    let list = v1::ListJumpsRequest::default();
+    let meier = service.broker(&world.a.tenant, MEIER, "meier");
+    service.refuses("call", TENANT_MISMATCH, meier.jumps().list_jumps(list)).await;
+    let targets = v1::ListTargetsRequest::default();
+    let c1 = service.customer(&world.a.tenant, C1, C1);
+    service.refuses("call", TENANT_MISMATCH, c1.catalog().list_targets(targets)).await;
+
+    // As if it had never been.
+    let never = service.portal(NOBODY).jumps().jump_to_tarif(to(X, Some(broker(MEIER)))).await;
+    same_bytes(&status, &status_of(never), "a deleted tenant and one that never was");
+    assert!(world.b.jump(X, broker(MEIER)).await.is_ok(), "another tenant goes on");
+}
+
+#[tokio::test]
+async fn deleting_a_tenant_revokes_its_open_jumps_and_no_others() {
+    let world = World::example().await;
+    let own = proof(world.a.jump(X, customer(C1)).await.expect("a jump").get_ref());
+    let strangers = proof(world.b.jump(X, customer(C1)).await.expect("a jump").get_ref());
+    world.delete(&world.a.tenant).await;
+    let status = world.service.refuses("jump.redeem", REVOKED, world.redeem(X, own)).await;
+    assert!(!everything(&status).contains("geheim"));
+    assert!(world.redeem(X, strangers).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_deletion_is_taken_back_within_30_days_with_all_that_the_tenant_had() {
+    let world = World::example().await;
+    let (service, tenant) = (&world.service, world.a.tenant.as_str());
+    let revoked = proof(world.a.jump(X, customer(C1)).await.expect("a jump").get_ref());
+    let before = lines_of(service, tenant).await;
+    assert!(before.len() > 10, "{before:?}");
+    world.delete(tenant).await;
+    service.clock.advance(MONTH - 1);
+    assert_eq!(tick_tenants(service.app()).await, Outcome::Done(0));
+
+    let not_yet = (Code::FailedPrecondition, "TENANT_DELETED");
+    service.refuses("tenant.start", not_yet, world.start(tenant)).await;
+    let back = world.undelete(tenant).await;
+    assert_eq!((back.state(), back.destroyed_after), (TenantState::Stopped, None));
+    assert_eq!(lines_of(service, tenant).await, before);
+
+    world.start(tenant).await.expect("a tenant that runs");
+    service.clock.advance(2);
+    assert_eq!(tick_tenants(service.app()).await, Outcome::Done(0), "the 30 days are over, the deletion is not");
+    let jump = service.portal(tenant).jumps().jump_to_tarif(to(X, Some(customer(C1)))).await.expect("a jump");
+    let redeemed = world.redeem(X, proof(jump.get_ref())).await.expect("a redemption").into_inner();
+    assert_eq!(redeemed.concenter_user_name, "privatkunden");
+    assert_eq!(redeemed.password.as_deref(), Some(password("A", "privatkunden").as_str()));
+    assert!(world.redeem(X, revoked).await.is_err(), "what was revoked stays so");
+}
+
+/// I9
+#[tokio::test]
+async fn after_30_days_a_deleted_tenant_is_gone_but_for_the_audit_log() {
+    let world = World::example().await;
+    let (service, tenant) = (&world.service, world.a.tenant.as_str());
+    world.arrive(X, customer(C1)).await;
+    let deleted = world.delete(tenant).await;
+    let (strangers, audit) = (lines_of(service, &world.b.tenant).await, service.audit().await);
+    assert!(rows_of(service, tenant).await.iter().all(|(table, rows)| *rows > 0 || *table == "request_log"));
+
+    service.clock.advance(MONTH + 1);
+    assert_eq!(tick_tenants(service.app()).await, Outcome::Done(1));
+    let left: Vec<_> = rows_of(service, tenant).await.into_iter().filter(|(_, rows)| *rows > 0).collect();
+    let in_the_log = audit.iter().filter(|row| row.tenant == tenant).count();
+    assert_eq!(left, [("audit_entry", i64::try_from(in_the_log).expect("a count"))]);
+    assert_eq!(lines_of(service, &world.b.tenant).await, strangers);
+    let of_the_end = AuditRow {
+        tenant: "00000000-0000-0000-0000-000000000000".to_owned(),
+        role: "service".to_owned(),
+        action: "tenant.destroy".to_owned(),
+        object: Some(tenant.to_owned()),
+        reason: None,
+    };
+    assert_eq!(service.audit_since(&audit).await, [of_the_end]);
+
+    // Once is enough, and nobody takes it back.
+    assert_eq!(tick_tenants(service.app()).await, Outcome::Done(0));
+    service.refuses("call", NOT_FOUND, get_tenant(service, tenant)).await;
+    service.refuses("tenant.undelete", NOT_FOUND, undelete_tenant(service, tenant, &deleted.etag)).await;
+    let jump = service.portal(tenant).jumps().jump_to_tarif(to(X, Some(customer(C1)))).await;
+    assert_eq!(reason(&status_of(jump)), (TENANT_MISMATCH.0, TENANT_MISMATCH.1.to_owned()));
+    assert!(service.portal(&world.b.tenant).jumps().jump_to_tarif(to(X, Some(customer(C1)))).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_keys_of_a_tenant_are_destroyed_before_its_rows_go() {
+    let world = World::example().await;
+    let (service, tenant) = (&world.service, world.a.tenant.as_str());
+    // Somebody keeps a row that does not let go of the tenant's: all that can be destroyed are the keys.
+    sqlx::query(
+        "
+        CREATE TRIGGER nothing_goes
+        BEFORE DELETE ON customer_access
+        BEGIN
+            SELECT RAISE(ABORT, 'kept');
+        END
+        ",
+    )
+    .execute(&mut service.shell().await)
+    .await
+    .expect("a trigger");
+    let deleted = world.delete(tenant).await;
+    world.delete(&world.b.tenant).await;
+    service.clock.advance(MONTH + 1);
+    assert_eq!(tick_tenants(service.app()).await, Outcome::Failed);
+    let keys = "SELECT sum(length(wrapped_dek) + length(sealed_mac_key)) FROM tenant";
+    assert_eq!(integer(&mut service.reader().await, keys).await, 0, "one that fails does not keep the next one's keys");
+    assert!(rows_of(service, tenant).await.iter().any(|(table, rows)| *table == "customer_access" && *rows == 1));
+    service.refuses("tenant.undelete", NOT_FOUND, undelete_tenant(service, tenant, &deleted.etag)).await;
+
+    sqlx::query("DROP TRIGGER nothing_goes").execute(&mut service.shell().await).await.expect("no trigger");
+    assert_eq!(tick_tenants(service.app()).await, Outcome::Done(2), "the next run takes it up");
+}
+
+/// How many rows of a tenant stand in each table that has tenants.
+async fn rows_of(service: &Service, tenant: &str) -> Vec<(&'static str, i64)> {
+    const TABLES: &[(&str, &str)] = &[
+        ("activation_broker", "SELECT count(*) FROM activation_broker WHERE tenant_id = ?1"),
+        ("audit_entry", "SELECT count(*) FROM audit_entry WHERE tenant_id = ?1"),
+        ("broker_activation", "SELECT count(*) FROM broker_activation WHERE tenant_id = ?1"),
+        ("concenter_user", "SELECT count(*) FROM concenter_user WHERE tenant_id = ?1"),
+        ("customer", "SELECT count(*) FROM customer WHERE tenant_id = ?1"),
+        ("customer_access", "SELECT count(*) FROM customer_access WHERE tenant_id = ?1"),
+        ("jump", "SELECT count(*) FROM jump WHERE tenant_id = ?1"),
+        ("person_salt", "SELECT count(*) FROM person_salt WHERE tenant_id = ?1"),
+        ("request_log", "SELECT count(*) FROM request_log WHERE tenant_id = ?1"),
+        ("tenant", "SELECT count(*) FROM tenant WHERE tenant_id = ?1"),
+        ("tenant_settings", "SELECT count(*) FROM tenant_settings WHERE tenant_id = ?1"),
+    ];
+    let mut connection = service.reader().await;
+    let known: Vec<String> = sqlx::query_scalar(
+        "
+        SELECT t.name
+        FROM sqlite_schema AS t
+        JOIN pragma_table_info(t.name) AS c ON c.name = 'tenant_id'
+        WHERE t.type = 'table'
+        ORDER BY t.name
+        ",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("the tables");
+    let counted: BTreeSet<_> = TABLES.iter().map(|(table, _)| *table).collect();
+    assert_eq!(known, counted.into_iter().collect::<Vec<_>>(), "a table that has tenants, and is not looked into");
+    let mut rows = Vec::new();
+    for (table, count) in TABLES {
+        rows.push((*table, sqlx::query_scalar(*count).bind(tenant).fetch_one(&mut connection).await.expect(count)));
+    }
+    rows
+}
