@@ -134,14 +134,22 @@ pub struct LogSettings {
         value_name = "FORMAT",
         value_enum,
         default_value_t = LogFormat::Text,
-        global = true
+        global = true,
+        help_heading = "Log"
     )]
     pub log_format: LogFormat,
 
     /// What to log: a level (error, warn, info, debug, trace), or directives by module
     ///
     /// For example `warn,concenter_gateway::edge=debug`. Libraries are heard from info upwards only.
-    #[arg(long, env = "CONCENTER_LOG", value_name = "FILTER", default_value = "info", global = true)]
+    #[arg(
+        long,
+        env = "CONCENTER_LOG",
+        value_name = "FILTER",
+        default_value = "info",
+        global = true,
+        help_heading = "Log"
+    )]
     pub log: String,
 }
 

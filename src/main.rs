@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use concenter_gateway::cli::{self, Cli};
 use concenter_gateway::config::{LogFormat, LogSettings};
 use concenter_gateway::telemetry::{self, Format};
@@ -16,7 +15,7 @@ fn main() -> ExitCode {
 }
 
 fn start() -> anyhow::Result<()> {
-    let Cli { log, command } = Cli::try_parse()?;
+    let Cli { log, command } = cli::parse(std::env::args_os())?;
     start_log(&log)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let outcome = runtime.block_on(cli::run(command));

@@ -19,6 +19,14 @@ INSERT INTO tenant_settings (tenant_id)
 SELECT tenant_id
 FROM tenant;
 
+-- INSERT OR REPLACE deletes without a word: it would lengthen life and sessions behind the version's back.
+CREATE TRIGGER tenant_settings_are_not_replaced
+BEFORE INSERT ON tenant_settings
+WHEN EXISTS (SELECT 1 FROM tenant_settings WHERE tenant_id = NEW.tenant_id)
+BEGIN
+    SELECT RAISE(ABORT, 'a tenant has its settings once');
+END;
+
 -- A trigger and not the service: one of the version before knows nothing of settings.
 CREATE TRIGGER tenant_begins_with_settings
 AFTER INSERT ON tenant
@@ -64,6 +72,12 @@ BEGIN
     WHERE tenant_id = NEW.tenant_id
       AND customer_id = NEW.customer_id;
 END;
+
+-- For the check of the foreign key, whenever a user is deleted or gets another kind: it took no partial index, and no index that
+-- begins with the tenant seems to it better than to walk through all customers of the tenant. What follows the kind here
+-- is the key of the table: the tenant and the customer.
+DROP INDEX customer_by_user;
+CREATE INDEX customer_by_user ON customer (user_id, user_kind);
 
 -- The log of requests kept the id of a customer who was assigned a user. No longer: erasing him would leave it there.
 UPDATE request_log

@@ -73,14 +73,15 @@ WHEN NOT (
     -- The jump was his, or he was its context.
     (
         (OLD.person_kind = 'customer' AND NEW.person_id = '' AND NEW.subject = printf('%043d', 0)
-            AND NEW.actor_id IS NULL AND NEW.caller = NEW.jti_hash)
+            AND NEW.actor_id IS NULL AND NEW.caller = NEW.jti_hash AND NEW.nonce IS NULL)
         OR (OLD.customer_context IS NOT NULL AND NEW.person_id = OLD.person_id
             AND NEW.subject = OLD.subject AND NEW.actor_id IS OLD.actor_id AND NEW.actor_role IS OLD.actor_role
-            AND NEW.actor_subject IS OLD.actor_subject AND NEW.caller = OLD.caller)
+            AND NEW.actor_subject IS OLD.actor_subject AND NEW.caller = OLD.caller
+            -- The broker's own, and signed into his token.
+            AND NEW.nonce IS OLD.nonce)
     )
     AND NEW.customer_context IS NULL
     AND NEW.context IS NULL
-    AND NEW.nonce IS NULL
     AND NEW.return_url IS NULL
     AND NEW.content = NEW.jti_hash
     AND (NEW.redeemed_at IS NOT NULL OR NEW.revoked_at IS NOT NULL)

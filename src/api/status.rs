@@ -239,7 +239,7 @@ const fn entry(reason: ErrorReason) -> Entry {
         }
         ErrorReason::LimitReached => no(ResourceExhausted, "there may be no more of these: ask the operator"),
         ErrorReason::RateLimited => {
-            later(ResourceExhausted, 60, "more is asked for than one person needs: wait before the next request")
+            later(ResourceExhausted, 60, "a person gets 30 jumps a minute: wait as long as this says, then ask again")
         }
 
         ErrorReason::NoUserAssigned => no(

@@ -82,6 +82,16 @@ impl<'a> Involved<'a> {
     }
 }
 
+/// Whom an audit row makes known, by a salt that is kept where he has none yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Introduced {
+    /// Everybody in it: it tells of something that is kept about them.
+    Everybody,
+    /// Whoever called or acted, and no broker or customer: it tells of a refusal, a look or a farewell. One without a salt
+    /// stands there by one that nobody keeps, so that he is not known again after he was erased.
+    CallersOnly,
+}
+
 /// What an audit row tells beside who was involved.
 pub(super) struct Deed {
     pub(super) action: Action,
@@ -145,17 +155,12 @@ impl App {
         action: Action,
     ) -> Result<Effect, Failure> {
         let tenant = self.known_tenant(call).await?;
-        let involved = Involved::caller_of(call)?;
-        let mut people = involved.people();
-        let mut salts = self.salts(tenant, &people).await?;
-        let involved = involved.with_people(person, None);
-        people = involved.people();
-        let known = self.store.known_salts(tenant, people.get(salts.len()..).unwrap_or_default()).await?;
-        salts.extend(known.into_iter().map(|salt| salt.unwrap_or_else(|| self.new_salt())));
+        let involved = Involved::caller_of(call)?.with_people(person, None);
+        let request = self.request_key(tenant, call)?;
         let at = self.now();
         let deed = Deed { action, object: None, at };
-        let audit = self.audit_entry_with(call, involved, deed, &people, &salts)?;
-        Ok(Effect { at, scope: *tenant, request: self.request_key(tenant, call)?, audit })
+        let audit = self.audit_entry(tenant, call, involved, deed, Introduced::CallersOnly).await?;
+        Ok(Effect { at, scope: *tenant, request, audit })
     }
 
     /// Builds the effect of an operator's call.
@@ -182,27 +187,47 @@ impl App {
     ) -> Result<Effect, Failure> {
         let request = self.request_key(scope, call)?;
         let at = self.now();
-        let audit = self.audit_entry(scope, call, involved, Deed { action, object, at }).await?;
+        let deed = Deed { action, object, at };
+        let audit = self.audit_entry(scope, call, involved, deed, Introduced::Everybody).await?;
         Ok(Effect { at, scope: *scope, request, audit })
     }
 
-    /// Builds an audit row; whoever is seen for the first time gets his salt.
+    /// Builds an audit row that makes people known as `introduced` says.
     pub(super) async fn audit_entry(
         &self,
         tenant: &TenantId,
         call: &Call,
         involved: Involved<'_>,
         deed: Deed,
+        introduced: Introduced,
     ) -> Result<AuditEntry, Failure> {
         let people = involved.people();
-        let salts = self.salts(tenant, &people).await?;
+        let salts = self.salts(tenant, &people, introduced).await?;
         self.audit_entry_with(call, involved, deed, &people, &salts)
     }
 
-    /// Reads the salts of `people`, in their order; makes those that are missing.
-    pub(super) async fn salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Salt>, Failure> {
-        let offered: Vec<_> = people.iter().map(|person| (person.clone(), self.new_salt())).collect();
-        Ok(self.store.ensure_salts(tenant, &offered).await?)
+    /// Reads the salts of `people`, in their order; makes those that are missing, and keeps them as `introduced` says.
+    pub(super) async fn salts(
+        &self,
+        tenant: &TenantId,
+        people: &[AuditedPerson],
+        introduced: Introduced,
+    ) -> Result<Vec<Salt>, Failure> {
+        let known = self.store.known_salts(tenant, people).await?;
+        let is_kept = |person: &AuditedPerson| match introduced {
+            Introduced::Everybody => true,
+            Introduced::CallersOnly => person.kind == AuditedKind::Subject,
+        };
+        let missing = people.iter().zip(&known).filter(|(person, known)| known.is_none() && is_kept(person));
+        let offered: Vec<_> = missing.map(|(person, _)| (person.clone(), self.new_salt())).collect();
+        let kept = if offered.is_empty() { Vec::new() } else { self.store.ensure_salts(tenant, &offered).await? };
+        let mut kept = kept.into_iter();
+        let salts = people.iter().zip(known).map(|(person, known)| match known {
+            Some(salt) => salt,
+            None if is_kept(person) => kept.next().unwrap_or_else(|| self.new_salt()),
+            None => self.new_salt(),
+        });
+        Ok(salts.collect())
     }
 
     fn new_salt(&self) -> Salt {
@@ -252,7 +277,8 @@ impl App {
         };
         let call = Call { caller: caller.clone(), request_id: None, content: zeroize::Zeroizing::default() };
         let deed = Deed { action: Action::Call, object: None, at: self.now() };
-        let entry = self.audit_entry(&tenant, &call, Involved::caller_of(&call)?, deed).await?;
+        let involved = Involved::caller_of(&call)?;
+        let entry = self.audit_entry(&tenant, &call, involved, deed, Introduced::CallersOnly).await?;
         Ok(self.store.record_audit(&tenant, &entry, AuditOutcome::Refused(reason)).await?)
     }
 }

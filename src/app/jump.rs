@@ -13,7 +13,7 @@
 //!
 //! [`App::explain_jump`] takes steps 1, 2 and 4 and writes nothing but an audit row.
 
-use super::effects::{Deed, Involved};
+use super::effects::{Deed, Introduced, Involved};
 use super::{App, Call, Failure};
 use crate::domain::audit::{Action, AuditObject, AuditOutcome, AuditedPerson, Salt};
 use crate::domain::caller::TenantRole;
@@ -158,28 +158,30 @@ impl App {
         };
         self.saw_epoch(inputs.epoch);
         let keys = self.open_keys(tenant, &inputs.keys)?;
-        let salts = self.salts_of(tenant, &people, &inputs.salts).await?;
         let deed = |object| Deed { action: Action::IssueJump, object: Some(object), at: now };
+        let entry = async |deed, introduced| {
+            let salts = self.salts_of(tenant, &people, &inputs.salts, introduced).await?;
+            self.audit_entry_with(call, involved, deed, &people, &salts)
+        };
 
         let (jump, passage) = match self.decide(attempt, &keys, &inputs, now) {
             Ok(Decided::New(jump, passage)) => (jump, passage),
             Ok(Decided::Before(issued)) => {
                 let deed =
                     Deed { action: Action::RepeatJump, object: Some(AuditObject::new(&issued.jump_id)), at: now };
-                let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
+                let entry = entry(deed, Introduced::CallersOnly).await?;
                 self.store.record_audit(tenant, &entry, AuditOutcome::Accepted).await?;
                 return Ok(Some(issued));
             }
             Err(Failure::Refused(refusal)) => {
                 raise_alarm(tenant, refusal.reason);
-                let deed = deed(AuditObject::new(&order.target_id));
-                let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
+                let entry = entry(deed(AuditObject::new(&order.target_id)), Introduced::CallersOnly).await?;
                 self.store.record_audit(tenant, &entry, AuditOutcome::Refused(refusal.reason)).await?;
                 return Err(Failure::Refused(refusal));
             }
             Err(failure) => return Err(failure),
         };
-        let entry = self.audit_entry_with(call, involved, deed(AuditObject::new(&jump.jump_id)), &people, &salts)?;
+        let entry = entry(deed(AuditObject::new(&jump.jump_id)), Introduced::Everybody).await?;
         match self.store.record_jump(tenant, &jump, &entry).await? {
             RecordOutcome::Recorded => Ok(Some(IssuedJump::of(&jump, passage))),
             RecordOutcome::Stale | RecordOutcome::Repeated => Ok(None),
@@ -234,16 +236,17 @@ impl App {
         Ok(IssuedJump::of(earlier, self.passage(&attempt.tenant, keys, target, earlier)?))
     }
 
-    /// The salts of everybody involved; those seen for the first time get theirs now.
+    /// The salts of everybody involved; those seen for the first time get theirs now, for good as `introduced` says.
     async fn salts_of(
         &self,
         tenant: &TenantId,
         people: &[AuditedPerson],
         known: &[Option<Salt>],
+        introduced: Introduced,
     ) -> Result<Vec<Salt>, Failure> {
         match known.iter().copied().collect::<Option<Vec<_>>>() {
             Some(salts) if salts.len() == people.len() => Ok(salts),
-            _ => self.salts(tenant, people).await,
+            _ => self.salts(tenant, people, introduced).await,
         }
     }
 
@@ -318,7 +321,7 @@ impl App {
         };
         let decision = resolve(&order, &inputs.candidates);
 
-        let salts = self.salts_of(&tenant, &people, &inputs.salts).await?;
+        let salts = self.salts_of(&tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;
         let deed = Deed { action: Action::ExplainJump, object: Some(AuditObject::new(&order.target_id)), at: now };
         let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
         let not_found = matches!(&decision.outcome, Err(refusal) if refusal.reason == Reason::NotFound);

@@ -10,7 +10,7 @@
 //!    says who has won;
 //! 6. only then the credential leaves this function, at most once for a jump.
 
-use super::effects::{Deed, Involved};
+use super::effects::{Deed, Introduced, Involved};
 use super::users::with_place;
 use super::{App, Call, Failure};
 use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditOutcome};
@@ -209,7 +209,9 @@ impl App {
             involved = involved.with_people(&inputs.jump.order.person, inputs.jump.order.actor.as_ref());
             object = Some(AuditObject::new(&inputs.jump.jump_id));
         }
-        self.audit_entry(tenant, call, involved, Deed { action: Action::RedeemJump, object, at }).await
+        let deed = Deed { action: Action::RedeemJump, object, at };
+        // The person has been known since the jump was issued, unless he was erased meanwhile.
+        self.audit_entry(tenant, call, involved, deed, Introduced::CallersOnly).await
     }
 }
 

@@ -40,18 +40,21 @@ impl App {
     /// Deletes the jumps that are older than `retention` says, tenant by tenant. Tells how many.
     ///
     /// # Errors
-    /// Only when the store fails; what was deleted by then stays so.
+    /// Only when the store fails; what was deleted by then stays so. A tenant that it failed on does not keep those beside it.
     pub async fn delete_expired_jumps(&self, retention: &Retention) -> Result<u64, Failure> {
         let before = self.now().minus(retention.of_jumps());
-        let mut all = 0_u64;
+        let (mut all, mut failed) = (0_u64, None);
         let mut page = PageRequest { size: PageSize::LARGEST, after: None };
         loop {
-            let tenants = self.store.list_tenants_all_tenants(&page).await?;
+            let tenants = self.store.list_tenant_ids_all_tenants(&page).await?;
             for tenant in &tenants.rows {
-                all = all.saturating_add(self.delete_jumps(&tenant.tenant_id, before).await?);
+                match self.delete_jumps(tenant, before).await {
+                    Ok(deleted) => all = all.saturating_add(deleted),
+                    Err(failure) => failed = Some(failure),
+                }
             }
             if tenants.next.is_none() {
-                return Ok(all);
+                return failed.map_or(Ok(all), Err);
             }
             page.after = tenants.next;
         }
@@ -95,6 +98,15 @@ impl App {
                 return Ok(all);
             }
         }
+    }
+
+    /// Takes what was erased, destroyed or deleted out of the log of the database as well. `false` if somebody who reads
+    /// kept it from that: it is for the next time then.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub async fn checkpoint(&self) -> Result<bool, Failure> {
+        Ok(self.store.checkpoint().await?)
     }
 
     /// Destroys one tenant; `false` if nothing of it could go, because somebody took its deletion back just now.

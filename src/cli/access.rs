@@ -8,6 +8,9 @@ use super::words::YesNo;
 use crate::proto::v1::customer_service_client::CustomerServiceClient;
 use crate::proto::v1::{CustomerAccess, GetCustomerAccessRequest, UpdateCustomerAccessRequest};
 
+/// What is meant where there is no such thing.
+const MISSING: &str = "there is no such con:center user: `concenter user list` shows them";
+
 /// Say which con:center users the customers share (Kundenzugang); for role admin
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -65,7 +68,7 @@ struct SetArgs {
 /// # Errors
 /// Why it could not be done.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, MISSING).await?;
     let access = match args.command {
         Command::Get => get(&session).await?,
         Command::Set(args) => set(&session, args).await?,

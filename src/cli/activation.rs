@@ -132,7 +132,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if let Command::Delete(delete) = &command {
         confirm("The activation is deleted for good", &delete.id, delete.yes)?;
     }
-    let session = Session::open(&connection).await?;
+    let session = Session::open(&connection, missing(&command)).await?;
     let activation = match command {
         Command::List(args) => return list(&session, args).await,
         Command::Delete(args) => return delete(&session, args).await,
@@ -143,6 +143,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Enable(args) => enable(&session, args).await?,
     };
     session.show(&activation)
+}
+
+/// What may be meant where there is no such thing.
+const fn missing(command: &Command) -> &'static str {
+    match command {
+        Command::Create(_) => "there is no such con:center user: `concenter user list` shows them",
+        Command::Update(_) => {
+            "there is no such activation or con:center user: `concenter activation list` and `concenter user list` \
+             show them"
+        }
+        _ => "there is no such activation: `concenter activation list` shows them",
+    }
 }
 
 fn client(session: &Session) -> BrokerActivationServiceClient<Service> {

@@ -1,7 +1,6 @@
 //! `concenter check`: looks a data directory over, and changes nothing.
 
-use std::io::{self, Write as _};
-
+use super::out::print;
 use crate::app::startup::{self, UnlockError};
 use crate::config::DataDir;
 use crate::store::sqlite::{OpenError, SqliteStore};
@@ -56,15 +55,12 @@ impl Item {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let outcome = look_over(&args).await;
     let failed = outcome.as_ref().err().map(|(item, _)| *item);
-    let mut out = io::stdout().lock();
-    for item in Item::ALL {
-        if failed == Some(item) {
-            writeln!(out, "FAILED  {}", item.name())?;
-            break;
-        }
-        writeln!(out, "ok      {}", item.name())?;
-    }
-    outcome.map_err(|(_, error)| error)
+    let passed = Item::ALL.iter().take_while(|item| failed != Some(**item));
+    let passed = passed.flat_map(|item| ["ok      ", item.name(), "\n"]);
+    let failed = failed.iter().flat_map(|item| ["FAILED  ", item.name(), "\n"]);
+    let printed = print(&passed.chain(failed).collect::<String>());
+    // What is not in order counts for more than that nobody reads it here.
+    outcome.map_err(|(_, error)| error).and(printed)
 }
 
 /// Looks at everything; gives the first thing that is not in order, and why.

@@ -1,11 +1,10 @@
 //! `concenter completions`: lets a shell complete the command line.
 
-use std::io::{self, Write as _};
-
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::Cli;
+use super::out::print;
 
 /// Print the script that lets a shell complete the command line
 #[derive(Debug, clap::Args)]
@@ -27,5 +26,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     // Into memory first: the generator panics where it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "concenter", &mut script);
-    Ok(io::stdout().lock().write_all(&script)?)
+    print(std::str::from_utf8(&script)?)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 
 use super::remote::{
     ById, ChangeArgs, Connection, EffectArgs, Failure, Field, LineProblem, ListArgs, Service, Session, Shown, column,
@@ -26,6 +26,9 @@ const BATCH: usize = 1_000;
 const LISTED_LINES: usize = 20;
 /// Stands between the id and the segment of a line.
 const SEPARATOR: char = ';';
+
+/// What is meant where there is no such thing.
+const NO_RECORD: &str = "the customer has no record: `concenter customer put` writes it";
 
 /// Keep the records of customers (Versicherungsnehmer); for roles admin and portal
 #[derive(Debug, clap::Args)]
@@ -100,13 +103,14 @@ struct ListCustomersArgs {
 #[command(after_help = "Examples:\n  \
     concenter customer assign-user c-1001 --user 019a0b6e-6a00-7000-8000-000000000004\n  \
     concenter customer assign-user c-1001 --none")]
+#[command(group = ArgGroup::new("own_user").required(true).args(["user", "none"]))]
 struct AssignUserArgs {
     /// The portal's id of the customer
     #[arg(value_name = "ID")]
     id: String,
 
     /// Id of the con:center user; it must be Endkunde
-    #[arg(long, value_name = "ID", required_unless_present = "none", conflicts_with = "none")]
+    #[arg(long, value_name = "ID")]
     user: Option<String>,
 
     /// Take his own user away: he uses the shared one of his segment
@@ -146,18 +150,26 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Erase(erase) => confirm("The customer is forgotten for good", &erase.id, erase.yes)?,
         Command::Get(_) | Command::List(_) | Command::AssignUser(_) => {}
     }
+    let missing = match &command {
+        Command::AssignUser(_) => {
+            "the customer has no record, or there is no such con:center user: `concenter customer put` writes the one, \
+             `concenter user list` shows the others"
+        }
+        Command::List(_) => "there is no such con:center user: `concenter user list` shows them",
+        Command::Put(_) | Command::Get(_) | Command::Erase(_) => NO_RECORD,
+    };
     match command {
         Command::Put(args) => put(&connection, args).await,
         Command::Get(ById { id }) => {
-            let session = Session::open(&connection).await?;
+            let session = Session::open(&connection, missing).await?;
             session.show(&get(&session, &id).await?)
         }
-        Command::List(args) => list(&Session::open(&connection).await?, args).await,
+        Command::List(args) => list(&Session::open(&connection, missing).await?, args).await,
         Command::AssignUser(args) => {
-            let session = Session::open(&connection).await?;
+            let session = Session::open(&connection, missing).await?;
             session.show(&assign_user(&session, args).await?)
         }
-        Command::Erase(args) => erase(&Session::open(&connection).await?, args).await,
+        Command::Erase(args) => erase(&Session::open(&connection, missing).await?, args).await,
     }
 }
 
@@ -178,7 +190,7 @@ async fn put(connection: &Connection, args: PutArgs) -> anyhow::Result<()> {
     if records.len() > BATCH && args.effect.is_repeated() {
         return Err(Failure::RequestIdForMany.into());
     }
-    let session = Session::open(connection).await?;
+    let session = Session::open(connection, NO_RECORD).await?;
     let mut sum = PutCustomersResponse::default();
     let mut written = 0;
     for batch in records.chunks(BATCH) {

@@ -18,7 +18,7 @@ use crate::proto::v1::{
     person,
 };
 
-/// Explain jumps (Absprünge), look at past ones and revoke them; for roles admin and portal
+/// Explain jumps (Absprünge), look at past ones and revoke them; for roles admin and portal, for brokers and customers their own
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     concenter jump explain --target tarif-rechner --customer c-1001\n  \
@@ -35,18 +35,18 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Explain(ExplainArgs),
-    /// List the jumps of the last days, the newest first
+    /// List the jumps of the last days, the newest first; brokers and customers see their own
     #[command(after_help = "Examples:\n  \
         concenter jump list --limit 20\n  \
         concenter jump list --customer c-1001 --state redeemed --updated-after 2026-01-31T08:00:00Z")]
     List(ListJumpsArgs),
-    /// Show one jump
+    /// Show one jump; brokers and customers see their own
     #[command(after_help = "Examples:\n  concenter jump get 019a0b6e-6a00-7000-8000-000000000005")]
     Get(ById),
     Revoke(RevokeArgs),
 }
 
-/// Say which con:center user a jump would use, or why it would be refused, rule by rule
+/// Say which con:center user a jump would use, or why it would be refused, rule by rule; for roles admin and portal
 ///
 /// The rules are those that decide a real jump; none is made. A refusal is an answer, too: the
 /// command ends with 0.
@@ -72,7 +72,8 @@ struct ExplainArgs {
     customer: Option<String>,
 
     /// Segment of a customer who has no record
-    #[arg(long, value_enum, requires = "customer")]
+    // Without the second one a broker would do: what he excludes is not missed.
+    #[arg(long, value_enum, requires = "customer", conflicts_with = "broker")]
     segment: Option<SegmentWord>,
 
     /// The human at the screen, where he is not the person
@@ -126,10 +127,10 @@ struct ListJumpsArgs {
     list: ListArgs,
 }
 
-/// Revoke one jump, or all of a con:center user, broker or customer
+/// Revoke one jump, or all of a con:center user, broker or customer; for roles admin and portal
 ///
 /// No redemption that starts later succeeds. Sessions that were opened are marked revoked, for targets
-/// that ask.
+/// that ask; those of a con:center user are not.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -143,7 +144,7 @@ struct RevokeArgs {
     #[arg(long, value_name = "ID")]
     jump: Option<String>,
 
-    /// All jumps with this con:center user
+    /// All open jumps with this con:center user
     #[arg(long, value_name = "ID")]
     user: Option<String>,
 
@@ -164,7 +165,7 @@ struct RevokeArgs {
 /// # Errors
 /// Why it could not be done.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, missing(&args.command)).await?;
     match args.command {
         Command::Explain(args) => explain(&session, args).await,
         Command::List(args) => list(&session, args).await,
@@ -173,6 +174,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             session.show(&session.required(answer.jump)?)
         }
         Command::Revoke(args) => revoke(&session, args).await,
+    }
+}
+
+/// What may be meant where there is no such thing.
+const fn missing(command: &Command) -> &'static str {
+    match command {
+        Command::Explain(args) if args.activation.is_some() || args.provider.is_some() => {
+            "there is no such target, activation or product provider: `concenter target list --as-tenant`, \
+             `concenter activation list` and `concenter provider list --as-tenant` show them"
+        }
+        Command::Explain(_) => "there is no such target: `concenter target list --as-tenant` shows them",
+        _ => "there is no such jump: `concenter jump list` shows those of the last days",
     }
 }
 

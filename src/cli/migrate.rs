@@ -1,7 +1,6 @@
 //! `concenter migrate`: brings the database up to date, without serving from it.
 
-use std::io::{self, Write as _};
-
+use super::out::print;
 use crate::config::DataDir;
 use crate::store::sqlite::{OpenError, SqliteStore};
 
@@ -35,6 +34,5 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     // Also where nothing is to be done: whoever asks for it learns that somebody holds the lock.
     SqliteStore::open(data_dir).await?.close().await;
-    writeln!(io::stdout(), "the database in {} {done}", data_dir.display())?;
-    Ok(())
+    print(&format!("the database in {} {done}\n", data_dir.display()))
 }

@@ -18,6 +18,7 @@ pub mod demo;
 mod duration;
 pub mod jump;
 pub mod migrate;
+mod out;
 pub mod provider;
 mod remote;
 pub mod return_url;
@@ -32,13 +33,19 @@ pub mod token;
 pub mod user;
 mod words;
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tokio::signal::unix::SignalKind;
 
+use self::out::OutputClosed;
 use self::remote::{Exit, Failure};
 use self::table::plain;
+use self::token::TenantDeleted;
 use crate::app::startup::UnlockError;
 use crate::config::LogSettings;
 use crate::server::StartError;
@@ -99,6 +106,34 @@ pub enum Command {
     Completions(completions::Args),
 }
 
+/// Reads the command line.
+///
+/// # Errors
+/// What is wrong with it, or the help that was asked for.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let words: Vec<_> = words.into_iter().collect();
+    Cli::try_parse_from(&words).map_err(|mut error| {
+        // Clap's own names the options that the environment sets, as if they were missed.
+        if error.get(ContextKind::Usage).is_some() {
+            error.insert(ContextKind::Usage, ContextValue::StyledStr(usage(&words)));
+        }
+        error
+    })
+}
+
+/// The usage of the subcommand that the words name.
+fn usage(words: &[OsString]) -> StyledStr {
+    let mut command = Cli::command();
+    // Gives each the words that lead to it.
+    command.build();
+    for word in words {
+        if let Some(below) = command.find_subcommand(word).cloned() {
+            command = below;
+        }
+    }
+    command.render_usage()
+}
+
 /// Runs a subcommand.
 ///
 /// # Errors
@@ -126,7 +161,12 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
 
 /// Says on standard error what went wrong, in one line, with indented ones behind for what a service lists, and gives
 /// the code to end with.
+///
+/// Whoever closes standard output has seen enough: nothing is said, and the code is that of success.
 pub fn report(error: &anyhow::Error) -> ExitCode {
+    if error.is::<OutputClosed>() {
+        return ExitCode::SUCCESS;
+    }
     // Nothing is left to tell anybody if standard error is closed.
     let _ = match error.downcast_ref::<clap::Error>() {
         Some(usage) => usage.print(),
@@ -156,15 +196,25 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             Exit::TryAgain => EXIT_FAILURE,
             Exit::Usage => EXIT_USAGE,
             Exit::MustAct => EXIT_CONFIG,
+            Exit::Signalled(kind) => after_signal(kind),
         };
     }
     let must_act = match error.downcast_ref::<StartError>() {
         Some(StartError::Store(_) | StartError::Issuer(_)) => true,
         Some(StartError::Unlock(error)) => must_act_on(error),
         Some(StartError::Bind { .. } | StartError::Descriptors(_)) => false,
-        None => error.is::<OpenError>() || error.downcast_ref::<UnlockError>().is_some_and(must_act_on),
+        None => {
+            error.is::<OpenError>()
+                || error.is::<TenantDeleted>()
+                || error.downcast_ref::<UnlockError>().is_some_and(must_act_on)
+        }
     };
     if must_act { EXIT_CONFIG } else { EXIT_FAILURE }
+}
+
+/// The code of a process that a signal ended, as shells say it.
+fn after_signal(kind: SignalKind) -> u8 {
+    u8::try_from(kind.as_raw_value()).ok().and_then(|number| number.checked_add(128)).unwrap_or(EXIT_FAILURE)
 }
 
 /// Tells whether keys that do not open need a person. A store that does not answer may do so later.
@@ -183,8 +233,6 @@ const fn must_act_on(error: &UnlockError) -> bool {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-
-    use clap::CommandFactory as _;
 
     use super::*;
 

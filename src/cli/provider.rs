@@ -13,8 +13,11 @@ use crate::proto::admin::v1::{
     ListProductProvidersRequest, ProductProvider, PutProductProviderRequest,
 };
 use crate::proto::v1;
+use crate::proto::v1::ProductProviderKind;
 use crate::proto::v1::catalog_service_client::CatalogServiceClient;
-use crate::proto::v1::{ErrorReason, ProductProviderKind};
+
+/// What is meant where there is no such thing.
+const MISSING: &str = "there is no such product provider: `concenter provider list` shows them";
 
 /// Keep the product providers (Produktgeber) of the catalogue; for role operator
 #[derive(Debug, clap::Args)]
@@ -73,7 +76,7 @@ struct PutArgs {
 /// # Errors
 /// Why it could not be done.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, MISSING).await?;
     let provider = match args.command {
         Command::List(args) if args.as_tenant => return list_as_tenant(&session, &args).await,
         Command::List(args) => return list(&session, &args).await,
@@ -119,16 +122,8 @@ async fn etag(session: &Session, id: &str) -> Result<String, Failure> {
     Ok(get(session, id).await?.etag)
 }
 
-/// The etag that the entry has now; empty if it is new.
-async fn etag_or_new(session: &Session, id: &str) -> Result<String, Failure> {
-    match etag(session, id).await {
-        Err(failure) if failure.is(ErrorReason::NotFound) => Ok(String::new()),
-        found => found,
-    }
-}
-
 async fn put(session: &Session, args: PutArgs) -> anyhow::Result<ProductProvider> {
-    let change = session.change(&args.change, etag_or_new(session, &args.id)).await?;
+    let change = session.put(&args.change, etag(session, &args.id)).await?;
     let request = PutProductProviderRequest {
         request_id: change.request_id(),
         product_provider_id: args.id,

@@ -10,7 +10,9 @@ use crate::proto::admin::v1::{
     DisableReturnUrlRequest, EnableReturnUrlRequest, GetReturnUrlRequest, ListReturnUrlsRequest, PutReturnUrlRequest,
     ReturnUrl,
 };
-use crate::proto::v1::ErrorReason;
+
+/// What is meant where there is no such thing.
+const MISSING: &str = "there is no such return URL: `concenter return-url list` shows them";
 
 /// Keep the return URLs (Rücksprungadressen) of the catalogue; for role operator
 #[derive(Debug, clap::Args)]
@@ -63,7 +65,7 @@ struct PutArgs {
 /// # Errors
 /// Why it could not be done.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, MISSING).await?;
     let return_url = match args.command {
         Command::List(args) => return list(&session, &args).await,
         Command::Get(ById { id }) => get(&session, &id).await?,
@@ -98,16 +100,8 @@ async fn etag(session: &Session, id: &str) -> Result<String, Failure> {
     Ok(get(session, id).await?.etag)
 }
 
-/// The etag that the entry has now; empty if it is new.
-async fn etag_or_new(session: &Session, id: &str) -> Result<String, Failure> {
-    match etag(session, id).await {
-        Err(failure) if failure.is(ErrorReason::NotFound) => Ok(String::new()),
-        found => found,
-    }
-}
-
 async fn put(session: &Session, args: PutArgs) -> anyhow::Result<ReturnUrl> {
-    let change = session.change(&args.change, etag_or_new(session, &args.id)).await?;
+    let change = session.put(&args.change, etag(session, &args.id)).await?;
     let request = PutReturnUrlRequest {
         request_id: change.request_id(),
         return_url_id: args.id,

@@ -6,8 +6,18 @@ use clap::{ArgGroup, Subcommand};
 
 use super::duration::parse_duration;
 use super::remote::{ChangeArgs, Connection, Failure, Field, Service, Session, Shown, column, detail, mask, span};
+use crate::domain::jump::{PersonKind, SessionLimits, TokenLife};
+use crate::domain::settings::SessionSpan;
 use crate::proto::v1::settings_service_client::SettingsServiceClient;
 use crate::proto::v1::{GetSettingsRequest, Settings, UpdateSettingsRequest};
+
+/// The longest sessions of customers.
+const CUSTOMER: SessionLimits = PersonKind::Customer.session_limits();
+/// The longest sessions of brokers.
+const BROKER: SessionLimits = PersonKind::Broker.session_limits();
+
+/// What is meant where there is no such thing.
+const MISSING: &str = "there are no such settings: `concenter tenant list` shows the tenants, for role operator";
 
 /// Look at the tenant's settings (Einstellungen) and change them; for role admin
 #[derive(Debug, clap::Args)]
@@ -45,27 +55,27 @@ enum Command {
     ]))]
 struct SetArgs {
     /// Life of a jump whose request names none: 10s to 120s
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_jump_ttl)]
     jump_ttl: Option<Duration>,
 
     /// How long the session of a customer lasts without a click: 1m to 15m
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| parse_session(text, CUSTOMER.idle))]
     customer_idle: Option<Duration>,
 
     /// How long the session of a customer lasts in all: 1m to 30m
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| parse_session(text, CUSTOMER.absolute))]
     customer_absolute: Option<Duration>,
 
     /// How long the session of a broker lasts without a click: 1m to 30m
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| parse_session(text, BROKER.idle))]
     broker_idle: Option<Duration>,
 
     /// How long the session of a broker lasts in all: 1m to 8h
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| parse_session(text, BROKER.absolute))]
     broker_absolute: Option<Duration>,
 
     /// Share of the con:center users that an import changes without being told so: 1 to 100 per cent
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(i32).range(1..=100))]
     import_limit: Option<i32>,
 
     /// MVP user who gets a Vorgang where several hold the Standard user; an empty text takes him out
@@ -76,12 +86,24 @@ struct SetArgs {
     change: ChangeArgs,
 }
 
+/// Reads the life of a jump.
+fn parse_jump_ttl(text: &str) -> Result<Duration, &'static str> {
+    let life = parse_duration(text).ok().filter(|life| TokenLife::parse(*life).is_ok());
+    life.ok_or("must be 10s to 120s")
+}
+
+/// Reads how long a session lasts, up to the longest of its kind.
+fn parse_session(text: &str, longest: Duration) -> Result<Duration, String> {
+    let session = parse_duration(text).ok().filter(|session| SessionSpan::new(*session, longest).is_ok());
+    session.ok_or_else(|| format!("must be whole minutes, 1m to {}m", longest.as_secs() / 60))
+}
+
 /// Does what was asked for.
 ///
 /// # Errors
 /// Why it could not be done.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, MISSING).await?;
     let settings = match args.command {
         Command::Get => get(&session).await?,
         Command::Set(args) => set(&session, *args).await?,
@@ -146,5 +168,32 @@ impl Shown for Settings {
             column("MVP user of a Vorgang", &self.default_mvp_user_id),
             detail("etag", &self.etag),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_bounds_is_told_the_bounds() {
+        for (longest, minutes) in
+            [(CUSTOMER.idle, 15), (CUSTOMER.absolute, 30), (BROKER.idle, 30), (BROKER.absolute, 480)]
+        {
+            for good in ["1m".to_owned(), format!("{minutes}m")] {
+                assert!(parse_session(&good, longest).is_ok(), "{good}");
+            }
+            for bad in ["0m".to_owned(), "90s".to_owned(), format!("{}m", minutes + 1), "x".to_owned()] {
+                assert_eq!(
+                    parse_session(&bad, longest),
+                    Err(format!("must be whole minutes, 1m to {minutes}m")),
+                    "{bad}"
+                );
+            }
+        }
+        assert_eq!(parse_jump_ttl("120s"), Ok(Duration::from_secs(120)));
+        for bad in ["9s", "121s", "3m", ""] {
+            assert_eq!(parse_jump_ttl(bad), Err("must be 10s to 120s"), "{bad}");
+        }
     }
 }

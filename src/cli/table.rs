@@ -54,7 +54,7 @@ fn pad(cell: &str, width: usize) -> String {
 }
 
 /// Tells whether a terminal does something at `c` instead of showing it: control and bidirectional characters.
-fn is_obeyed(c: char) -> bool {
+pub(super) fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
         || matches!(c, '\u{2060}'..='\u{206F}' | '\u{FEFF}')

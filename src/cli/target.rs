@@ -15,7 +15,7 @@ use crate::proto::admin::v1::{
 };
 use crate::proto::v1;
 use crate::proto::v1::catalog_service_client::CatalogServiceClient;
-use crate::proto::v1::{ErrorReason, PersonKind, TargetKind};
+use crate::proto::v1::{PersonKind, TargetKind};
 
 /// Keep the targets (Tarifrechner and VU-Auskünfte) of the catalogue; for role operator
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,7 @@ struct PutArgs {
 /// # Errors
 /// Why it could not be done.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, missing(&args.command)).await?;
     let target = match args.command {
         Command::List(args) if args.as_tenant => return list_as_tenant(&session, &args).await,
         Command::List(args) => return list(&session, &args).await,
@@ -110,6 +110,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Enable(args) => enable(&session, args).await?,
     };
     session.show(&target)
+}
+
+/// What may be meant where there is no such thing.
+const fn missing(command: &Command) -> &'static str {
+    match command {
+        Command::Put(_) => "there is no such product provider: `concenter provider list` shows them",
+        _ => "there is no such target: `concenter target list` shows them",
+    }
 }
 
 fn client(session: &Session) -> CatalogAdminServiceClient<Service> {
@@ -145,16 +153,8 @@ async fn etag(session: &Session, id: &str) -> Result<String, Failure> {
     Ok(get(session, id).await?.etag)
 }
 
-/// The etag that the entry has now; empty if it is new.
-async fn etag_or_new(session: &Session, id: &str) -> Result<String, Failure> {
-    match etag(session, id).await {
-        Err(failure) if failure.is(ErrorReason::NotFound) => Ok(String::new()),
-        found => found,
-    }
-}
-
 async fn put(session: &Session, args: PutArgs) -> anyhow::Result<Target> {
-    let change = session.change(&args.change, etag_or_new(session, &args.id)).await?;
+    let change = session.put(&args.change, etag(session, &args.id)).await?;
     let request = PutTargetRequest {
         request_id: change.request_id(),
         target_id: args.id,

@@ -12,6 +12,9 @@ use crate::proto::admin::v1::{
     StopTenantRequest, Tenant, UndeleteTenantRequest, UpdateTenantRequest,
 };
 
+/// What is meant where there is no such thing.
+const MISSING: &str = "there is no such tenant: `concenter tenant list` shows them";
+
 /// Keep the tenants (Mandanten); for role operator
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  concenter tenant list\n  concenter tenant create 'Makler Nord GmbH'")]
@@ -93,7 +96,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if let Command::Delete(delete) = &command {
         confirm("The tenant is deleted: it stops now, and its data is destroyed in 30 days", &delete.id, delete.yes)?;
     }
-    let session = Session::open(&connection).await?;
+    let session = Session::open(&connection, MISSING).await?;
     let tenant = match command {
         Command::List(args) => return list(&session, &args).await,
         Command::Create(args) => create(&session, args).await?,

@@ -1,6 +1,5 @@
 //! `concenter token`: mints a caller's token of the embedded issuer, beside a running service or without one.
 
-use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -8,6 +7,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 
 use super::duration::parse_duration;
+use super::out::print;
+use super::remote::UUID;
 use crate::app::startup;
 use crate::config::DataDir;
 use crate::domain::caller::Role;
@@ -48,7 +49,7 @@ pub struct Args {
     pub role: Role,
 
     /// Tenant that the caller belongs to
-    #[arg(long, value_name = "UUID", value_parser = TenantId::parse)]
+    #[arg(long, value_name = "UUID", value_parser = parse_tenant)]
     pub tenant: Option<TenantId>,
 
     /// Broker that the caller is: the portal's id of him
@@ -72,11 +73,18 @@ pub struct Args {
     pub life: Duration,
 }
 
+/// The tenant of the token is deleted.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the tenant is deleted, so that a token for it would be refused: take that back with `concenter tenant undelete {0}`"
+)]
+pub(super) struct TenantDeleted(TenantId);
+
 /// Prints a token.
 ///
 /// # Errors
-/// A usage error if the claims do not fit the role, or name what the database does not have; why the database or its
-/// keys do not open.
+/// A usage error if the claims do not fit the role, or name what the database does not have; that the tenant is deleted;
+/// why the database or its keys do not open.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let grant = grant(&args)?;
     let data_dir = &args.data_dir.path;
@@ -86,8 +94,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     store.close().await;
     let Outside { clock, random } = Outside::system();
     let token = embedded_issuer(caller_ring).mint(&grant, clock.now(), &*random)?;
-    writeln!(io::stdout(), "{token}")?;
-    Ok(())
+    print(&format!("{token}\n"))
 }
 
 /// Reads the claims of the command line; exactly those that the role needs.
@@ -136,15 +143,18 @@ fn check_claims(args: &Args) -> Result<(), clap::Error> {
     Ok(())
 }
 
-/// Refuses a tenant or target that the database does not have: a token for it would be refused at every call, and why
+/// Refuses a tenant or target that the database does not have, and a tenant that is deleted: a token for it would be refused at every call, and why
 /// is not told there.
 async fn check_known(store: &dyn Store, grant: &CallerGrant) -> anyhow::Result<()> {
-    let unknown =
-        |what: &str| Args::command().error(ErrorKind::ValueValidation, format!("the database has no such {what}"));
-    if let Some(tenant) = &grant.tenant
-        && store.get_tenant(tenant).await?.is_none()
-    {
-        return Err(unknown("tenant").into());
+    let unknown = |what: &str| {
+        let problem = format!("the database has no such {what}: `concenter {what} list` shows them");
+        Args::command().error(ErrorKind::ValueValidation, problem)
+    };
+    if let Some(id) = &grant.tenant {
+        let tenant = store.get_tenant(id).await?.ok_or_else(|| unknown("tenant"))?;
+        if tenant.deleted_at.is_some() {
+            return Err(TenantDeleted(*id).into());
+        }
     }
     if let Some(target) = &grant.target_audience
         && store.get_target(target).await?.is_none()
@@ -169,6 +179,11 @@ fn default_subject(args: &Args) -> Result<SubjectId, clap::Error> {
 fn role_parser() -> impl clap::builder::TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::as_str))
         .try_map(|name| Role::parse(&name).ok_or("there is no such role"))
+}
+
+/// Reads the id of a tenant.
+fn parse_tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text).map_err(|_| format!("must be a UUID like {UUID}, as `concenter tenant list` shows it"))
 }
 
 /// Reads how long a token lives.

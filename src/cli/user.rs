@@ -6,7 +6,7 @@ use clap::{ArgGroup, Subcommand};
 
 use super::remote::{
     ById, ChangeArgs, ChangeById, Connection, DeleteById, EffectArgs, Failure, Field, ListArgs, PasswordArgs, Service,
-    Session, Shown, column, confirm, detail, instant, mask, word,
+    Session, Shown, Wiped, column, confirm, detail, instant, mask, unless_signalled, word,
 };
 use super::scope::{ScopeArgs, scope_text};
 use super::table::{check_box, plain, radio};
@@ -70,6 +70,7 @@ enum Command {
         concenter user create vm.meier --kind broker --all-providers --ask-password\n  \
         concenter user create privatkunden --kind end-customer --provider vergleicher --password-file secret.txt"
 )]
+#[command(group = ArgGroup::new("scope").required(true).args(["provider", "all_providers"]))]
 struct CreateArgs {
     /// Name of the account at con:center
     #[arg(value_name = "NAME")]
@@ -191,7 +192,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Delete(delete) => confirm("The con:center user is deleted for good", &delete.id, delete.yes)?,
         _ => {}
     }
-    let session = Session::open(&connection).await?;
+    unless_signalled(Box::pin(answer(&connection, command))).await
+}
+
+async fn answer(connection: &Connection, command: Command) -> anyhow::Result<()> {
+    let session = Session::open(connection, missing(&command)).await?;
     let user = match command {
         Command::List(args) => return list(&session, &args).await,
         Command::Delete(args) => return delete(&session, args).await,
@@ -205,6 +210,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Enable(args) => enable(&session, args).await?,
     };
     session.show(&user)
+}
+
+/// What may be meant where there is no such thing.
+const fn missing(command: &Command) -> &'static str {
+    match command {
+        Command::Create(_) => "there is no such product provider: `concenter provider list --as-tenant` shows them",
+        Command::Update(_) | Command::SetEndCustomer(_) => {
+            "there is no such con:center user or product provider: `concenter user list` and \
+             `concenter provider list --as-tenant` show them"
+        }
+        _ => "there is no such con:center user: `concenter user list` shows them",
+    }
 }
 
 fn client(session: &Session) -> UserServiceClient<Service> {
@@ -231,9 +248,9 @@ async fn etag(session: &Session, id: &str) -> Result<String, Failure> {
 }
 
 async fn create(session: &Session, args: CreateArgs) -> anyhow::Result<ConcenterUser> {
-    let mut password = args.password.read()?;
+    let mut password = args.password.read().await?;
     let change = session.effect(&args.effect);
-    let request = CreateUserRequest {
+    let request = Wiped(CreateUserRequest {
         request_id: change.request_id(),
         user_name: args.user_name,
         kind: UserKind::from(args.kind).into(),
@@ -242,8 +259,8 @@ async fn create(session: &Session, args: CreateArgs) -> anyhow::Result<Concenter
         notification_email: args.email,
         // Moved, not copied: there is no second buffer.
         password: password.as_deref_mut().map(std::mem::take),
-    };
-    let answer = session.done(&change, client(session).create_user(request)).await?;
+    });
+    let answer = session.done_wiping(&change, request).await?;
     let user = session.required(answer.user)?;
     if user.secret_set_at.is_none() {
         let advice = format!("concenter user set-secret {}", plain(&user.user_id));
@@ -281,15 +298,15 @@ async fn update(session: &Session, args: UpdateArgs) -> anyhow::Result<Concenter
 
 async fn set_secret(session: &Session, args: SetSecretArgs) -> anyhow::Result<ConcenterUser> {
     let change = session.change(&args.change, etag(session, &args.id)).await?;
-    let mut password = args.password.read_or_ask()?;
-    let request = SetUserSecretRequest {
+    let mut password = args.password.read_or_ask().await?;
+    let request = Wiped(SetUserSecretRequest {
         request_id: change.request_id(),
         user_id: args.id,
         etag: change.etag(),
         // Moved, not copied: there is no second buffer.
         password: std::mem::take(&mut *password),
-    };
-    let answer = session.done(&change, client(session).set_user_secret(request)).await?;
+    });
+    let answer = session.done_wiping(&change, request).await?;
     Ok(session.required(answer.user)?)
 }
 

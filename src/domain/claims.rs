@@ -10,7 +10,7 @@ use super::ids::{TargetId, TenantId};
 use super::jump::ActorRole;
 use super::time::Timestamp;
 
-/// How long a jump can be redeemed: 10 to 120 seconds, 60 unless asked for.
+/// How long a jump can be redeemed: 10 to 120 whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenLife(Duration);
 
@@ -20,7 +20,7 @@ pub struct TokenLife(Duration);
 pub struct InvalidTokenLife;
 
 impl TokenLife {
-    /// The life of a token whose request asks for none: 60 s.
+    /// The life of a token where neither the request nor the tenant says another: 60 s.
     pub const DEFAULT: Self = Self(Duration::from_secs(60));
     /// The shortest life: 10 s.
     pub const SHORTEST: Self = Self(Duration::from_secs(10));

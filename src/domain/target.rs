@@ -101,6 +101,9 @@ pub enum UrlProblem {
     /// Neither `https`, nor `http` to a loopback host.
     #[error("must begin with https:// (http:// only for a loopback host)")]
     NotHttps,
+    /// A `*` in the host: it would look as if it stood for many (`docs/domain.md#return-urls`).
+    #[error("must not carry a wildcard in its host")]
+    Wildcard,
     /// User name or password before the host.
     #[error("must not carry user information")]
     UserInformation,
@@ -136,6 +139,9 @@ impl WebUrl {
         };
         if !(url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
             return Err(UrlProblem::NotHttps);
+        }
+        if url.host_str().is_some_and(|host| host.contains('*')) {
+            return Err(UrlProblem::Wildcard);
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlProblem::UserInformation);
@@ -234,6 +240,9 @@ mod tests {
             ("http://rechner.example/", UrlProblem::NotHttps),
             ("javascript:alert(1)", UrlProblem::NotHttps),
             ("file:///etc/passwd", UrlProblem::NotHttps),
+            ("https://*.example/", UrlProblem::Wildcard),
+            ("https://a*.example/x", UrlProblem::Wildcard),
+            ("https://%2a.example/", UrlProblem::Wildcard),
             ("https://user:pw@a.example/", UrlProblem::UserInformation),
             ("https://a.example/#x", UrlProblem::Fragment),
             ("https://A.example/", UrlProblem::NotNormal),

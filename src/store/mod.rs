@@ -577,8 +577,9 @@ pub trait JumpStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Page<JumpRecord>, StoreError>;
 
-    /// Revokes the open jumps of a selection, and marks the sessions revoked that its other jumps opened within the last
-    /// [`LONGEST_SESSION`](crate::domain::jump::LONGEST_SESSION). The same request again answers with the same counts.
+    /// Revokes the open jumps of a selection. Of one jump or a person, marks the sessions revoked that his other jumps opened
+    /// within the last [`LONGEST_SESSION`](crate::domain::jump::LONGEST_SESSION); of a user, no sessions: his jumps of so
+    /// long may be all that a tenant has. The same request again answers with the same counts.
     ///
     /// Refused: `NotFound` (the jump or the user).
     async fn revoke_jumps(
@@ -600,19 +601,23 @@ pub trait AuditStore: Send + Sync {
         outcome: AuditOutcome,
     ) -> Result<(), StoreError>;
 
-    /// Reads the salts of people, in the order asked for; whoever has none gets the one offered with him, for good.
+    /// Reads the salts of people, in the order asked for; whoever has none gets the one offered with him, for good. Where
+    /// there is no such tenant nothing is kept.
     async fn ensure_salts(&self, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Result<Vec<Salt>, StoreError>;
 
-    /// Reads the salts of people, in the order asked for; `None` for one who has none, and he gets none.
+    /// Reads the salts of people, in the order asked for; `None` for one who has none, and he gets none. Writes nothing.
     async fn known_salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Option<Salt>>, StoreError>;
 }
 
-/// What goes because its time is over. Each call deletes at most `most` rows in one transaction, so that no other write
-/// waits long for it, and tells how many it deleted: fewer than `most` means that there are no more.
+/// What goes because its time is over. Each call that takes a `most` deletes at most so many rows in one transaction, so that
+/// no other write waits long for it, and tells how many it deleted: fewer than `most` means that there are no more.
 #[async_trait]
 pub trait RetentionStore: Send + Sync {
     /// Deletes requests that were made before an instant.
     async fn delete_requests_all_tenants(&self, before: Timestamp, most: u32) -> Result<u64, StoreError>;
+
+    /// Lists the ids of all tenants, in their order. One whose row does not read otherwise stands among them.
+    async fn list_tenant_ids_all_tenants(&self, page: &PageRequest) -> Result<Page<TenantId>, StoreError>;
 
     /// Deletes a tenant's jumps that were made before an instant.
     async fn delete_jumps(&self, tenant: &TenantId, before: Timestamp, most: u32) -> Result<u64, StoreError>;
@@ -633,4 +638,9 @@ pub trait RetentionStore: Send + Sync {
     /// Deletes data of a tenant whose keys are destroyed, and in the end the tenant itself. The audit log stays; the salts of
     /// its people go.
     async fn delete_tenant_data(&self, tenant: &TenantId, most: u32) -> Result<u64, StoreError>;
+
+    /// Takes what was deleted and replaced out of what the engine keeps beside the tables for its own sake, a log of
+    /// writes most of all. No other write waits for it longer than for a batch. `false` if somebody reads what was before
+    /// and it is there until the next call.
+    async fn checkpoint(&self) -> Result<bool, StoreError>;
 }

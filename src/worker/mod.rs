@@ -16,7 +16,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::app::App;
 use crate::domain::retention::Retention;
 
-/// How often the ids of requests and the deleted tenants are looked through: one read or two, all by an index.
+/// How often the ids of requests and the deleted tenants are looked through, which is one read or two, all by an index; and
+/// how often the log of the database is emptied, which is nothing where it is empty.
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
 /// How often the jumps are looked through: that is one read for each tenant, of which there may be 10 000.
 const EVERY_HOUR: Duration = Duration::from_secs(3_600);
@@ -49,7 +50,11 @@ pub async fn run(app: Arc<App>, retention: Retention, stopped: watch::Receiver<b
         let app = Arc::clone(&app);
         async move { retention::tick_jumps(&app, &retention).await }
     });
-    tokio::join!(requests, tenants, jumps);
+    let log = rhythm(EVERY_MINUTE).keep(|| {
+        let app = Arc::clone(&app);
+        async move { retention::tick_log(&app).await }
+    });
+    tokio::join!(requests, tenants, jumps, log);
 }
 
 /// How often something is done, and until when.

@@ -16,9 +16,29 @@ pub async fn tick_jumps(app: &App, retention: &Retention) -> Outcome {
     told("jumps", app.delete_expired_jumps(retention).await)
 }
 
-/// Destroys the tenants that were deleted long enough ago.
+/// Destroys the tenants that were deleted long enough ago, in the log of the database too.
 pub async fn tick_tenants(app: &App) -> Outcome {
-    told("tenants", app.destroy_deleted_tenants().await)
+    let outcome = told("tenants", app.destroy_deleted_tenants().await);
+    if matches!(outcome, Outcome::Done(1..)) && tick_log(app).await == Outcome::Failed {
+        return Outcome::Failed;
+    }
+    outcome
+}
+
+/// Empties the log of the database, in which what was erased stands on until then; `Done(0)` if a reader kept it.
+pub async fn tick_log(app: &App) -> Outcome {
+    match app.checkpoint().await {
+        Ok(is_empty) => {
+            if !is_empty {
+                tracing::info!("worker.log.kept");
+            }
+            Outcome::Done(is_empty.into())
+        }
+        Err(failure) => {
+            tracing::warn!(error = &failure as &dyn Error, "worker.log.failed");
+            Outcome::Failed
+        }
+    }
 }
 
 /// Writes into the log what went, if anything did.

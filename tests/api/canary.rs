@@ -99,7 +99,7 @@ fn only_what_the_contract_marks_as_secret_hands_a_secret_over() {
     assert_eq!(marked.into_iter().collect::<Vec<_>>(), HANDED_OVER);
 }
 
-/// I8, U17
+/// T17, T45, I8, U17
 #[tokio::test]
 async fn no_secret_comes_out_but_where_the_contract_hands_it_over() {
     let (ears, program) = (Ears::default(), Program::start());

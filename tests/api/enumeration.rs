@@ -66,7 +66,7 @@ impl Asked<'_> {
     }
 }
 
-/// T23, I4
+/// T05, T23, I4
 #[tokio::test]
 async fn an_id_of_another_tenant_answers_like_one_that_never_was() {
     let service = Service::start().await;
@@ -86,7 +86,7 @@ async fn an_id_of_another_tenant_answers_like_one_that_never_was() {
     assert_eq!(new_each_time, NEW_EACH_TIME, "what is new each time");
 }
 
-/// T23, I4
+/// T05, T23, I4
 #[tokio::test]
 async fn a_page_token_of_another_tenant_list_or_filter_answers_like_one_that_was_made_up() {
     let service = Service::start().await;

@@ -2,7 +2,7 @@
 //! socket, with a database file of its own for each test.
 //!
 //! A test is named after what it claims and cites the ids of the cases it shows. One more RPC: a case in the file of its
-//! noun, and a line in `auth.rs` if it takes an id.
+//! noun, and a good request in `harness/stage`.
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "one binary: what the harness shows to its neighbours is reachable nowhere else")]
 
@@ -14,6 +14,5 @@ mod harness;
 mod http;
 mod jump;
 mod management;
-mod properties;
 mod resolve;
 mod retention;

@@ -14,8 +14,8 @@ use concenter_gateway::proto::admin::v1::TenantState;
 use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::UserKind;
 use concenter_gateway::worker::Outcome;
-use concenter_gateway::worker::retention::{tick_jumps, tick_requests, tick_tenants};
-use sqlx::SqliteConnection;
+use concenter_gateway::worker::retention::{tick_jumps, tick_log, tick_requests, tick_tenants};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tonic::{Code, Response, Status};
 
 use crate::harness::*;
@@ -87,6 +87,48 @@ async fn a_jump_stays_in_the_history_for_30_days_and_not_longer() {
     let listed = service.admin(&world.a.tenant).jumps().list_jumps(list).await.expect("a list").into_inner().jumps;
     assert_eq!(listed.into_iter().map(|jump| jump.jump_id).collect::<Vec<_>>(), [young]);
     assert_eq!(tick_default_jumps(service.app()).await, Outcome::Done(0));
+}
+
+#[tokio::test]
+async fn a_damaged_row_of_a_tenant_keeps_no_jump_from_going() {
+    let world = World::example().await;
+    let service = &world.service;
+    world.a.jump(X, broker(MEIER)).await.expect("a jump");
+    world.b.jump(X, broker(MEIER)).await.expect("a jump");
+    service.clock.advance(MONTH + 1);
+    let damage =
+        "UPDATE tenant SET display_name = 'no line' || char(7) WHERE tenant_id = (SELECT min(tenant_id) FROM tenant)";
+    sqlx::query(damage).execute(&mut service.shell().await).await.expect("a damaged row");
+    let list = service.operator().tenants().list_tenants(admin::ListTenantsRequest::default()).await;
+    assert!(list.is_err(), "it does not read");
+    assert_eq!(tick_default_jumps(service.app()).await, Outcome::Done(2));
+}
+
+#[tokio::test]
+async fn a_tenant_whose_jumps_cannot_go_keeps_no_others() {
+    let world = World::example().await;
+    let service = &world.service;
+    world.a.jump(X, broker(MEIER)).await.expect("a jump");
+    world.b.jump(X, broker(MEIER)).await.expect("a jump");
+    service.clock.advance(MONTH + 1);
+    sqlx::query(
+        "
+        CREATE TRIGGER the_first_tenants_stay
+        BEFORE DELETE ON jump
+        WHEN OLD.tenant_id = (SELECT min(tenant_id) FROM tenant)
+        BEGIN
+            SELECT RAISE(ABORT, 'kept');
+        END
+        ",
+    )
+    .execute(&mut service.shell().await)
+    .await
+    .expect("a trigger");
+    assert_eq!(tick_default_jumps(service.app()).await, Outcome::Failed, "the log says so");
+    let left = "SELECT count(*) FROM jump WHERE tenant_id <> (SELECT min(tenant_id) FROM tenant)";
+    assert_eq!(integer(&mut service.reader().await, left).await, 0);
+    sqlx::query("DROP TRIGGER the_first_tenants_stay").execute(&mut service.shell().await).await.expect("no trigger");
+    assert_eq!(tick_default_jumps(service.app()).await, Outcome::Done(1), "the next run takes it up");
 }
 
 /// J12
@@ -379,6 +421,9 @@ async fn after_30_days_a_deleted_tenant_is_gone_but_for_the_audit_log() {
     service.refuses("tenant.undelete", NOT_FOUND, undelete_tenant(service, tenant, &deleted.etag)).await;
     let jump = service.portal(tenant).jumps().jump_to_tarif(to(X, Some(customer(C1)))).await;
     assert_eq!(reason(&status_of(jump)), (TENANT_MISMATCH.0, TENANT_MISMATCH.1.to_owned()));
+    // Whoever knocks with a token of old is turned away and not made known.
+    let salts = rows_of(service, tenant).await.into_iter().find(|(table, _)| *table == "person_salt");
+    assert_eq!(salts, Some(("person_salt", 0)));
     assert!(service.portal(&world.b.tenant).jumps().jump_to_tarif(to(X, Some(customer(C1)))).await.is_ok());
 }
 
@@ -410,6 +455,71 @@ async fn the_keys_of_a_tenant_are_destroyed_before_its_rows_go() {
 
     sqlx::query("DROP TRIGGER nothing_goes").execute(&mut service.shell().await).await.expect("no trigger");
     assert_eq!(tick_tenants(service.app()).await, Outcome::Done(2), "the next run takes it up");
+}
+
+/// In which files of the database something stands.
+fn files_with(service: &Service, bytes: &[u8]) -> Vec<&'static str> {
+    let stands_in = |name: &&str| {
+        let file = std::fs::read(service.directory().join(name)).expect(name);
+        file.windows(bytes.len()).any(|window| window == bytes)
+    };
+    ["concenter.db", "concenter.db-wal"].into_iter().filter(stands_in).collect()
+}
+
+/// E01
+#[tokio::test]
+async fn an_erased_customer_stands_in_no_file_after_the_next_minute() {
+    const GOES: &str = "vn.4711-geht-aus-den-dateien";
+    let world = World::example().await;
+    let service = &world.service;
+    world.a.put_private(&[GOES]).await;
+    world.a.assign(GOES, Some(&world.a.private)).await;
+    // In the database itself too, and not in its log only.
+    assert_eq!(tick_log(service.app()).await, Outcome::Done(1));
+    world.arrive(X, customer(GOES)).await;
+    let for_him = v1::JumpToTarifRequest { customer_context_id: Some(GOES.to_owned()), ..to(X, Some(broker(MEIER))) };
+    world.a.portal.jumps().jump_to_tarif(for_him).await.expect("a jump");
+    assert_eq!(files_with(service, GOES.as_bytes()), ["concenter.db", "concenter.db-wal"]);
+
+    world.a.erase(GOES).await.expect("erased");
+    assert_eq!(tick_log(service.app()).await, Outcome::Done(1));
+    assert!(files_with(service, GOES.as_bytes()).is_empty());
+    assert!(world.a.jump(X, customer(C1)).await.is_ok(), "the service goes on");
+}
+
+#[tokio::test]
+async fn a_log_that_somebody_reads_waits_for_the_next_minute() {
+    let world = World::example().await;
+    let service = &world.service;
+    let mut reader = service.reader().await;
+    let mut snapshot = reader.begin().await.expect("a reader");
+    integer(&mut snapshot, "SELECT count(*) FROM tenant").await;
+    world.a.put_private(&["vn.4711"]).await;
+    assert_eq!(tick_log(service.app()).await, Outcome::Done(0));
+    assert!(world.a.jump(X, customer(C1)).await.is_ok(), "nobody waits for him");
+    snapshot.rollback().await.expect("no reader");
+    assert_eq!(tick_log(service.app()).await, Outcome::Done(1));
+}
+
+#[tokio::test]
+async fn destroyed_keys_stand_in_no_file() {
+    let world = World::example().await;
+    let service = &world.service;
+    let keys = sqlx::query("SELECT wrapped_dek, sealed_mac_key FROM tenant WHERE tenant_id = ?1")
+        .bind(&world.a.tenant)
+        .fetch_one(&mut service.reader().await)
+        .await
+        .expect("keys");
+    let keys: [Vec<u8>; 2] = [keys.get("wrapped_dek"), keys.get("sealed_mac_key")];
+    world.delete(&world.a.tenant).await;
+    service.clock.advance(MONTH + 1);
+    for key in &keys {
+        assert!(!files_with(service, key).is_empty(), "the search finds what is there");
+    }
+    assert_eq!(tick_tenants(service.app()).await, Outcome::Done(1));
+    for key in &keys {
+        assert!(files_with(service, key).is_empty());
+    }
 }
 
 /// How many rows of a tenant stand in each table that has tenants.

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -59,6 +59,13 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Caller<'_> {
+    /// The program with these words, told by its environment where the service is and who calls.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.office.place.command(words);
+        command.env("CONCENTER_SERVER", self.office.service.grpc()).env("CONCENTER_TOKEN_FILE", &self.token_file);
+        command
+    }
+
     /// Runs the program with these words to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Ended {
         self.run_with(words, "")
@@ -66,9 +73,8 @@ impl Caller<'_> {
 
     /// The same, with this on standard input.
     pub(crate) fn run_with(&self, words: &[&str], input: &str) -> Ended {
-        let mut command = self.office.place.command(words);
-        command.env("CONCENTER_SERVER", self.office.service.grpc()).env("CONCENTER_TOKEN_FILE", &self.token_file);
-        let mut child = command
+        let mut child = self
+            .command(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

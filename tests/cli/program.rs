@@ -122,7 +122,10 @@ fn a_token_of_an_unknown_tenant_is_wrong_usage() {
     let unknown = "99999999-0000-7000-8000-000000000009";
     let ended = Place::served().run(&["token", "--role", "portal", "--tenant", unknown]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
-    assert!(ended.err.contains("the database has no such tenant"), "{}", ended.err);
+    assert!(ended.err.contains("the database has no such tenant: `concenter tenant list` shows"), "{}", ended.err);
+    let ended = Place::new().run(&["token", "--role", "portal", "--tenant", "Makler Nord"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+    assert!(ended.err.contains("must be a UUID like 0190f5fe-"), "{}", ended.err);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use concenter_gateway::server::{Outside, embedded_issuer};
 use concenter_gateway::store::sqlite::SqliteStore;
 use concenter_gateway::token::CallerGrant;
 
-use super::client::{Firm, Office};
-use super::place::Place;
+use super::client::{Firm, Office, put_target};
+use super::place::{Ended, Place};
 
 const UNKNOWN: &str = "99999999-0000-7000-8000-000000000009";
 
@@ -108,6 +108,95 @@ fn an_unknown_id_is_not_found_by_any_noun() {
         assert!(refused.error(78).ends_with("(NOT_FOUND)"), "{words:?}: {refused:?}");
         assert_eq!(refused.out, "", "{words:?}");
     }
+}
+
+#[test]
+fn what_is_not_found_is_named_with_the_command_that_shows_it() {
+    let office = Office::open();
+    let firm = Firm::of(&office);
+    firm.portal.text(&["customer", "put", "c-1", "private"]);
+    let user = firm.broker_user("vm.meier");
+    for (caller, words, shown_by) in [
+        (&firm.admin, &["user", "get", UNKNOWN][..], &["`concenter user list`"][..]),
+        (
+            &firm.admin,
+            &["user", "create", "x", "--kind", "broker", "--provider", "y"],
+            &["provider", "`concenter provider list --as-tenant`"],
+        ),
+        (
+            &firm.admin,
+            &["user", "update", &user, "--provider", "y"],
+            &["`concenter user list`", "`concenter provider list --as-tenant`"],
+        ),
+        (&firm.admin, &["activation", "create", "--broker", "b-1", "--user", UNKNOWN], &["`concenter user list`"]),
+        (&firm.admin, &["customer", "assign-user", "c-2", "--user", &user], &["`concenter customer put`"]),
+        (&firm.admin, &["customer", "assign-user", "c-1", "--user", UNKNOWN], &["`concenter user list`"]),
+        (&firm.admin, &["access", "set", "--private-user", UNKNOWN], &["`concenter user list`"]),
+        (
+            &firm.admin,
+            &["jump", "explain", "--target", "nobody", "--broker", "b-1"],
+            &["`concenter target list --as-tenant`"],
+        ),
+        (&firm.admin, &["jump", "get", UNKNOWN], &["`concenter jump list`"]),
+        (&firm.operator, &["tenant", "stop", UNKNOWN], &["`concenter tenant list`"]),
+        (&firm.operator, &put_target("rechner", "nobody"), &["`concenter provider list`"]),
+    ] {
+        let refused = caller.run(words);
+        let error = refused.error(78);
+        assert!(error.ends_with("(NOT_FOUND)"), "{words:?}: {error}");
+        assert!(shown_by.iter().all(|command| error.contains(command)), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_id_is_told_what_one_looks_like() {
+    let office = Office::open();
+    let firm = Firm::of(&office);
+    let refused = firm.admin.run(&["user", "get", "vm.meier"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("like 0190f5fe-") && refused.err.contains("as `list` shows it"), "{refused:?}");
+}
+
+#[test]
+fn usage_names_what_is_needed() {
+    let place = Place::new();
+    for (words, named) in [
+        (&["user", "create", "x", "--kind", "end-customer"][..], "--provider"),
+        (&["customer", "assign-user", "c-1"], "--none"),
+        (&["settings", "set", "--customer-idle", "16m"], "1m to 15m"),
+        (&["settings", "set", "--customer-absolute", "31m"], "1m to 30m"),
+        (&["settings", "set", "--broker-absolute", "9h"], "1m to 480m"),
+        (&["settings", "set", "--jump-ttl", "9s"], "10s to 120s"),
+        (&["jump", "explain", "--target", "t", "--broker", "b", "--segment", "private"], "--segment"),
+    ] {
+        let refused = place.run(words);
+        assert_eq!((refused.code, refused.out.as_str()), (Some(2), ""), "{words:?}");
+        assert!(refused.err.contains(named), "{words:?}: {}", refused.err);
+    }
+}
+
+#[test]
+fn usage_does_not_ask_for_what_the_environment_says() {
+    let place = Place::new();
+    let mut command = place.command(&["user", "create"]);
+    command.env("CONCENTER_SERVER", "http://127.0.0.1:1").env("CONCENTER_TOKEN_FILE", "/nowhere");
+    let refused = Ended::of(command.output().expect("the program runs"));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let usage = "Usage: concenter user create [OPTIONS] --kind <KIND> <--provider <ID>|--all-providers> <NAME>\n";
+    assert!(refused.err.contains(usage), "{}", refused.err);
+}
+
+#[test]
+fn no_token_is_minted_for_a_deleted_tenant() {
+    let office = Office::open();
+    let firm = Firm::of(&office);
+    firm.operator.text(&["tenant", "delete", &firm.tenant, "--yes"]);
+    let mint = ["token", "--role", "admin", "--tenant", &firm.tenant];
+    let refused = office.place.run(&mint);
+    let advice = format!("concenter tenant undelete {}", firm.tenant);
+    assert!(refused.error(78).contains(&advice) && refused.out.is_empty(), "{refused:?}");
+    firm.operator.text(&["tenant", "undelete", &firm.tenant]);
+    assert_eq!(office.place.run(&mint).code, Some(0));
 }
 
 #[test]

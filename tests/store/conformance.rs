@@ -316,6 +316,7 @@ macro_rules! conformance {
                 a_redeemed_jump_keeps_its_state_and_loses_its_session
                 a_session_lasts_eight_hours_at_most
                 an_expired_jump_is_not_revoked
+                the_oldest_jump_that_is_open_is_revoked
                 a_jump_that_a_change_revoked_is_marked_as_well
                 the_jumps_with_a_user_are_revoked_and_no_others
                 the_jumps_of_a_person_are_revoked_and_no_others
@@ -393,11 +394,13 @@ macro_rules! conformance {
                 somebody_named_twice_has_one_salt
                 nobody_needs_no_salt
                 operators_have_salts_of_their_own
+                a_tenant_that_is_not_there_keeps_no_salts
                 looking_for_salts_makes_none
             }
             retention {
                 requests_are_deleted_by_their_age
                 only_so_many_requests_are_deleted_at_once_and_the_oldest_first
+                the_ids_of_all_tenants_are_listed
                 jumps_of_one_tenant_are_deleted_by_their_age
                 tenants_are_listed_that_were_deleted_long_enough_ago
                 the_keys_of_a_deleted_tenant_are_destroyed_once

@@ -31,6 +31,7 @@ impl Problem for UrlProblem {
         match self {
             Self::Malformed => "is not an absolute URL of at most 2000 printable characters",
             Self::NotHttps => "must begin with https:// (http:// only for a loopback host)",
+            Self::Wildcard => "must not carry a wildcard in its host",
             Self::UserInformation => "must not carry user information",
             Self::Fragment => "must not carry a fragment",
             Self::NotNormal => "must be spelled in its normal form",

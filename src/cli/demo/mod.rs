@@ -24,6 +24,7 @@ use self::output::{Form, Output};
 use self::play::Stage;
 use self::script::{COMPARATOR_CALCULATOR, Caller, MEIER, PRIVATE_1, PRIVATE_2, STORY};
 use self::seen::{Seen, differences};
+use super::out::{OutputClosed, not_printed};
 use crate::config::ServerSettings;
 use crate::domain::ids::RequestId;
 use crate::server::{Outside, Running, Server};
@@ -87,8 +88,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
     };
     let ended = tell_and_stay(service, &directory.path, &args, outside, &mut output).await;
+    let ended = ended.map_err(|error| error.downcast::<io::Error>().map_or_else(|error| error, not_printed));
     // Nobody has a token to go on with, and nothing went wrong that somebody may want to look into.
-    if args.once && args.json && ended.is_ok() {
+    let is_well = ended.as_ref().err().is_none_or(anyhow::Error::is::<OutputClosed>);
+    if args.once && args.json && is_well {
         directory.discard();
     }
     ended

@@ -112,7 +112,9 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
             (MustAct, "the stored password does not open: set it again with `concenter user set-secret`")
         }
 
-        ErrorReason::RateLimited => (TryAgain, "too many calls at once: wait a minute and run it again"),
+        ErrorReason::RateLimited => {
+            (TryAgain, "a person gets 30 jumps a minute, and has had them: wait a minute, then ask again")
+        }
         ErrorReason::StorageDown => (TryAgain, "the database cannot be reached: wait a moment and run it again"),
         ErrorReason::StorageFull => {
             (TryAgain, "the disk of the database is full: tell the operator, then run it again")

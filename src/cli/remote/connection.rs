@@ -19,7 +19,7 @@ use crate::cli::table::plain;
 /// Patience with the way to the service.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// Most bytes of a token: what the service takes.
-const TOKEN_BYTES: u64 = 8_192;
+const TOKEN_BYTES: usize = 8_192;
 /// The path that means standard input.
 const INPUT: &str = "-";
 /// The variable that holds a token.
@@ -168,16 +168,31 @@ fn token_of_environment() -> Result<Zeroizing<String>, Failure> {
 
 /// Reads a token: one line of visible ASCII characters.
 fn read_token(source: &mut dyn Read, path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let mut text = Zeroizing::new(String::new());
-    match source.take(TOKEN_BYTES + 1).read_to_string(&mut text) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(Failure::TokenForm),
-        Err(source) => return Err(Failure::Unreadable { path: path.to_owned(), source }),
-    }
-    let token = text.trim_ascii();
-    let fits =
-        !token.is_empty() && text.len() as u64 <= TOKEN_BYTES && token.bytes().all(|byte| byte.is_ascii_graphic());
+    let bytes = read_secret(source, path, TOKEN_BYTES)?.ok_or(Failure::TokenForm)?;
+    let token = std::str::from_utf8(bytes.trim_ascii()).map_err(|_| Failure::TokenForm)?;
+    let fits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { Ok(Zeroizing::new(token.to_owned())) } else { Err(Failure::TokenForm) }
+}
+
+/// Reads all that there is, if it is at most `most` bytes.
+pub(super) fn read_secret(
+    source: &mut dyn Read,
+    path: &Path,
+    most: usize,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    // All of it at once, with room to see that there is more: a buffer that grows would leave copies behind.
+    let mut bytes = Zeroizing::new(vec![0; most + 1]);
+    let mut length = 0;
+    while let Some(free) = bytes.get_mut(length..).filter(|free| !free.is_empty()) {
+        match source.read(free) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(Failure::Unreadable { path: path.to_owned(), source }),
+        }
+    }
+    bytes.truncate(length);
+    Ok((length <= most).then_some(bytes))
 }
 
 /// Opens a file for reading.
@@ -243,9 +258,37 @@ mod tests {
     fn a_token_is_one_line() {
         let read = |text: &str| read_token(&mut text.as_bytes(), standard_input()).map(|token| token.to_string());
         assert_eq!(read("a.b.c\n").unwrap(), "a.b.c");
+        assert_eq!(read(&"x".repeat(8_192)).unwrap().len(), 8_192);
         for text in ["", "\n", "a b", "a\nb", "ä", &"x".repeat(8_193)] {
             assert!(matches!(read(text), Err(Failure::TokenForm)), "{text}");
         }
         assert!(matches!(read_token(&mut &b"\xff"[..], standard_input()), Err(Failure::TokenForm)));
+    }
+
+    /// Gives a byte a time, and is disturbed before each.
+    struct Dripping<'a>(&'a [u8], bool);
+
+    impl Read for Dripping<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            let end = buffer.len().min(1);
+            if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(&mut buffer[..end]) }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_read_whole_and_never_beyond_its_bound() {
+        let read = |text: &str| {
+            let bytes = read_secret(&mut Dripping(text.as_bytes(), false), standard_input(), 4).unwrap();
+            bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        };
+        for text in ["", "a", "abcd"] {
+            assert_eq!(read(text).as_deref(), Some(text));
+        }
+        assert_eq!(read("abcde"), None);
+        assert_eq!(read("abcdefgh"), None);
+        // Nothing was moved: the buffer still has the room that it was made with.
+        let bytes = read_secret(&mut &b"ab"[..], standard_input(), 4).unwrap().unwrap();
+        assert!(bytes.capacity() >= 5);
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 
+use tokio::signal::unix::SignalKind;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
@@ -15,6 +16,9 @@ use crate::proto::v1::ErrorReason;
 /// `metadata` of an `ErrorInfo`: how many things stand in the way, listed or not.
 const RELATED_TOTAL: &str = "related_total";
 
+/// What an id looks like that the service made.
+pub(in crate::cli) const UUID: &str = "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c";
+
 /// The code that a failure ends the process with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Exit {
@@ -24,6 +28,8 @@ pub(in crate::cli) enum Exit {
     Usage,
     /// Trying again does not help, a person must act.
     MustAct,
+    /// A signal ended it.
+    Signalled(SignalKind),
 }
 
 /// What stopped a command. No text of it holds a token or password.
@@ -64,6 +70,15 @@ pub(in crate::cli) enum Failure {
     /// More than any password.
     #[error("this is no password, which is text of at most 512 bytes: nothing was changed")]
     PasswordForm,
+    /// The input ended where a password was to be typed.
+    #[error(
+        "no password was typed: run it again and end it with the enter key, or give it by --password-file or \
+         --password-stdin; nothing was changed"
+    )]
+    NothingTyped,
+    /// A person, or the system, said stop.
+    #[error("stopped by a signal")]
+    Signalled(SignalKind),
     /// Nobody was there to confirm.
     #[error("this must be confirmed, and standard input is no terminal: add --yes")]
     NobodyToConfirm,
@@ -97,7 +112,7 @@ pub(in crate::cli) enum Failure {
     )]
     Foreign { server: String, description: String, repeat: Option<Repeat> },
     /// The service said no.
-    #[error("{} ({})", advice(.0.reason).1, wire_name(.0.reason))]
+    #[error("{} ({})", .0.advice(), wire_name(.0.reason))]
     Refused(Box<Refused>),
 }
 
@@ -116,6 +131,17 @@ pub(in crate::cli) struct Refused {
     /// What the service lists, a line each; not yet fit for a terminal.
     details: Vec<String>,
     repeat: Option<Repeat>,
+    /// What is said where there is no such thing.
+    missing: &'static str,
+}
+
+impl Refused {
+    fn advice(&self) -> &'static str {
+        match self.reason {
+            ErrorReason::NotFound => self.missing,
+            reason => advice(reason).1,
+        }
+    }
 }
 
 /// How an effect is asked for again, so that it happens once.
@@ -137,15 +163,16 @@ impl Repeat {
 }
 
 impl Failure {
-    /// What came of a call to `server` that did not succeed; `repeat` is given for an effect.
-    pub(super) fn of_call(status: &Status, server: &str, repeat: Option<Repeat>) -> Self {
+    /// What came of a call to `server` that did not succeed; `missing` is said where there is no such thing, `repeat` is
+    /// given for an effect.
+    pub(super) fn of_call(status: &Status, server: &str, missing: &'static str, repeat: Option<Repeat>) -> Self {
         let server = server.to_owned();
         let reason = reason_of(status);
         match reason.as_deref().and_then(from_wire) {
             Some(reason) => {
                 let may_be_done = matches!(advice(reason).0, Exit::TryAgain) && reason != ErrorReason::EtagMismatch;
                 let repeat = repeat.filter(|_| may_be_done);
-                Self::Refused(Box::new(Refused { reason, details: details(reason, status), repeat }))
+                Self::Refused(Box::new(Refused { reason, details: details(reason, status), repeat, missing }))
             }
             // The library makes a status of what happened to the connection.
             None if reason.is_none() && status.source().is_some() => Self::Broken { server, repeat },
@@ -160,7 +187,8 @@ impl Failure {
     pub(in crate::cli) fn exit(&self) -> Exit {
         match self {
             Self::ServerUrl | Self::PlainHttp | Self::InputTwice | Self::NobodyToAsk => Exit::Usage,
-            Self::PasswordsDiffer | Self::PasswordEmpty | Self::PasswordForm => Exit::Usage,
+            Self::PasswordsDiffer | Self::PasswordEmpty | Self::PasswordForm | Self::NothingTyped => Exit::Usage,
+            Self::Signalled(kind) => Exit::Signalled(*kind),
             Self::NobodyToConfirm | Self::NotConfirmed => Exit::Usage,
             Self::Lines { .. } | Self::NoLines | Self::RequestIdForMany => Exit::Usage,
             Self::NoToken | Self::TokenForm | Self::Unreadable { .. } => Exit::MustAct,
@@ -198,7 +226,7 @@ impl Failure {
 fn details(reason: ErrorReason, status: &Status) -> Vec<String> {
     let details = status.get_error_details();
     let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
-    let mut lines: Vec<String> = fields.map(|field| format!("{}: {}", field.field, field.description)).collect();
+    let mut lines: Vec<String> = fields.map(|field| of_field(&field.field, &field.description)).collect();
 
     let related = details.precondition_failure().map(|failure| failure.violations.as_slice()).unwrap_or_default();
     lines.extend(related.iter().map(|one| format!("{} {}: {}", one.r#type, one.subject, one.description)));
@@ -210,6 +238,15 @@ fn details(reason: ErrorReason, status: &Status) -> Vec<String> {
         lines.push(status.message().to_owned());
     }
     lines
+}
+
+/// What is wrong with a field. What a UUID looks like is shown, for people who gave a name instead.
+fn of_field(field: &str, problem: &str) -> String {
+    if problem.contains("UUID") {
+        format!("{field}: {problem}, like {UUID}, as `list` shows it")
+    } else {
+        format!("{field}: {problem}")
+    }
 }
 
 /// Says how many things are not listed, if any.
@@ -239,6 +276,13 @@ mod tests {
         let silent = Failure::Silent { server, repeat: Some(repeat(None)) };
         assert_eq!(silent.exit(), Exit::TryAgain);
         assert!(silent.details()[0].contains("--request-id id-1"));
+    }
+
+    #[test]
+    fn a_field_that_is_no_uuid_is_told_what_one_looks_like() {
+        let told = of_field("user_id", "must be a UUID of 36 characters");
+        assert_eq!(told, format!("user_id: must be a UUID of 36 characters, like {UUID}, as `list` shows it"));
+        assert_eq!(of_field("user_name", "is too long"), "user_name: is too long");
     }
 
     #[test]

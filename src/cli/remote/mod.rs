@@ -9,6 +9,7 @@
 //! - `show`: tables for people, canonical JSON for machines
 //! - `failure`, `advice`: what went wrong, what to do next, and the code to end with
 //! - `password`, `terminal`: what a person is asked for
+//! - `wiped`: requests that are wiped of their password
 
 mod advice;
 mod connection;
@@ -18,16 +19,18 @@ mod reason;
 mod session;
 mod show;
 mod terminal;
+mod wiped;
 
 use prost_types::FieldMask;
 
 pub(super) use self::connection::{Connection, is_input, open};
-pub(super) use self::failure::{Exit, Failure, LineProblem, and_more};
+pub(super) use self::failure::{Exit, Failure, LineProblem, UUID, and_more};
 pub(super) use self::password::PasswordArgs;
 pub(super) use self::reason::{reason_of, wire_name};
 pub(super) use self::session::{ChangeArgs, EffectArgs, ListArgs, Service, Session};
 pub(super) use self::show::{Field, Shown, column, detail, instant, span, word};
-pub(super) use self::terminal::confirm;
+pub(super) use self::terminal::{confirm, unless_signalled};
+pub(super) use self::wiped::Wiped;
 
 /// How much of the catalogue is wanted, and in whose eyes.
 #[derive(Debug, clap::Args)]

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::connection::{open, standard_input, warn_if_readable_by_others};
+use super::connection::{open, read_secret, standard_input, warn_if_readable_by_others};
 use super::failure::Failure;
 use super::terminal::{StandardTerminal, Terminal};
 
 /// More than any password may have (512 bytes), with its line break.
-const MOST_BYTES: usize = 1_024;
+const MOST_BYTES: usize = 1_023;
 
 /// Where the password comes from.
 #[derive(Debug, clap::Args)]
@@ -39,28 +39,32 @@ impl PasswordArgs {
     ///
     /// # Errors
     /// [`Failure`] for a password that cannot be had or taken.
-    pub(in crate::cli) fn read(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
-        self.read_with(&mut StandardTerminal, &mut io::stdin().lock())
+    pub(in crate::cli) async fn read(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+        self.read_with(&mut StandardTerminal, &mut io::stdin()).await
     }
 
     /// The password; a person is asked if the arguments say nothing.
     ///
     /// # Errors
     /// [`Failure`] for a password that cannot be had or taken.
-    pub(in crate::cli) fn read_or_ask(&self) -> anyhow::Result<Zeroizing<String>> {
-        self.read_or_ask_with(&mut StandardTerminal, &mut io::stdin().lock())
+    pub(in crate::cli) async fn read_or_ask(&self) -> anyhow::Result<Zeroizing<String>> {
+        self.read_or_ask_with(&mut StandardTerminal, &mut io::stdin()).await
     }
 
-    fn read_or_ask_with(&self, terminal: &mut dyn Terminal, input: &mut dyn Read) -> anyhow::Result<Zeroizing<String>> {
-        match self.read_with(terminal, input)? {
+    async fn read_or_ask_with(
+        &self,
+        terminal: &mut impl Terminal,
+        input: &mut dyn Read,
+    ) -> anyhow::Result<Zeroizing<String>> {
+        match self.read_with(terminal, input).await? {
             Some(password) => Ok(password),
-            None => ask_twice(terminal),
+            None => ask_twice(terminal).await,
         }
     }
 
-    fn read_with(
+    async fn read_with(
         &self,
-        terminal: &mut dyn Terminal,
+        terminal: &mut impl Terminal,
         input: &mut dyn Read,
     ) -> anyhow::Result<Option<Zeroizing<String>>> {
         if let Some(path) = &self.password_file {
@@ -71,21 +75,21 @@ impl PasswordArgs {
             return Ok(Some(from(input, standard_input())?));
         }
         if self.ask_password {
-            return ask_twice(terminal).map(Some);
+            return ask_twice(terminal).await.map(Some);
         }
         Ok(None)
     }
 }
 
-fn ask_twice(terminal: &mut dyn Terminal) -> anyhow::Result<Zeroizing<String>> {
+async fn ask_twice(terminal: &mut impl Terminal) -> anyhow::Result<Zeroizing<String>> {
     if !terminal.is_attended() {
         return Err(Failure::NobodyToAsk.into());
     }
-    let first = terminal.ask_hidden("Password: ")?;
+    let first = terminal.ask_hidden("Password: ").await?;
     if first.is_empty() {
         return Err(Failure::PasswordEmpty.into());
     }
-    let second = terminal.ask_hidden("The same again: ")?;
+    let second = terminal.ask_hidden("The same again: ").await?;
     if first != second {
         return Err(Failure::PasswordsDiffer.into());
     }
@@ -94,21 +98,8 @@ fn ask_twice(terminal: &mut dyn Terminal) -> anyhow::Result<Zeroizing<String>> {
 
 /// Reads a password, without one line break at its end. Other white space belongs to it.
 fn from(source: &mut dyn Read, path: &Path) -> Result<Zeroizing<String>, Failure> {
-    // All of it at once: a buffer that grows would leave copies behind.
-    let mut bytes = Zeroizing::new(vec![0; MOST_BYTES]);
-    let mut length = 0;
-    while let Some(free) = bytes.get_mut(length..).filter(|free| !free.is_empty()) {
-        match source.read(free) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(Failure::Unreadable { path: path.to_owned(), source }),
-        }
-    }
-    if length == MOST_BYTES {
-        return Err(Failure::PasswordForm);
-    }
-    let text = bytes.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(Failure::PasswordForm)?;
+    let bytes = read_secret(source, path, MOST_BYTES)?.ok_or(Failure::PasswordForm)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| Failure::PasswordForm)?;
     let password = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if password.is_empty() {
         return Err(Failure::PasswordEmpty);
@@ -148,37 +139,42 @@ mod tests {
 
     #[test]
     fn what_can_be_no_password_is_refused() {
-        let long = "x".repeat(MOST_BYTES);
+        let long = "x".repeat(MOST_BYTES + 1);
         assert!(matches!(from(&mut long.as_bytes(), standard_input()), Err(Failure::PasswordForm)));
         assert!(matches!(from(&mut &b"\xff\xfe"[..], standard_input()), Err(Failure::PasswordForm)));
-        assert_eq!(from(&mut &long.as_bytes()[1..], standard_input()).unwrap().len(), MOST_BYTES - 1);
+        assert_eq!(from(&mut &long.as_bytes()[1..], standard_input()).unwrap().len(), MOST_BYTES);
     }
 
-    #[test]
-    fn a_person_types_it_twice() {
-        let ask = |typist: &mut Typist| outcome(args(true, false).read_or_ask_with(typist, &mut io::empty()));
-        assert_eq!(ask(&mut Typist::of(["geheim", "geheim"])), Ok("geheim".to_owned()));
-        assert_eq!(ask(&mut Typist::of(["geheim", "geheim "])), Err(Failure::PasswordsDiffer.to_string()));
-        assert_eq!(ask(&mut Typist::of([""])), Err(Failure::PasswordEmpty.to_string()));
-        assert_eq!(ask(&mut Typist::nobody()), Err(Failure::NobodyToAsk.to_string()));
+    #[tokio::test]
+    async fn a_person_types_it_twice() {
+        let ask =
+            async |mut typist: Typist| outcome(args(true, false).read_or_ask_with(&mut typist, &mut io::empty()).await);
+        assert_eq!(ask(Typist::of(["geheim", "geheim"])).await, Ok("geheim".to_owned()));
+        assert_eq!(ask(Typist::of(["geheim", "geheim "])).await, Err(Failure::PasswordsDiffer.to_string()));
+        assert_eq!(ask(Typist::of([""])).await, Err(Failure::PasswordEmpty.to_string()));
+        for typist in [Typist::of([]), Typist::of(["geheim"])] {
+            assert_eq!(ask(typist).await, Err(Failure::NothingTyped.to_string()));
+        }
+        assert_eq!(ask(Typist::nobody()).await, Err(Failure::NobodyToAsk.to_string()));
     }
 
-    #[test]
-    fn nobody_is_asked_for_a_password_that_may_be_absent() {
-        let read = args(false, false).read_with(&mut Typist::of([]), &mut io::empty()).unwrap();
+    #[tokio::test]
+    async fn nobody_is_asked_for_a_password_that_may_be_absent() {
+        let read = args(false, false).read_with(&mut Typist::of([]), &mut io::empty()).await.unwrap();
         assert!(read.is_none());
     }
 
-    #[test]
-    fn without_a_word_a_password_that_must_be_there_is_asked_for() {
-        let read = |typist: &mut Typist| outcome(args(false, false).read_or_ask_with(typist, &mut &b"x"[..]));
-        assert_eq!(read(&mut Typist::of(["geheim", "geheim"])), Ok("geheim".to_owned()));
-        assert_eq!(read(&mut Typist::nobody()), Err(Failure::NobodyToAsk.to_string()));
+    #[tokio::test]
+    async fn without_a_word_a_password_that_must_be_there_is_asked_for() {
+        let read =
+            async |mut typist: Typist| outcome(args(false, false).read_or_ask_with(&mut typist, &mut &b"x"[..]).await);
+        assert_eq!(read(Typist::of(["geheim", "geheim"])).await, Ok("geheim".to_owned()));
+        assert_eq!(read(Typist::nobody()).await, Err(Failure::NobodyToAsk.to_string()));
     }
 
-    #[test]
-    fn standard_input_is_read_only_where_that_was_said() {
-        let read = outcome(args(false, true).read_or_ask_with(&mut Typist::of([]), &mut &b"geheim\n"[..]));
+    #[tokio::test]
+    async fn standard_input_is_read_only_where_that_was_said() {
+        let read = outcome(args(false, true).read_or_ask_with(&mut Typist::of([]), &mut &b"geheim\n"[..]).await);
         assert_eq!(read, Ok("geheim".to_owned()));
     }
 }

@@ -9,9 +9,11 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use super::connection::{Connection, Credential};
-use super::failure::{Failure, Repeat};
+use super::failure::{Failure, Repeat, UUID};
 use super::show::{Output, Shown};
+use super::wiped::{self, HoldsPassword, Wiped};
 use crate::domain::ids::RequestId;
+use crate::proto::v1::ErrorReason;
 use crate::server::Outside;
 
 /// Patience with one call. The service itself gives up after 10 s, and what it says then is better than silence.
@@ -34,7 +36,7 @@ pub(in crate::cli) struct ListArgs {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct EffectArgs {
     /// Repeat a request whose answer was lost: the id that the error named. It is done once
-    #[arg(long, value_name = "UUID", value_parser = RequestId::parse)]
+    #[arg(long, value_name = "UUID", value_parser = parse_request_id)]
     request_id: Option<RequestId>,
 }
 
@@ -46,7 +48,7 @@ pub(in crate::cli) struct ChangeArgs {
     etag: Option<String>,
 
     /// Repeat a request whose answer was lost: the id that the error named, with its etag. It is done once
-    #[arg(long, value_name = "UUID", value_parser = RequestId::parse, requires = "etag")]
+    #[arg(long, value_name = "UUID", value_parser = parse_request_id, requires = "etag")]
     request_id: Option<RequestId>,
 }
 
@@ -55,6 +57,11 @@ impl EffectArgs {
     pub(in crate::cli) const fn is_repeated(&self) -> bool {
         self.request_id.is_some()
     }
+}
+
+/// Reads the id of a request.
+fn parse_request_id(text: &str) -> Result<RequestId, String> {
+    RequestId::parse(text).map_err(|_| format!("must be a UUID like {UUID}, as the error named it"))
 }
 
 /// What an effect brings along.
@@ -85,20 +92,23 @@ pub(in crate::cli) struct Session {
     service: Service,
     output: Output,
     outside: Outside,
+    missing: &'static str,
 }
 
 impl Session {
-    /// Connects.
+    /// Connects. `missing` is said where the service knows no such thing: a sentence with what may be meant, and how
+    /// to look for it.
     ///
     /// # Errors
     /// [`Failure`] if there is no token, no way to the service, or the way is not safe.
-    pub(in crate::cli) async fn open(connection: &Connection) -> anyhow::Result<Self> {
+    pub(in crate::cli) async fn open(connection: &Connection, missing: &'static str) -> anyhow::Result<Self> {
         let (channel, credential) = connection.connect().await?;
         Ok(Self {
             server: connection.server().to_owned(),
             service: InterceptedService::new(channel, credential),
             output: Output::new(connection.json())?,
             outside: Outside::system(),
+            missing,
         })
     }
 
@@ -130,6 +140,18 @@ impl Session {
         self.answer(call, Some(change)).await
     }
 
+    /// Sends a request that is wiped of its password, and waits for the answer as [`Self::done`] does.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is none, or if it is a refusal.
+    pub(in crate::cli) async fn done_wiping<M>(&self, change: &Change, request: Wiped<M>) -> Result<M::Answer, Failure>
+    where
+        M: HoldsPassword + Message + 'static,
+        M::Answer: Message + Default + 'static,
+    {
+        self.done(change, wiped::call(self.service(), request)).await
+    }
+
     async fn answer<T>(
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
@@ -138,7 +160,7 @@ impl Session {
         let repeat = change.map(Change::repeat);
         match tokio::time::timeout(PATIENCE, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(Failure::of_call(&status, &self.server, repeat)),
+            Ok(Err(status)) => Err(Failure::of_call(&status, &self.server, self.missing, repeat)),
             Err(_) => Err(Failure::Silent { server: self.server.clone(), repeat }),
         }
     }
@@ -174,6 +196,24 @@ impl Session {
             None => current.await?,
         };
         Ok(Change { request_id: self.request_id(args.request_id), etag: Some(etag) })
+    }
+
+    /// Prepares putting an entry of the catalogue under a key: as [`Self::change`], but where `current` finds nothing the
+    /// entry is to be new.
+    ///
+    /// # Errors
+    /// Whatever else keeps it from being read.
+    pub(in crate::cli) async fn put(
+        &self,
+        args: &ChangeArgs,
+        current: impl Future<Output = Result<String, Failure>>,
+    ) -> Result<Change, Failure> {
+        match self.change(args, current).await {
+            Err(failure) if failure.is(ErrorReason::NotFound) => {
+                Ok(Change { request_id: self.request_id(args.request_id), etag: Some(String::new()) })
+            }
+            prepared => prepared,
+        }
     }
 
     /// The id to repeat a request with, or one that nobody has used.

@@ -1,13 +1,12 @@
 //! How answers are shown: a table for people, the canonical JSON of the protos for machines.
 
-use std::io::{self, Write as _};
-
 use anyhow::Context as _;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use prost_types::{Duration, Timestamp};
 
-use crate::cli::table::render;
+use crate::cli::out::print;
+use crate::cli::table::{is_obeyed, render};
 use crate::proto::FILE_DESCRIPTOR_SET;
 
 /// A message that a command shows.
@@ -141,12 +140,22 @@ fn columns<T: Shown>(item: &T, cell: impl Fn(Field) -> String) -> Vec<String> {
 fn json_line<M: Message>(pool: &DescriptorPool, name: &str, message: &M) -> anyhow::Result<String> {
     let descriptor = pool.get_message_by_name(name).with_context(|| format!("the protos have no {name}"))?;
     let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?;
-    Ok(serde_json::to_string(&dynamic)? + "\n")
+    Ok(unobeyed(&serde_json::to_string(&dynamic)?) + "\n")
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("write the answer")
+/// The same JSON without characters that a terminal obeys. All that are left stand within strings, and can be escaped
+/// there.
+fn unobeyed(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_obeyed(c) {
+            let units = &mut [0; 2];
+            text.extend(c.encode_utf16(units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -178,6 +187,22 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn json_has_no_character_that_a_terminal_obeys_and_loses_none() {
+        let Output::Json(pool) = Output::new(true).unwrap() else { panic!("not for machines") };
+        let obeyed: String = (0..=0xffff_u32).filter_map(char::from_u32).filter(|c| is_obeyed(*c)).collect();
+        for c in ['\0', '\n', '\u{7f}', '\u{80}', '\u{9b}', '\u{9f}', '\u{200b}', '\u{202e}', '\u{2066}', '\u{feff}'] {
+            assert!(obeyed.contains(c), "{c:?}");
+        }
+        let user_name = format!("\"\\{obeyed}ä");
+        let user = ConcenterUser { user_name: user_name.clone(), ..Default::default() };
+        let line = json_line(&pool, ConcenterUser::NAME, &user).unwrap();
+        assert!(!line.trim_end_matches('\n').contains(is_obeyed), "{line:?}");
+        assert!(line.contains(r"\u007f\u0080") && line.contains(r"\u202e"), "{line}");
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["userName"], user_name);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::SqliteStore;
-use super::error::{Failure, Step};
+use super::error::Step;
 
 use super::row::{Cells, hex, json_array};
 use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Salt};
@@ -106,11 +106,6 @@ impl AuditStore for SqliteStore {
     }
 
     async fn ensure_salts(&self, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Result<Vec<Salt>, StoreError> {
-        // Nearly always they are all there: no write, no waiting for one.
-        let known = read_salts(self.readers(), tenant, people.iter().map(|(person, _)| person)).await?;
-        if let Some(salts) = known.into_iter().collect() {
-            return Ok(salts);
-        }
         let (tenant, people) = (*tenant, people.to_vec());
         self.writer()?.effect(move |tx| Box::pin(async move { keep_salts(tx, &tenant, &people).await })).await
     }
@@ -120,24 +115,30 @@ impl AuditStore for SqliteStore {
     }
 }
 
-/// Gives whoever has no salt the one offered.
+/// Gives whoever has no salt the one offered. It is kept where there is such a tenant: nothing would ever delete it with
+/// one that is gone.
 async fn keep_salts(tx: &mut SqliteConnection, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Step<Vec<Salt>> {
     sqlx::query(
         "
         INSERT INTO person_salt (tenant_id, kind, person_id, salt)
         SELECT ?1, item.value ->> 'kind', item.value ->> 'person_id', unhex(item.value ->> 'salt')
         FROM json_each(?2) AS item
-        -- WHERE keeps the parser from taking ON for a join's.
-        WHERE TRUE
+        WHERE ?1 = ?3
+           OR EXISTS (
+               SELECT 1
+               FROM tenant
+               WHERE tenant_id = ?1
+           )
         ON CONFLICT DO NOTHING
         ",
     )
     .bind(tenant.to_string())
     .bind(people_json(people.iter().map(|(person, salt)| (person, Some(salt))))?)
+    .bind(TenantId::SYSTEM.to_string())
     .execute(&mut *tx)
     .await?;
     let salts = read_salts(tx, tenant, people.iter().map(|(person, _)| person)).await?;
-    salts.into_iter().map(|salt| salt.ok_or(Failure(StoreError::Corrupt { table: "person_salt" }))).collect()
+    Ok(salts.into_iter().zip(people).map(|(kept, (_, offered))| kept.unwrap_or(*offered)).collect())
 }
 
 /// Reads salts in the order asked for.

@@ -145,9 +145,21 @@ SELECT customer_id, segment, user_id, created_at, updated_at, version
 FROM customer INDEXED BY customer_by_user
 WHERE tenant_id = ?1
   AND user_id = ?2
+  -- Always so; it stands in the index before tenant and customer.
+  AND user_kind = 'end_customer'
   AND customer_id > ?3
 ORDER BY customer_id
 LIMIT ?4
+";
+
+const DEPENDENTS: &str = "
+SELECT customer_id, count(*) OVER () AS total
+FROM customer INDEXED BY customer_by_user
+WHERE tenant_id = ?1
+  AND user_id = ?2
+  AND user_kind = 'end_customer'
+ORDER BY customer_id
+LIMIT ?3
 ";
 
 fn customer_of(row: &SqliteRow) -> Step<Customer> {
@@ -193,6 +205,41 @@ fn counts_of(resource: &str) -> Option<PutCounts> {
     Some(PutCounts { created, changed, unchanged })
 }
 
+// MATERIALIZED: the records are the outer loop, taken apart once, and each is looked up by its key. Left alone, SQLite walks
+// through all customers of the tenant and takes the whole text apart for each.
+
+const PUT_KNOWN: &str = "
+WITH item AS MATERIALIZED (
+    SELECT value ->> 'customer_id' AS customer_id, value ->> 'segment' AS segment
+    FROM json_each(?2)
+)
+UPDATE customer
+SET segment = item.segment,
+    jump_version = jump_version + 1,
+    version = version + 1,
+    updated_at = ?3
+FROM item
+WHERE customer.tenant_id = ?1
+  AND customer.customer_id = item.customer_id
+  AND customer.segment <> item.segment
+";
+
+const PUT_NEW: &str = "
+WITH item AS MATERIALIZED (
+    SELECT value ->> 'customer_id' AS customer_id, value ->> 'segment' AS segment
+    FROM json_each(?2)
+)
+INSERT INTO customer (tenant_id, customer_id, segment, jump_version, version, created_at, updated_at)
+SELECT ?1, item.customer_id, item.segment, 1, 1, ?3, ?3
+FROM item
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM customer AS c
+    WHERE c.tenant_id = ?1
+      AND c.customer_id = item.customer_id
+)
+";
+
 #[derive(Serialize)]
 struct EntryRow<'a> {
     customer_id: &'a str,
@@ -208,44 +255,12 @@ async fn put(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, entrie
         .map(|entry| EntryRow { customer_id: entry.customer_id.as_str(), segment: entry.segment.code() })
         .collect();
     let rows = serde_json::to_string(&rows).map_err(Failure::from)?;
-    let changed = sqlx::query(
-        "
-        UPDATE customer
-        SET segment = item.value ->> 'segment',
-            jump_version = jump_version + 1,
-            version = version + 1,
-            updated_at = ?3
-        FROM json_each(?2) AS item
-        WHERE customer.tenant_id = ?1
-          AND customer.customer_id = item.value ->> 'customer_id'
-          AND customer.segment <> item.value ->> 'segment'
-        ",
-    )
-    .bind(tenant.to_string())
-    .bind(&rows)
-    .bind(at.unix_micros())
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
-    let created = sqlx::query(
-        "
-        INSERT INTO customer (tenant_id, customer_id, segment, jump_version, version, created_at, updated_at)
-        SELECT ?1, item.value ->> 'customer_id', item.value ->> 'segment', 1, 1, ?3, ?3
-        FROM json_each(?2) AS item
-        WHERE NOT EXISTS (
-            SELECT 1
-            FROM customer AS c
-            WHERE c.tenant_id = ?1
-              AND c.customer_id = item.value ->> 'customer_id'
-        )
-        ",
-    )
-    .bind(tenant.to_string())
-    .bind(&rows)
-    .bind(at.unix_micros())
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
+    let write = async |tx: &mut SqliteConnection, statement| {
+        let written = sqlx::query(statement).bind(tenant.to_string()).bind(&rows).bind(at.unix_micros());
+        written.execute(tx).await.map(|written| written.rows_affected())
+    };
+    let changed = write(&mut *tx, PUT_KNOWN).await?;
+    let created = write(&mut *tx, PUT_NEW).await?;
     let all = u64::try_from(entries.len()).unwrap_or(u64::MAX);
     let unchanged = all.saturating_sub(changed).saturating_sub(created);
     Ok(resource_of(PutCounts { created, changed, unchanged }))
@@ -410,21 +425,12 @@ async fn update_access(
 
 /// Reads whose own user a user is.
 pub(super) async fn dependents_of(tx: &mut SqliteConnection, tenant: &TenantId, user: &UserId) -> Step<Dependents> {
-    let rows = sqlx::query(
-        "
-        SELECT customer_id, count(*) OVER () AS total
-        FROM customer
-        WHERE tenant_id = ?1
-          AND user_id = ?2
-        ORDER BY customer_id
-        LIMIT ?3
-        ",
-    )
-    .bind(tenant.to_string())
-    .bind(user.to_string())
-    .bind(i64::try_from(RELATED_SHOWN).unwrap_or(i64::MAX))
-    .fetch_all(tx)
-    .await?;
+    let rows = sqlx::query(DEPENDENTS)
+        .bind(tenant.to_string())
+        .bind(user.to_string())
+        .bind(i64::try_from(RELATED_SHOWN).unwrap_or(i64::MAX))
+        .fetch_all(tx)
+        .await?;
     let Some(row) = rows.first() else {
         return Ok(Dependents::default());
     };
@@ -455,7 +461,27 @@ mod tests {
     #[tokio::test]
     async fn a_page_of_customers_is_read_in_the_order_of_an_index() {
         assert_plan(LIST, &[], "SEARCH customer USING PRIMARY KEY (tenant_id=? AND customer_id>?)").await;
-        let of_user = "SEARCH customer USING INDEX customer_by_user (tenant_id=? AND user_id=? AND customer_id>?)";
+        let of_user = "SEARCH customer USING INDEX customer_by_user (user_id=? AND user_kind=? AND tenant_id=? AND customer_id>?)";
         assert_plan(LIST_OF_USER, &[], of_user).await;
+    }
+
+    #[tokio::test]
+    async fn each_record_of_a_batch_is_looked_up_by_its_key() {
+        let batch = ["SCAN json_each VIRTUAL TABLE INDEX 1:", "SCAN item"];
+        assert_plan(PUT_KNOWN, &batch, "SEARCH customer USING PRIMARY KEY (tenant_id=? AND customer_id=?)").await;
+        assert_plan(PUT_NEW, &batch, "SEARCH c USING PRIMARY KEY (tenant_id=? AND customer_id=?)").await;
+    }
+
+    #[tokio::test]
+    async fn whoever_depends_on_a_user_is_found_by_the_user() {
+        let of_user = "customer_by_user (user_id=? AND user_kind=? AND tenant_id=?)";
+        assert_plan(DEPENDENTS, &["SCAN (subquery-2)"], of_user).await;
+        // The foreign keys, when a user is deleted, and when he gets another kind.
+        for statement in [
+            "DELETE FROM concenter_user WHERE tenant_id = ?1 AND user_id = ?2",
+            "UPDATE concenter_user SET kind = ?3 WHERE tenant_id = ?1 AND user_id = ?2",
+        ] {
+            assert_plan(statement, &[], of_user).await;
+        }
     }
 }

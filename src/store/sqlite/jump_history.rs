@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Acquire as _, Row as _, SqliteConnection, SqlitePool};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Acquire as _, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::SqliteStore;
 use super::error::Step;
@@ -26,6 +27,8 @@ use crate::store::{Effect, MOST_JUMPS_SCANNED, Outcome, StoreError};
 
 /// Sorts after every id of a jump.
 const AFTER_ALL: &str = "~";
+/// The longest after it was made that a jump can be redeemed.
+const LONGEST_OPEN: Duration = TokenLife::LONGEST.span().saturating_add(CLOCK_LEEWAY);
 
 /// What is told of the jumps of a subquery, and what became of each: the words and the order of
 /// [`crate::domain::jump::JumpState::of`]. Binds: tenant, instant, leeway.
@@ -309,12 +312,23 @@ macro_rules! revoke {
 
 pub(super) const REVOKE_ONE: &str = revoke!("UPDATE jump", "AND jump_id = ?5");
 
-pub(super) const REVOKE_OF_USER: &str = revoke!("UPDATE jump", "AND jump_id >= ?5 AND user_id = ?6");
-
 pub(super) const REVOKE_OF_PERSON: &str =
     revoke!("UPDATE jump INDEXED BY jump_by_person", "AND jump_id >= ?5 AND person_kind = ?6 AND person_id = ?7");
 
-/// Revokes what is open of a selection, with the sessions of what is not.
+/// Marks what is open with a user as revoked. The jumps of a tenant that were made lately are walked through, whoever has them:
+/// so no sessions, which would be all jumps of 8 h. Binds: tenant, instant, leeway, where the ids begin, user.
+pub(super) const REVOKE_OF_USER: &str = "
+UPDATE jump
+SET revoked_at = ?2
+WHERE tenant_id = ?1
+  AND jump_id >= ?4
+  AND user_id = ?5
+  AND redeemed_at IS NULL
+  AND revoked_at IS NULL
+  AND expires_at + ?3 > ?2
+";
+
+/// Revokes what is open of a selection; of one jump or a person, with the sessions of what is not.
 pub(super) async fn revoke(
     store: &SqliteStore,
     tenant: &TenantId,
@@ -340,39 +354,69 @@ async fn revoke_selected(
     selection: &JumpSelection,
 ) -> Changed {
     check_selection(tx, tenant, selection).await?;
-    let statement = match selection {
-        JumpSelection::Jump(_) => REVOKE_ONE,
-        JumpSelection::User(_) => REVOKE_OF_USER,
-        JumpSelection::Person(_) => REVOKE_OF_PERSON,
+    let counts = match selection {
+        JumpSelection::Jump(jump) => {
+            counted(with_sessions(REVOKE_ONE, tenant, at).bind(jump.to_string()).fetch_all(tx).await?)?
+        }
+        JumpSelection::User(user) => revoke_of_user(tx, tenant, user, at).await?,
+        JumpSelection::Person(person) => counted(
+            with_sessions(REVOKE_OF_PERSON, tenant, at)
+                .bind(oldest_with_session(at).to_string())
+                .bind(person.kind().code())
+                .bind(person.as_str())
+                .fetch_all(tx)
+                .await?,
+        )?,
     };
-    let query = sqlx::query(statement)
+    Ok(resource_of(counts))
+}
+
+fn with_sessions(statement: &'static str, tenant: &TenantId, at: Timestamp) -> Query<'static, Sqlite, SqliteArguments> {
+    sqlx::query(statement)
         .bind(tenant.to_string())
         .bind(at.unix_micros())
         .bind(micros(CLOCK_LEEWAY))
-        .bind(micros(LONGEST_SESSION));
-    let query = match selection {
-        JumpSelection::Jump(jump) => query.bind(jump.to_string()),
-        JumpSelection::User(user) => query.bind(oldest_with_session(at).to_string()).bind(user.to_string()),
-        JumpSelection::Person(person) => {
-            query.bind(oldest_with_session(at).to_string()).bind(person.kind().code()).bind(person.as_str())
-        }
-    };
+        .bind(micros(LONGEST_SESSION))
+}
+
+fn counted(revoked: Vec<SqliteRow>) -> Step<RevokedCounts> {
     let mut counts = RevokedCounts::default();
-    for row in query.fetch_all(tx).await? {
+    for row in revoked {
         if row.try_get("has_session")? {
             counts.sessions += 1;
         } else {
             counts.jumps += 1;
         }
     }
-    Ok(resource_of(counts))
+    Ok(counts)
 }
 
-/// Where the ids of jumps begin whose sessions may still last at `at`. What was redeemed then was made before, by a token's
-/// life at most.
+async fn revoke_of_user(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    user: &UserId,
+    at: Timestamp,
+) -> Step<RevokedCounts> {
+    let revoked = sqlx::query(REVOKE_OF_USER)
+        .bind(tenant.to_string())
+        .bind(at.unix_micros())
+        .bind(micros(CLOCK_LEEWAY))
+        .bind(oldest_open(at).to_string())
+        .bind(user.to_string())
+        .execute(tx)
+        .await?
+        .rows_affected();
+    Ok(RevokedCounts { jumps: u32::try_from(revoked).unwrap_or(u32::MAX), sessions: 0 })
+}
+
+/// Where the ids of jumps begin that may still be open at `at`: the longest life of a token ago, and the leeway.
+fn oldest_open(at: Timestamp) -> JumpId {
+    JumpId::floor(at.minus(LONGEST_OPEN))
+}
+
+/// Where the ids of jumps begin whose sessions may still last at `at`: what was redeemed then was open then.
 fn oldest_with_session(at: Timestamp) -> JumpId {
-    const LONGEST: Duration = LONGEST_SESSION.saturating_add(TokenLife::LONGEST.span()).saturating_add(CLOCK_LEEWAY);
-    JumpId::floor(at.minus(LONGEST))
+    JumpId::floor(at.minus(LONGEST_SESSION.saturating_add(LONGEST_OPEN)))
 }
 
 async fn check_selection(tx: &mut SqliteConnection, tenant: &TenantId, selection: &JumpSelection) -> Result<(), Stop> {
@@ -425,7 +469,6 @@ SET revoked_at = iif(redeemed_at IS NULL, coalesce(revoked_at, ?3), NULL),
     content = jti_hash,
     customer_context = NULL,
     context = NULL,
-    nonce = NULL,
     return_url = NULL
 WHERE tenant_id = ?1
   AND customer_context = ?2

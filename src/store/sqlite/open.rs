@@ -78,7 +78,7 @@ pub enum OpenError {
         version: i64,
     },
     /// The schema lacks migrations of this program, which opens the database for reading only.
-    #[error("the database {} has an older schema than this program: start the server of this version once", path.display())]
+    #[error("the database {} has an older schema than this program: run `concenter migrate`", path.display())]
     SchemaOlder {
         /// The database.
         path: PathBuf,

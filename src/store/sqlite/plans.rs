@@ -85,7 +85,8 @@ async fn a_list_of_jumps_walks_through_its_window_only_and_sorts_nothing() {
 #[tokio::test]
 async fn revoking_looks_at_what_is_selected_and_late_enough() {
     assert_plan(jump_history::REVOKE_ONE, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;
-    assert_plan(jump_history::REVOKE_OF_USER, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id>?)").await;
+    let of_the_last_minutes = "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id>?)";
+    assert_plan(jump_history::REVOKE_OF_USER, &[], of_the_last_minutes).await;
     let of_the_person = "jump_by_person (tenant_id=? AND person_kind=? AND person_id=? AND jump_id>?)";
     assert_plan(jump_history::REVOKE_OF_PERSON, &[], of_the_person).await;
 }

@@ -9,9 +9,10 @@ use sqlx::SqliteConnection;
 use super::SqliteStore;
 use super::audit::{self, AuditRow};
 use super::error::{Failure, Step};
-use super::row::Cells;
+use super::row::{Cells, page_of, rows_to_ask};
 use crate::domain::audit::{AuditEntry, AuditOutcome};
 use crate::domain::ids::{JumpId, TenantId};
+use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::store::{RetentionStore, StoreError};
 
@@ -27,6 +28,17 @@ impl RetentionStore for SqliteStore {
                 })
             })
             .await
+    }
+
+    async fn list_tenant_ids_all_tenants(&self, page: &PageRequest) -> Result<Page<TenantId>, StoreError> {
+        let rows = sqlx::query(TENANT_IDS)
+            .bind(page.after.as_deref().unwrap_or_default())
+            .bind(rows_to_ask(page))
+            .fetch_all(self.readers())
+            .await
+            .map_err(Failure::from)?;
+        let tenants = rows.iter().map(|row| Cells::of(row, "tenant").parsed("tenant_id", TenantId::parse));
+        Ok(page_of(tenants.collect::<Step<_>>()?, page, TenantId::to_string))
     }
 
     async fn delete_jumps(&self, tenant: &TenantId, before: Timestamp, most: u32) -> Result<u64, StoreError> {
@@ -79,6 +91,10 @@ impl RetentionStore for SqliteStore {
         let tenant = *tenant;
         self.writer()?.effect(move |tx| Box::pin(async move { delete_data(tx, &tenant, most).await })).await
     }
+
+    async fn checkpoint(&self) -> Result<bool, StoreError> {
+        self.writer()?.checkpoint().await
+    }
 }
 
 const DELETE_REQUESTS: &str = "
@@ -90,6 +106,14 @@ WHERE (tenant_id, caller, request_id) IN (
     ORDER BY created_at
     LIMIT ?2
 )
+";
+
+const TENANT_IDS: &str = "
+SELECT tenant_id
+FROM tenant
+WHERE tenant_id > ?1
+ORDER BY tenant_id
+LIMIT ?2
 ";
 
 const OLD_JUMP_EXISTS: &str = "
@@ -273,6 +297,7 @@ mod tests {
         assert_plan(DELETE_REQUESTS, &[], "SEARCH request_log USING COVERING INDEX request_log_by_age (created_at<?)")
             .await;
         assert_plan(DELETE_REQUESTS, &[], "(tenant_id=? AND caller=? AND request_id=?)").await;
+        assert_plan(TENANT_IDS, &[], "SEARCH tenant USING PRIMARY KEY (tenant_id>?)").await;
         assert_plan(DELETE_JUMPS, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id<?)").await;
         assert_plan(DELETE_JUMPS, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;
         assert_plan(DELETED_TENANTS, &[], "SEARCH tenant USING COVERING INDEX tenant_by_deletion (deleted_at<?)").await;

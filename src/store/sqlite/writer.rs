@@ -42,6 +42,7 @@ enum Work {
     Record(RecordWork, Reply<RecordOutcome>),
     Redeem(RedeemWork, Reply<RedeemOutcome>),
     Effect(Box<dyn QueuedEffect>),
+    Checkpoint(Reply<bool>),
     Hold(Hold),
     Close,
 }
@@ -95,6 +96,11 @@ impl Writer {
         B: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Step<T>> + Send + 'static,
     {
         self.submit(|reply| Work::Effect(Box::new(EffectWork { body: Some(body), result: None, reply }))).await
+    }
+
+    /// Writes the log back into the database and empties it; `false` if a reader keeps it from being emptied.
+    pub(super) async fn checkpoint(&self) -> Answer<bool> {
+        self.submit(Work::Checkpoint).await
     }
 
     /// Makes the writer stand still.
@@ -195,12 +201,13 @@ async fn serve(serving: Arc<Mutex<Serving>>) {
     let mut works = Vec::with_capacity(MOST_IN_A_BATCH);
     while serving.inbox.recv_many(&mut works, MOST_IN_A_BATCH).await > 0 {
         let mut batch = Batch::default();
-        let mut holds = Vec::new();
+        let (mut checkpoints, mut holds) = (Vec::new(), Vec::new());
         for work in works.drain(..) {
             match work {
                 Work::Record(work, reply) => batch.records.push((work, reply)),
                 Work::Redeem(work, reply) => batch.redeems.push((work, reply)),
                 Work::Effect(effect) => batch.effects.push(effect),
+                Work::Checkpoint(reply) => checkpoints.push(reply),
                 Work::Hold(hold) => holds.push(hold),
                 Work::Close => serving.inbox.close(),
             }
@@ -208,6 +215,7 @@ async fn serve(serving: Arc<Mutex<Serving>>) {
         serving.run(batch).await;
         // Whoever was answered runs first: what he asks for next then joins those that wait, and not the batch after.
         tokio::task::yield_now().await;
+        serving.checkpoint(checkpoints).await;
         for hold in holds {
             // Whoever asked for the hold may be gone; then there is nothing to wait for.
             if hold.begun.send(()).is_ok() {
@@ -226,12 +234,7 @@ impl Serving {
         if batch.is_empty() {
             return;
         }
-        // Taken out, so that a panic takes the connection along.
-        let connection = match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => self.options.connect().await.map_err(Failure::from),
-        };
-        let mut connection = match connection {
+        let mut connection = match self.take_connection().await {
             Ok(connection) => connection,
             Err(failure) => return batch.lost(&failure),
         };
@@ -247,6 +250,53 @@ impl Serving {
             }
         }
     }
+
+    /// Empties the log, once for all who asked.
+    async fn checkpoint(&mut self, replies: Vec<Reply<bool>>) {
+        if replies.is_empty() {
+            return;
+        }
+        let emptied = match self.take_connection().await {
+            Ok(mut connection) => match empty_log(&mut connection).await {
+                Ok(is_empty) => {
+                    self.connection = Some(connection);
+                    Ok(is_empty)
+                }
+                // It may have kept the short wait.
+                Err(failure) => {
+                    let _ = connection.close().await;
+                    Err(failure)
+                }
+            },
+            Err(failure) => Err(failure),
+        };
+        let emptied = emptied.map_err(StoreError::from);
+        for reply in replies {
+            // Nobody listens where the caller went away.
+            let _ = reply.send(emptied.clone());
+        }
+    }
+
+    /// The connection, taken out, so that a panic takes it along.
+    async fn take_connection(&mut self) -> Step<SqliteConnection> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(self.options.connect().await?),
+        }
+    }
+}
+
+/// Writes the log back into the database and cuts it to nothing. Outside of a transaction: SQLite refuses it inside.
+///
+/// Everybody who writes waits meanwhile, so it waits for a reader a tenth of a second only; with one that has an older
+/// state open nothing is lost, and the next time comes.
+async fn empty_log(connection: &mut SqliteConnection) -> Step<bool> {
+    sqlx::query("PRAGMA busy_timeout = 100").execute(&mut *connection).await?;
+    let told = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+    // As every connection has it.
+    sqlx::query("PRAGMA busy_timeout = 5000").execute(&mut *connection).await?;
+    let is_blocked: bool = told?;
+    Ok(!is_blocked)
 }
 
 /// What goes into one transaction.
@@ -412,12 +462,29 @@ mod tests {
     use tempfile::TempDir;
 
     use crate::store::sqlite::SqliteStore;
-    use crate::store::{ServiceStore as _, StoreError};
+    use crate::store::{RetentionStore as _, ServiceStore as _, StoreError};
 
     async fn opened() -> (TempDir, SqliteStore) {
         let directory = tempfile::tempdir().expect("a directory");
         let store = SqliteStore::open(directory.path()).await.expect("a store");
         (directory, store)
+    }
+
+    const ADD_PROVIDER: &str = "INSERT INTO product_provider VALUES ('half', 'Half', 'insurer', 'active', 1)";
+
+    async fn add_provider(store: &SqliteStore) -> Result<(), StoreError> {
+        let add = store.writer().expect("a writer").effect(|tx| {
+            Box::pin(async move {
+                sqlx::query(ADD_PROVIDER).execute(tx).await?;
+                Ok(())
+            })
+        });
+        add.await
+    }
+
+    async fn providers(store: &SqliteStore) -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM product_provider").fetch_one(store.readers()).await;
+        count.expect("a number")
     }
 
     #[tokio::test]
@@ -447,22 +514,52 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_checkpoint_empties_the_log_as_soon_as_no_reader_has_an_older_state() {
+        let (directory, store) = opened().await;
+        let log = || directory.path().join("concenter.db-wal").metadata().expect("a log").len();
+        store.check().await.expect("a write");
+        assert!(log() > 0);
+        let mut reader = store.readers().begin().await.expect("a reader");
+        sqlx::query("SELECT count(*) FROM service").fetch_one(&mut *reader).await.expect("a state");
+        add_provider(&store).await.expect("a write that he does not see");
+        assert!(!store.checkpoint().await.expect("no failure"), "he keeps it");
+        assert!(log() > 0);
+        store.check().await.expect("a write beside him");
+        reader.rollback().await.expect("no reader");
+        assert!(store.checkpoint().await.expect("an empty log"));
+        assert_eq!(log(), 0);
+        assert!(store.checkpoint().await.expect("an empty log"), "again");
+        assert_eq!(providers(&store).await, 1, "nothing is lost");
+    }
+
+    #[tokio::test]
+    async fn after_a_checkpoint_the_writer_waits_for_a_lock_as_long_as_before() {
+        let (_directory, store) = opened().await;
+        let wait = async || -> i64 {
+            let ask = store.writer().expect("a writer").effect(|tx| {
+                Box::pin(async move { Ok(sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(tx).await?) })
+            });
+            ask.await.expect("a number")
+        };
+        let before = wait().await;
+        assert!(store.checkpoint().await.expect("an empty log"));
+        assert_eq!(wait().await, before);
+    }
+
+    #[tokio::test]
     async fn what_failed_leaves_nothing_behind() {
         let (_directory, store) = opened().await;
         let writer = store.writer().expect("a writer");
         let failed: Result<(), _> = writer
             .effect(|tx| {
                 Box::pin(async move {
-                    let insert = "INSERT INTO product_provider VALUES ('half', 'Half', 'insurer', 'active', 1)";
-                    sqlx::query(insert).execute(&mut *tx).await?;
-                    sqlx::query(insert).execute(&mut *tx).await?;
+                    sqlx::query(ADD_PROVIDER).execute(&mut *tx).await?;
+                    sqlx::query(ADD_PROVIDER).execute(&mut *tx).await?;
                     Ok(())
                 })
             })
             .await;
         assert!(matches!(failed, Err(StoreError::Constraint(_))), "{failed:?}");
-        let left = sqlx::query_scalar("SELECT count(*) FROM product_provider").fetch_one(store.readers()).await;
-        let left: i64 = left.expect("a number");
-        assert_eq!(left, 0);
+        assert_eq!(providers(&store).await, 0);
     }
 }

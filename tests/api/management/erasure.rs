@@ -258,6 +258,29 @@ async fn whom_nothing_leads_to_is_not_found_and_not_made_known() {
     }
 }
 
+/// E06
+#[tokio::test]
+async fn whoever_was_erased_is_not_made_known_by_a_look_or_a_refusal() {
+    let world = World::example().await;
+    world.a.put_private(&[GOES]).await;
+    let open = made(&world.a.portal, his_jump()).await;
+    world.a.erase(GOES).await.expect("an erasure");
+
+    let himself = world.service.customer(&world.a.tenant, GOES, GOES);
+    let get = v1::GetJumpRequest { jump_id: open.jump_id.clone() };
+    world.service.refuses("call", NOT_FOUND, himself.jumps().get_jump(get)).await;
+    let wish = to(X, None);
+    let unknown = (Code::FailedPrecondition, "SEGMENT_UNKNOWN");
+    world.service.refuses("jump.issue", unknown, himself.jumps().jump_to_tarif(wish)).await;
+    world.service.refuses("jump.redeem", INVALID, world.redeem(X, proof(&open))).await;
+    let explain =
+        v1::ExplainJumpRequest { target_id: X.to_owned(), person: Some(customer(GOES)), ..Default::default() };
+    world.a.admin.jumps().explain_jump(explain).await.expect("an explanation");
+    world.service.refuses("customer.erase", NOT_FOUND, world.a.erase(GOES)).await;
+
+    assert_eq!(naming(&everything_kept(&world).await, GOES), Vec::<&str>::new());
+}
+
 /// E05, T40
 #[tokio::test]
 async fn a_repeated_erasure_is_done_and_another_one_is_not_found() {

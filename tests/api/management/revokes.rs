@@ -120,6 +120,21 @@ async fn the_sessions_of_redeemed_jumps_are_marked_revoked_as_long_as_they_can_l
 
 /// V03
 #[tokio::test]
+async fn revoking_by_user_leaves_the_sessions_alone() {
+    let world = World::example().await;
+    let used = made(&world, X, customer(C1)).await;
+    world.redeem(X, proof(&used)).await.expect("a redemption");
+    let open = made(&world, X, customer(C2)).await;
+    let before = world.a.jump_record(&used.jump_id).await;
+    assert_eq!(counts(&world, Jumps::UserId(world.a.private.clone())).await, (1, 0));
+    assert_eq!(world.a.jump_record(&used.jump_id).await, before);
+    world.service.refuses("jump.redeem", REVOKED, world.redeem(X, proof(&open))).await;
+    // His own jumps end with their sessions.
+    assert_eq!(counts(&world, Jumps::CustomerId(C1.to_owned())).await, (0, 1));
+}
+
+/// V03
+#[tokio::test]
 async fn an_expired_jump_is_not_counted_and_stays_expired() {
     let world = World::example().await;
     let jump = made(&world, X, customer(C1)).await;

@@ -232,6 +232,18 @@ pub(crate) async fn operators_have_salts_of_their_own(h: &Harness) {
     assert!(salts == [offer.1], "of no tenant");
 }
 
+pub(crate) async fn a_tenant_that_is_not_there_keeps_no_salts(h: &Harness) {
+    h.service().await;
+    let nobodys = TenantId::parse("99999999-0000-7000-8000-000000000009").expect("an id");
+    let admin = person(AuditedKind::Subject, "admin");
+    for offer in [Salt(h.bytes()), Salt(h.bytes())] {
+        let salts = h.store.ensure_salts(&nobodys, &[(admin.clone(), offer)]).await.expect("salts");
+        assert!(salts == [offer], "for this once");
+    }
+    let known = h.store.known_salts(&nobodys, &[admin]).await.expect("salts");
+    assert!(known == [None], "and none is kept");
+}
+
 pub(crate) async fn looking_for_salts_makes_none(h: &Harness) {
     let firm = h.example().await;
     let (known, unknown) = (person(AuditedKind::Broker, "m.meier"), person(AuditedKind::Customer, "m.meier"));

@@ -12,7 +12,7 @@ use concenter_gateway::domain::time::Timestamp;
 
 use crate::fixture::firm::{Firm, entry};
 use crate::fixture::jump::{for_broker, for_customer};
-use crate::fixture::{Harness, customer, done, first, reason};
+use crate::fixture::{Harness, customer, done, first, reason, walks};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// More rows than any of these cases has.
@@ -78,6 +78,19 @@ pub(crate) async fn only_so_many_requests_are_deleted_at_once_and_the_oldest_fir
     let again = h.store.set_user_state(&firm.tenant, &again, &firm.meier, Version::FIRST, State::Disabled).await;
     assert_eq!(done(again), disabled, "the youngest is there");
     assert_eq!(h.store.delete_requests_all_tenants(end, step).await.expect("a number"), 1);
+}
+
+pub(crate) async fn the_ids_of_all_tenants_are_listed(h: &Harness) {
+    h.service().await;
+    let mut tenants = Vec::new();
+    for _ in 0..3 {
+        tenants.push(h.empty_tenant().await);
+    }
+    h.delete_tenant(&tenants[1]).await;
+    for rows in [1, 2, 3, 10] {
+        let list = async |page| h.store.list_tenant_ids_all_tenants(&page).await.expect("a page");
+        walks(&tenants, rows, list).await;
+    }
 }
 
 pub(crate) async fn jumps_of_one_tenant_are_deleted_by_their_age(h: &Harness) {

@@ -298,8 +298,8 @@ const FORGET_CONTEXT: &str = "
         content = iif(?2 = 'content', content, jti_hash),
         customer_context = iif(?2 = 'customer_context', customer_context, NULL),
         context = iif(?2 = 'context', context, NULL),
-        nonce = iif(?2 = 'nonce', nonce, NULL),
         return_url = iif(?2 = 'return_url', return_url, NULL),
+        nonce = iif(?3 = 'nonce', NULL, nonce),
         caller = iif(?3 = 'caller', jti_hash, caller),
         person_id = iif(?3 = 'person_id', '', person_id),
         actor_role = iif(?3 = 'actor', NULL, actor_role),
@@ -340,7 +340,7 @@ async fn a_redeemed_jump_forgets_its_customer_without_being_revoked() {
 async fn a_jump_forgets_whole_whom_it_was_made_for() {
     let mut shell = Shell::open().await;
     shell.does(FULL, &["broker", "", MEIER, "activation"]).await;
-    for left in ["revoked_at", "content", "customer_context", "context", "nonce", "return_url"] {
+    for left in ["revoked_at", "content", "customer_context", "context", "return_url"] {
         shell.refuses(Trigger, FORGOTTEN_WHOLE, FORGET_CONTEXT, &[FRESH, left, ""]).await;
     }
     shell.takes(FORGET_CONTEXT, &[FRESH, "", ""]).await;
@@ -350,7 +350,7 @@ async fn a_jump_forgets_whole_whom_it_was_made_for() {
 async fn a_jump_forgets_no_broker() {
     let mut shell = Shell::open().await;
     shell.does(FULL, &["broker", "", MEIER, "activation"]).await;
-    for lost in ["caller", "person_id", "actor", "subject"] {
+    for lost in ["caller", "person_id", "actor", "subject", "nonce"] {
         shell.refuses(Trigger, FORGOTTEN_WHOLE, FORGET_CONTEXT, &[FRESH, "", lost]).await;
     }
     // Nor anything, where it was made for nobody else.

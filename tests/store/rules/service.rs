@@ -141,7 +141,10 @@ async fn a_new_tenant_begins_with_settings() {
           AND version = 1";
     shell.takes(initial, &[FRESH]).await;
     let second = "INSERT INTO tenant_settings (tenant_id) VALUES (?1)";
-    shell.refuses(PrimaryKey, "tenant_settings.tenant_id", second, &[FRESH]).await;
+    let replaced = "INSERT OR REPLACE INTO tenant_settings (tenant_id, jump_life) VALUES (?1, 120)";
+    for again in [second, replaced] {
+        shell.refuses(Trigger, "a tenant has its settings once", again, &[FRESH]).await;
+    }
     shell.refuses(ForeignKey, "", second, &["00000000-0000-7000-8000-0000000000ff"]).await;
     shell.refuses(ForeignKey, "", "DELETE FROM tenant WHERE tenant_id = ?1", &[FRESH]).await;
 }
