@@ -215,8 +215,8 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         // What was replaced is overwritten, sealed secrets most of all.
         .pragma("secure_delete", "ON")
         // In KiB, where negative. SQLite's default of 2 MB would have the upper pages of the indexes read again for
-        // each batch.
-        .pragma("cache_size", "-65536")
+        // each batch; what is more than them the system caches as well. This is what the memory grows by under load.
+        .pragma("cache_size", "-12288")
         // In pages. The slowest commits are those that write the log back; ten times SQLite's default makes them rare.
         .pragma("wal_autocheckpoint", "10000")
 }
