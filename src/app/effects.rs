@@ -130,7 +130,7 @@ impl App {
         object: Option<AuditObject>,
     ) -> Result<Effect, Failure> {
         let tenant = self.known_tenant(call).await?;
-        self.effect(call, tenant, Involved::caller_of(call)?, (action, object)).await
+        self.effect(call, tenant, Involved::caller_of(call)?, (action, object), Introduced::Everybody).await
     }
 
     /// Builds the effect of a management call that is about a person: the log must tell about whom.
@@ -143,7 +143,7 @@ impl App {
     ) -> Result<Effect, Failure> {
         let tenant = self.known_tenant(call).await?;
         let involved = Involved::caller_of(call)?.with_people(person, None);
-        self.effect(call, tenant, involved, (action, object)).await
+        self.effect(call, tenant, involved, (action, object), Introduced::Everybody).await
     }
 
     /// The same, for a call that must not make anybody known who was not: a person without a salt stands in the row by one
@@ -156,11 +156,7 @@ impl App {
     ) -> Result<Effect, Failure> {
         let tenant = self.known_tenant(call).await?;
         let involved = Involved::caller_of(call)?.with_people(person, None);
-        let request = self.request_key(tenant, call)?;
-        let at = self.now();
-        let deed = Deed { action, object: None, at };
-        let audit = self.audit_entry(tenant, call, involved, deed, Introduced::CallersOnly).await?;
-        Ok(Effect { at, scope: *tenant, request, audit })
+        self.effect(call, tenant, involved, (action, None), Introduced::CallersOnly).await
     }
 
     /// Builds the effect of an operator's call.
@@ -172,7 +168,8 @@ impl App {
     ) -> Result<Effect, Failure> {
         match &call.caller {
             Caller::Operator { .. } => {
-                self.effect(call, &TenantId::SYSTEM, Involved::caller_of(call)?, (action, object)).await
+                let involved = Involved::caller_of(call)?;
+                self.effect(call, &TenantId::SYSTEM, involved, (action, object), Introduced::Everybody).await
             }
             Caller::Anonymous | Caller::Tenant { .. } | Caller::Target { .. } => Err(Failure::CallerUnfit),
         }
@@ -184,11 +181,12 @@ impl App {
         scope: &TenantId,
         involved: Involved<'_>,
         (action, object): (Action, Option<AuditObject>),
+        introduced: Introduced,
     ) -> Result<Effect, Failure> {
         let request = self.request_key(scope, call)?;
         let at = self.now();
         let deed = Deed { action, object, at };
-        let audit = self.audit_entry(scope, call, involved, deed, Introduced::Everybody).await?;
+        let audit = self.audit_entry(scope, call, involved, deed, introduced).await?;
         Ok(Effect { at, scope: *scope, request, audit })
     }
 

@@ -213,9 +213,10 @@ impl App {
         }
     }
 
-    /// The keys of the tenant of the caller's credential, for what is sealed under them.
+    /// The keys of the tenant of the caller's credential, for what is sealed under them. Whether it may be served was asked
+    /// when the effect was built that they are for.
     async fn caller_keys(&self, call: &Call) -> Result<TenantKeys, Failure> {
-        let tenant = self.known_tenant(call).await?;
+        let tenant = call.tenant()?;
         match self.store.tenant_keys(tenant).await? {
             Some(wrapped) => self.open_keys(tenant, &wrapped),
             None => self.unknown_tenant(call).await,

@@ -183,14 +183,8 @@ impl Refusal {
 
     /// The resource has another version than the caller knows.
     #[must_use]
-    pub const fn etag_mismatch(current: Version) -> Self {
-        Self {
-            reason: Reason::EtagMismatch,
-            related: Vec::new(),
-            related_total: 0,
-            current: Some(current),
-            retry_after: None,
-        }
+    pub fn etag_mismatch(current: Version) -> Self {
+        Self { current: Some(current), ..Self::plain(Reason::EtagMismatch) }
     }
 
     /// So much is asked for that it can be taken only after a while.
