@@ -1,27 +1,34 @@
 //! Settings: each with its type, its bounds, its default, one flag and one environment variable.
 //!
-//! The one place where settings are read; other code takes what it needs as a parameter. A setting that is a secret
-//! does not exist: secrets come from files with their own checks. One more setting: a field here, with a
-//! `value_parser` that refuses what is out of bounds, so that it is found before anything starts.
+//! The one place where settings are read; other code takes what it needs as a parameter. Secrets come from files with
+//! their own checks; the one that may stand in a setting, the password in a database's URL, is never shown. One more
+//! setting: a field here, with a `value_parser` that refuses what is out of bounds, so that it is found before anything
+//! starts.
 //!
-//! Uses the types of `domain`, which know their bounds, and nothing else of this crate.
+//! Uses the types of `domain`, which know their bounds, and of `store` those that say where the data is.
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::{fs, io};
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
+use zeroize::Zeroizing;
 
 use crate::domain::retention::{JumpDays, RequestHours, Retention};
+use crate::store::{DatabaseUrl, Location, MostInABatch};
 
 /// The issuer of jump tokens if nobody says otherwise.
 pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
 /// Most characters of an issuer. It travels in every jump token.
 const ISSUER_CHARACTERS: usize = 64;
 
-/// Where the data is.
+/// The directory of the data.
 #[derive(Debug, Clone, Args)]
 pub struct DataDir {
-    /// Directory of the database, its lock and the key file
+    /// Directory of the database, its lock and the key file; with --database-url of the key file alone
     ///
     /// A path, relative to the working directory or absolute. Made with mode 0700 on the first start.
     #[arg(
@@ -34,12 +41,120 @@ pub struct DataDir {
     pub path: PathBuf,
 }
 
+/// Where the data is: in the directory, or in a PostgreSQL that replicas share. The key file is in the directory either way.
+#[derive(Debug, Clone, Args)]
+pub struct DataSettings {
+    /// The directory.
+    #[command(flatten)]
+    pub dir: DataDir,
+
+    /// PostgreSQL instead of the embedded database: postgres://USER@HOST:PORT/DATABASE
+    ///
+    /// The user is one that `concenter migrate --create-role` made. `?sslmode=verify-full&sslrootcert=FILE` asks for TLS. Other
+    /// users of this machine can read the arguments of a process: give a password in a file, or the URL in the environment.
+    #[arg(
+        long,
+        env = "CONCENTER_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        value_parser = DatabaseUrlParser
+    )]
+    pub database_url: Option<DatabaseUrl>,
+
+    /// File with the password of the user of --database-url
+    ///
+    /// One line break at the end is dropped.
+    #[arg(long, env = "CONCENTER_DATABASE_PASSWORD_FILE", value_name = "PATH", requires = "database_url")]
+    pub database_password_file: Option<PathBuf>,
+}
+
+/// The file of the database's password cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordFileError {
+    /// It does not read.
+    #[error("cannot read {} (--database-password-file)", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It holds nothing, or more than a password.
+    #[error("{} (--database-password-file) must hold one line: the password", path.display())]
+    NotALine {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl DataSettings {
+    /// A directory with an embedded database.
+    #[must_use]
+    pub const fn in_directory(path: PathBuf) -> Self {
+        Self { dir: DataDir { path }, database_url: None, database_password_file: None }
+    }
+
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// [`PasswordFileError`].
+    pub fn location(&self) -> Result<Location, PasswordFileError> {
+        let Some(url) = self.database_url.clone() else {
+            return Ok(Location::Directory(self.dir.path.clone()));
+        };
+        let Some(path) = &self.database_password_file else {
+            return Ok(Location::Server(url));
+        };
+        let password = read_password(path)?;
+        Ok(Location::Server(url.with_password(&password)))
+    }
+}
+
+/// Reads a password that a file holds as its one line.
+///
+/// # Errors
+/// [`PasswordFileError`].
+pub fn read_password(path: &std::path::Path) -> Result<Zeroizing<String>, PasswordFileError> {
+    let read = |source| PasswordFileError::Read { path: path.to_owned(), source };
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
+    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if line.is_empty() || line.contains(['\n', '\r', '\0']) {
+        return Err(PasswordFileError::NotALine { path: path.to_owned() });
+    }
+    Ok(Zeroizing::new(line.to_owned()))
+}
+
+/// Reads a database's URL, and unlike clap's own parsers never repeats it: it may hold a password.
+#[derive(Debug, Clone)]
+pub struct DatabaseUrlParser;
+
+impl TypedValueParser for DatabaseUrlParser {
+    type Value = DatabaseUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        let name = argument.map_or_else(
+            || "--database-url".to_owned(),
+            |argument| format!("--{}", argument.get_id()).replace('_', "-"),
+        );
+        let refused =
+            |why: &str| clap::Error::raw(ErrorKind::ValueValidation, format!("{name} {why}\n")).with_cmd(command);
+        let text = value.to_str().ok_or_else(|| refused("is not UTF-8"))?;
+        text.parse().map_err(|why: crate::store::InvalidDatabaseUrl| refused(&why.to_string()))
+    }
+}
+
 /// What the service needs to run.
 #[derive(Debug, Clone, Args)]
 pub struct ServerSettings {
     /// Where the data is.
     #[command(flatten)]
-    pub data_dir: DataDir,
+    pub data: DataSettings,
 
     /// Address and port for gRPC
     ///
@@ -68,6 +183,19 @@ pub struct ServerSettings {
     /// How long the service keeps what it needs for a while only.
     #[command(flatten)]
     pub retention: RetentionSettings,
+
+    /// Most jumps that are written in one transaction: 1 to 512
+    ///
+    /// For measurements: less than 512 only costs speed.
+    #[arg(
+        long,
+        env = "CONCENTER_MOST_IN_A_BATCH",
+        value_name = "NUMBER",
+        default_value = "512",
+        value_parser = MostInABatch::parse,
+        hide = true
+    )]
+    pub most_in_a_batch: MostInABatch,
 }
 
 /// How long the service keeps what it needs for a while only.
@@ -115,11 +243,12 @@ impl ServerSettings {
     pub fn local(data_dir: PathBuf) -> Self {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
-            data_dir: DataDir { path: data_dir },
+            data: DataSettings::in_directory(data_dir),
             grpc_addr: any_port,
             http_addr: any_port,
             issuer: DEFAULT_ISSUER.to_owned(),
             retention: RetentionSettings::DEFAULT,
+            most_in_a_batch: MostInABatch::DEFAULT,
         }
     }
 }
@@ -194,7 +323,7 @@ mod tests {
         let settings = parse(&[]).unwrap().server;
         assert_eq!(settings.grpc_addr.to_string(), "127.0.0.1:50051");
         assert_eq!(settings.http_addr.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.data_dir.path, PathBuf::from("concenter-data"));
+        assert_eq!(settings.data.dir.path, PathBuf::from("concenter-data"));
         assert_eq!(settings.issuer, DEFAULT_ISSUER);
     }
 
@@ -230,6 +359,46 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_named_by_its_url() {
+        let settings = parse(&["--database-url", "postgres://me@db.example/makler"]).unwrap().server;
+        let url: DatabaseUrl = "postgres://me@db.example/makler".parse().unwrap();
+        assert_eq!(settings.data.location().unwrap(), Location::Server(url));
+        let settings = parse(&["--data-dir", "x"]).unwrap().server;
+        assert_eq!(settings.data.location().unwrap(), Location::Directory(PathBuf::from("x")));
+    }
+
+    #[test]
+    fn the_password_of_a_database_is_read_from_its_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let location = || {
+            let words = ["--database-url", "postgres://me@db.example/makler", "--database-password-file", path];
+            parse(&words).unwrap().server.data.location()
+        };
+        for (text, url) in [
+            ("geheim\n", "postgres://me:geheim@db.example/makler"),
+            ("a/b@c:d\r\n", "postgres://me:a%2Fb%40c%3Ad@db.example/makler"),
+        ] {
+            fs::write(path, text).unwrap();
+            assert_eq!(location().unwrap(), Location::Server(url.parse().unwrap()), "{text}");
+        }
+        for text in ["", "\n", "two\nlines\n"] {
+            fs::write(path, text).unwrap();
+            assert!(matches!(location(), Err(PasswordFileError::NotALine { .. })), "{text}");
+        }
+        drop(file);
+    }
+
+    #[test]
+    fn a_url_that_is_refused_is_not_repeated() {
+        for text in ["postgres://me:geheim@", "mysql://me:geheim@here/there", "geheim"] {
+            let told = parse(&["--database-url", text]).err().unwrap().to_string();
+            assert!(told.contains("--database-url must"), "{told}");
+            assert!(!told.contains("geheim"), "{told}");
+        }
+    }
+
+    #[test]
     fn settings_out_of_bounds_are_refused() {
         let long = "x".repeat(65);
         for arguments in [
@@ -246,6 +415,9 @@ mod tests {
             ["--request-retention-hours", "23"],
             ["--request-retention-hours", "721"],
             ["--log-format", "xml"],
+            ["--most-in-a-batch", "0"],
+            ["--most-in-a-batch", "513"],
+            ["--database-password-file", "without-a-url"],
         ] {
             assert!(parse(&arguments).is_err(), "{arguments:?}");
         }

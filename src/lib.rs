@@ -18,6 +18,10 @@
 //! - [`cli`]: the command line, one file a subcommand
 //! - [`server`]: how it is all put together
 
+// What tests beside the crate and tests in it share names it as its users do.
+#[cfg(test)]
+extern crate self as concenter_gateway;
+
 pub mod api;
 pub mod app;
 pub mod cli;

@@ -1,15 +1,21 @@
 //! THE stack: how the service is put together. Read this first.
 //!
 //! ```text
-//! data directory -> store -> keys -> App -+-> gRPC: CallLayer -> Gate -> services, health, reflection
-//!                                         +-> HTTP: /.well-known/jwks.json, /healthz
-//!                                         +-> worker: what is due because it is time
+//! location -> store -> keys -> App -+-> gRPC: CallLayer -> Gate -> services, health, reflection
+//!                                   +-> HTTP: /.well-known/jwks.json, /healthz
+//!                                   +-> worker: what is due because it is time
+//!                                   +-> readiness: whether the store answers, as health tells it
 //! ```
+//!
+//! A database that cannot be reached at the start is waited for: see `server/waiting.rs`.
 //!
 //! `serve`, the demonstration and the tests all start it here, so what is tested is what runs. One more listener: bind
 //! it in `Server::start_on`, and let it end when `stop` says so.
 //!
 //! May use everything.
+
+mod readiness;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,15 +36,16 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::app::startup::{self, UnlockError};
 use crate::app::{App, Parts};
-use crate::config::ServerSettings;
+use crate::config::{PasswordFileError, ServerSettings};
 use crate::domain::ids::Random;
 use crate::domain::time::{Clock, Timestamp};
 use crate::edge::{CallLayer, Denial, Gate, GateParts};
 use crate::secrets::SystemRandom;
-use crate::store::Store;
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::{OpenError, Opened, Store};
 use crate::token::{CallerTokens, KeyRing, TokenError};
 use crate::{api, proto, web, worker};
+
+use self::waiting::Sockets;
 
 /// How long a call may take before it gets `DEADLINE_EXCEEDED`.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -95,6 +102,9 @@ impl Clock for SystemClock {
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The file of the database's password cannot be used.
+    #[error(transparent)]
+    PasswordFile(#[from] PasswordFileError),
     /// The database does not open.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -144,12 +154,13 @@ pub enum ListenerError {
 pub enum Server {}
 
 impl Server {
-    /// Starts the service with the clock and the random generator of the operating system.
+    /// Starts the service with the random generator of the operating system and its clock, or that of a database that
+    /// replicas share.
     ///
     /// # Errors
     /// [`StartError`]; then nothing is left running, and the data directory is free again.
     pub async fn start(settings: ServerSettings) -> Result<Running, StartError> {
-        Self::start_with(settings, Outside::system()).await
+        Self::start_by(settings, None).await
     }
 
     /// Starts the service. When this returns, both listeners answer.
@@ -157,9 +168,28 @@ impl Server {
     /// # Errors
     /// [`StartError`]; then nothing is left running, and the data directory is free again.
     pub async fn start_with(settings: ServerSettings, outside: Outside) -> Result<Running, StartError> {
+        Self::start_by(settings, Some(outside)).await
+    }
+
+    /// Starts the service by the clock and the dice given, or by the usual ones. May be dropped while it waits for a
+    /// database.
+    async fn start_by(settings: ServerSettings, given: Option<Outside>) -> Result<Running, StartError> {
+        let usual = Outside::system();
         // The store first: it takes the lock, and a second start must hear of that rather than of a port in use.
-        let store = Arc::new(SqliteStore::open(&settings.data_dir.path).await?);
-        match Self::start_on(&store, settings, outside).await {
+        let location = settings.data.location()?;
+        let (opened, sockets) = match location.open(settings.most_in_a_batch).await {
+            Ok(opened) => (opened, None),
+            Err(error) if error.may_pass() => {
+                let sockets = Sockets::bind(&settings)?;
+                let random = Arc::clone(&usual.random);
+                let opened = waiting::until_open(&location, &sockets, &settings, random).await?;
+                (opened, Some(sockets))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Opened { store, clock } = opened;
+        let outside = given.unwrap_or(Outside { clock: clock.unwrap_or(usual.clock), random: usual.random });
+        match Self::start_on(&store, sockets, settings, outside).await {
             Ok(running) => Ok(running),
             Err(error) => {
                 // Dropped only, it would hold its lock a little longer than this call lasts.
@@ -170,18 +200,17 @@ impl Server {
     }
 
     async fn start_on(
-        store: &Arc<SqliteStore>,
+        store: &Arc<dyn Store>,
+        sockets: Option<Sockets>,
         settings: ServerSettings,
         outside: Outside,
     ) -> Result<Running, StartError> {
-        let (app, caller_tokens) = unlock(Arc::clone(store) as _, &settings, &outside).await?;
+        let (app, caller_tokens) = unlock(Arc::clone(store), &settings, &outside).await?;
         let Outside { clock, random } = outside;
 
-        let grpc = TcpIncoming::bind(settings.grpc_addr);
-        let grpc = grpc.map_err(|source| StartError::bind("gRPC", settings.grpc_addr, source))?;
+        let sockets = sockets.map_or_else(|| Sockets::bind(&settings), Ok)?;
+        let (grpc, http) = sockets.listen(&settings)?;
         let grpc_addr = grpc.local_addr().map_err(|source| StartError::bind("gRPC", settings.grpc_addr, source))?;
-        let http = TcpListener::bind(settings.http_addr).await;
-        let http = http.map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
         let http_addr = http.local_addr().map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
 
         let calls = CallLayer { deadline: CALL_DEADLINE, random, render: render_denial };
@@ -191,12 +220,13 @@ impl Server {
             clock,
             render: render_denial,
         });
-        let (health, services) = healthy().await?;
+        let (health, services) = health(ServingStatus::Serving).await?;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
         listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
         listeners.spawn(serve_http(http, Arc::clone(&app), stopped.clone()));
         let mut workers = JoinSet::new();
+        workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
         workers.spawn(worker::run(Arc::clone(&app), settings.retention.into(), stopped));
         let store = Arc::clone(store);
         Ok(Running { grpc_addr, http_addr, app, caller_tokens, store, health, services, stop, listeners, workers })
@@ -210,7 +240,7 @@ async fn unlock(
     outside: &Outside,
 ) -> Result<(Arc<App>, Arc<CallerTokens>), StartError> {
     let Outside { clock, random } = outside.clone();
-    let (keys, caller_ring) = startup::unlock(&*store, &settings.data_dir.path, &*clock, &*random).await?;
+    let (keys, caller_ring) = startup::unlock(&*store, &settings.data.dir.path, &*clock, &*random).await?;
     let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone() };
     let app = App::new(parts).map_err(StartError::Issuer)?;
     Ok((Arc::new(app), Arc::new(embedded_issuer(caller_ring))))
@@ -278,8 +308,8 @@ fn render_denial(denial: Denial) -> Response<Body> {
     api::status::denial(&denial).into_http()
 }
 
-/// A health service that reports all our services as serving, and their names; the empty one stands for the whole.
-async fn healthy() -> Result<(HealthReporter, Vec<String>), StartError> {
+/// A health service that reports `status` for all our services, and their names; the empty one stands for the whole.
+async fn health(status: ServingStatus) -> Result<(HealthReporter, Vec<String>), StartError> {
     let descriptors =
         FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).map_err(|error| StartError::Descriptors(error.into()))?;
     let ours = descriptors
@@ -289,7 +319,7 @@ async fn healthy() -> Result<(HealthReporter, Vec<String>), StartError> {
     let services: Vec<String> = std::iter::once(String::new()).chain(ours).collect();
     let health = HealthReporter::new();
     for service in &services {
-        health.set_service_status(service, ServingStatus::Serving).await;
+        health.set_service_status(service, status).await;
     }
     Ok((health, services))
 }
@@ -304,7 +334,7 @@ pub struct Running {
     pub app: Arc<App>,
     /// The embedded issuer, for who wants to mint a token without a file.
     pub caller_tokens: Arc<CallerTokens>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     health: HealthReporter,
     services: Vec<String>,
     stop: watch::Sender<bool>,
@@ -324,9 +354,9 @@ impl Running {
     /// Stops in order: no new connections, GOAWAY to the open ones, 25 s for calls in flight, then the store closes. What
     /// the workers are at is cut off at once.
     pub async fn shutdown(mut self) {
-        self.end_health_streams().await;
-        // Fails only if both listeners have ended already.
+        // Fails only if all of them have ended already.
         let _ = self.stop.send(true);
+        end_health_streams(&mut self.health, &self.services).await;
         let drained = tokio::time::timeout(DRAIN, async { while self.listeners.join_next().await.is_some() {} }).await;
         if drained.is_err() {
             tracing::warn!(seconds = DRAIN.as_secs(), "server.drain.cut_off");
@@ -336,14 +366,14 @@ impl Running {
         while self.workers.join_next().await.is_some() {}
         self.store.close().await;
     }
+}
 
-    /// Tells those who watch our health that it ends, and ends their streams: else they would hold up the whole drain.
-    async fn end_health_streams(&mut self) {
-        for service in &self.services {
-            self.health.set_service_status(service, ServingStatus::NotServing).await;
-            // The last status still reaches its watchers.
-            self.health.clear_service_status(service).await;
-        }
+/// Tells those who watch our health that it ends, and ends their streams: else they would hold up the whole drain.
+async fn end_health_streams(health: &mut HealthReporter, services: &[String]) {
+    for service in services {
+        health.set_service_status(service, ServingStatus::NotServing).await;
+        // The last status still reaches its watchers.
+        health.clear_service_status(service).await;
     }
 }
 
@@ -358,6 +388,7 @@ mod tests {
     use super::*;
     use crate::domain::caller::Role;
     use crate::domain::ids::SubjectId;
+    use crate::store::sqlite;
     use crate::token::CallerGrant;
 
     async fn started(directory: &TempDir) -> Running {
@@ -414,7 +445,8 @@ mod tests {
         let running = started(&directory).await;
         let refused = Server::start(ServerSettings::local(directory.path().to_owned())).await.err();
         let holder = std::process::id();
-        assert!(matches!(refused, Some(StartError::Store(OpenError::Held { pid: Some(pid), .. })) if pid == holder));
+        let Some(StartError::Store(OpenError::Sqlite(refused))) = refused else { panic!("not for its database") };
+        assert!(matches!(refused, sqlite::OpenError::Held { pid: Some(pid), .. } if pid == holder));
         running.shutdown().await;
     }
 

@@ -47,9 +47,10 @@ pub(super) fn status(failure: &Failure, random: &dyn Random) -> Status {
             StoreError::Busy => unavailable(ErrorReason::StorageBusy, failure),
             StoreError::Full(_) => unavailable(ErrorReason::StorageFull, failure),
             StoreError::Down(_) => unavailable(ErrorReason::StorageDown, failure),
+            StoreError::Contended(_) => unavailable(ErrorReason::Contended, failure),
             StoreError::Corrupt { .. } | StoreError::Constraint(_) => fault(failure, random),
         },
-        Failure::Contended => unavailable(ErrorReason::StorageBusy, failure),
+        Failure::Contended => unavailable(ErrorReason::Contended, failure),
         Failure::Key(_) => unavailable(ErrorReason::KeyUnavailable, failure),
         Failure::Seal(_) | Failure::Token(_) | Failure::CallerUnfit => fault(failure, random),
     }
@@ -62,7 +63,7 @@ pub fn denial(denial: &Denial) -> Status {
         Denial::CredentialInvalid => ErrorReason::CredentialInvalid,
         Denial::CredentialExpired => ErrorReason::CredentialExpired,
         Denial::Role => ErrorReason::Role,
-        Denial::AuditUnavailable => ErrorReason::StorageDown,
+        Denial::AuditUnavailable | Denial::StorageUnavailable => ErrorReason::StorageDown,
         Denial::Deadline => ErrorReason::Deadline,
         // As the library answers for a service that it does not know: no reason, and not the name that was asked for.
         Denial::UnknownMethod => return Status::new(Code::Unimplemented, "there is no such method"),
@@ -336,6 +337,9 @@ const fn entry(reason: ErrorReason) -> Entry {
         ErrorReason::StorageBusy => {
             later(ResourceExhausted, 1, "too much is being changed at once: send the same request again")
         }
+        ErrorReason::Contended => {
+            later(Aborted, 1, "other changes got in the way again and again: send the same request again")
+        }
         ErrorReason::StorageDown => later(Unavailable, 5, "the database is not available: send the same request again"),
         ErrorReason::StorageFull => {
             later(Unavailable, 60, "the disk of the database is full: the operator must make room")
@@ -409,7 +413,8 @@ mod tests {
             (StoreError::Down(cause()).into(), ErrorReason::StorageDown),
             (StoreError::Corrupt { table: CANARY }.into(), ErrorReason::Internal),
             (StoreError::Constraint(cause()).into(), ErrorReason::Internal),
-            (Failure::Contended, ErrorReason::StorageBusy),
+            (Failure::Contended, ErrorReason::Contended),
+            (StoreError::Contended(cause()).into(), ErrorReason::Contended),
             (Failure::CallerUnfit, ErrorReason::Internal),
         ];
         all.extend(REASONS.iter().map(|reason| (Failure::from(*reason), error_reason(*reason))));
@@ -460,7 +465,7 @@ mod tests {
     #[test]
     fn every_reason_gets_the_code_that_the_contract_says() {
         let documented = documented_codes();
-        assert_eq!(documented.len(), 48);
+        assert_eq!(documented.len(), 49);
         for (reason, code) in documented {
             assert_eq!(screaming(entry(reason).code), code, "{reason:?}");
         }
@@ -506,7 +511,8 @@ mod tests {
     fn where_waiting_helps_the_status_says_how_long() {
         for (reason, _) in documented_codes() {
             let status = of(reason, HashMap::new(), |_| ());
-            let waits = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
+            let waits = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted)
+                || reason == ErrorReason::Contended;
             let told = status.get_details_retry_info().and_then(|info| info.retry_delay);
             // A quota does not go away by waiting.
             assert_eq!(told.is_some(), waits && reason != ErrorReason::LimitReached, "{reason:?}");
@@ -590,6 +596,7 @@ mod tests {
             (Denial::CredentialExpired, Code::Unauthenticated, Some("CREDENTIAL_EXPIRED")),
             (Denial::Role, Code::PermissionDenied, Some("ROLE")),
             (Denial::AuditUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),
+            (Denial::StorageUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),
             (Denial::Deadline, Code::DeadlineExceeded, Some("DEADLINE")),
             (Denial::UnknownMethod, Code::Unimplemented, None),
             (Denial::EncodingUnsupported, Code::Unimplemented, None),

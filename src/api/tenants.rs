@@ -114,6 +114,7 @@ fn tenant_out(tenant: &Tenant) -> v1::Tenant {
         updated_at: Some(timestamp(tenant.updated_at)),
         etag: etag(tenant.version),
         destroyed_after: tenant.destroyed_after().map(timestamp),
+        restored_at: tenant.restored_at.map(timestamp),
     }
 }
 
@@ -163,9 +164,18 @@ mod tests {
 
     #[test]
     fn every_other_field_of_a_tenant_is_refused() {
-        for path in
-            ["tenant_id", "state", "created_at", "updated_at", "etag", "destroyed_after", "displayName", "*", ""]
-        {
+        for path in [
+            "tenant_id",
+            "state",
+            "created_at",
+            "updated_at",
+            "etag",
+            "destroyed_after",
+            "restored_at",
+            "displayName",
+            "*",
+            "",
+        ] {
             let expected = Err(vec!["update_mask.paths[0]".to_owned()]);
             assert_eq!(read(Some(&wire("Makler")), &[path]), expected, "{path:?}");
         }
@@ -187,6 +197,7 @@ mod tests {
             display_name: Line::parse("Makler").unwrap(),
             state,
             deleted_at,
+            restored_at: None,
             created_at: at,
             updated_at: at,
             version: Version::FIRST,

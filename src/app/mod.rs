@@ -12,6 +12,7 @@ pub mod history;
 pub mod jump;
 pub mod pages;
 pub mod redeem;
+pub mod restore;
 pub mod retention;
 pub mod settings;
 pub mod startup;
@@ -24,12 +25,13 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditedKind, AuditedPerson, AuditedRole, Salt};
 use crate::domain::caller::{Caller, TenantRole};
 use crate::domain::error::{Reason, Refusal, Violation};
-use crate::domain::ids::{Random, RequestId, SubjectId, TenantId};
+use crate::domain::ids::{AuditId, Random, RequestId, SubjectId, TenantId};
 use crate::domain::tenant::{Tenant, WrappedKeys};
 use crate::domain::time::{Clock, Timestamp};
-use crate::secrets::{Kek, OpenError, SealError, TenantKeys};
+use crate::secrets::{Kek, OpenError, SealError, TenantKeys, person_pseudonym};
 use crate::store::{Outcome, Store};
 use crate::token::{JumpTokens, TokenError};
 
@@ -41,6 +43,9 @@ use startup::Keys;
 
 /// How long the public keys of jump tokens may be kept, over gRPC and over HTTP: 5 min.
 pub const JWKS_MAX_AGE: Duration = Duration::from_secs(300);
+
+/// The name that the service goes by in the audit log, where it does something by itself.
+const SERVICE: &str = "service";
 
 /// The service without its listeners: everything that a use case needs.
 pub struct App {
@@ -129,6 +134,22 @@ fn done<T>(outcome: Outcome<T>) -> Result<T, Failure> {
     }
 }
 
+/// The audit row of what the service does by itself. It is nobody, so nothing needs to forget it.
+fn service_entry(action: Action, object: Option<AuditObject>, at: Timestamp, random: &dyn Random) -> AuditEntry {
+    let service = AuditedPerson { kind: AuditedKind::Subject, id: SERVICE.to_owned() };
+    AuditEntry {
+        audit_id: AuditId::new(at, random),
+        at,
+        role: AuditedRole::Service,
+        caller: person_pseudonym(&Salt([0; 32]), &service),
+        actor: None,
+        person: None,
+        action,
+        object,
+        request_id: None,
+    }
+}
+
 impl Call {
     /// The tenant that the caller belongs to.
     ///
@@ -180,6 +201,14 @@ impl App {
     /// [`StoreError`] if the store cannot.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.store.check().await
+    }
+
+    /// Answers if the store can be reached. Cheaper than [`App::check`], which writes.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot.
+    pub async fn check_reachable(&self) -> Result<(), StoreError> {
+        self.store.check_reachable().await
     }
 
     /// Where random bytes come from.

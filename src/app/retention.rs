@@ -3,21 +3,18 @@
 //! Everything is done in steps of at most 500 rows, each a transaction of its own: whoever jumps meanwhile waits for one
 //! step at most. A run that is cut off is taken up again by the next one.
 
-use super::{App, Failure};
-use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditedKind, AuditedPerson, AuditedRole, Salt};
-use crate::domain::ids::{AuditId, TenantId};
+use super::{App, Failure, service_entry};
+use crate::domain::audit::{Action, AuditObject};
+use crate::domain::ids::TenantId;
 use crate::domain::page::{PageRequest, PageSize};
 use crate::domain::retention::Retention;
 use crate::domain::tenant::DELETION_GRACE;
 use crate::domain::time::Timestamp;
-use crate::secrets::person_pseudonym;
 
 /// Most rows that one transaction deletes: about 10 ms of the writer's time.
 const STEP_ROWS: u32 = 500;
 /// Most tenants that are asked for at once.
 const TENANTS_AT_ONCE: u32 = 100;
-/// The name that the service goes by in the audit log, where it does something by itself.
-const SERVICE: &str = "service";
 
 impl App {
     /// Deletes the ids of requests that are older than `retention` says, of all tenants and of operators. Tells how
@@ -111,7 +108,7 @@ impl App {
 
     /// Destroys one tenant; `false` if nothing of it could go, because somebody took its deletion back just now.
     async fn destroy_tenant(&self, tenant: &TenantId, before: Timestamp, now: Timestamp) -> Result<bool, Failure> {
-        let entry = self.service_entry(Action::DestroyTenant, tenant, now);
+        let entry = service_entry(Action::DestroyTenant, Some(AuditObject::new(tenant)), now, &*self.random);
         self.store.destroy_tenant_keys(tenant, before, &entry).await?;
         let mut all = 0_u64;
         loop {
@@ -125,21 +122,5 @@ impl App {
             tracing::info!(%tenant, rows = all, "app.tenant.destroyed");
         }
         Ok(all > 0)
-    }
-
-    /// The audit row of what the service does by itself. It is nobody, so nothing needs to forget it.
-    fn service_entry(&self, action: Action, tenant: &TenantId, at: Timestamp) -> AuditEntry {
-        let service = AuditedPerson { kind: AuditedKind::Subject, id: SERVICE.to_owned() };
-        AuditEntry {
-            audit_id: AuditId::new(at, &*self.random),
-            at,
-            role: AuditedRole::Service,
-            caller: person_pseudonym(&Salt([0; 32]), &service),
-            actor: None,
-            person: None,
-            action,
-            object: Some(AuditObject::new(tenant)),
-            request_id: None,
-        }
     }
 }

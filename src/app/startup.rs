@@ -87,6 +87,14 @@ pub async fn unlock(
 /// [`UnlockError::NotInitialised`] for an empty database, and every other one.
 pub async fn unlock_existing(store: &dyn Store, data_dir: &Path) -> Result<(Keys, KeyRing), UnlockError> {
     let state = store.load_service().await?.ok_or(UnlockError::NotInitialised)?;
+    open_keys(&state, data_dir)
+}
+
+/// Opens the keys of a service that was read from its database, as [`unlock_existing`] does.
+///
+/// # Errors
+/// [`UnlockError`].
+pub fn open_keys(state: &ServiceState, data_dir: &Path) -> Result<(Keys, KeyRing), UnlockError> {
     let kek = kek_file::load(data_dir, &state.keys.kek_id)?;
     kek.check_canary(&state.kek_canary).map_err(|error| match error {
         OpenError::KeyMismatch => UnlockError::WrongKek { path: kek_file::path_of(data_dir, &state.keys.kek_id) },
@@ -94,8 +102,8 @@ pub async fn unlock_existing(store: &dyn Store, data_dir: &Path) -> Result<(Keys
     })?;
     let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys)
         .map_err(|_| UnlockError::Damaged { what: "service key" })?;
-    let jump_ring = open_ring(&system, &state, KeyPurpose::Jump)?;
-    let caller_ring = open_ring(&system, &state, KeyPurpose::Caller)?;
+    let jump_ring = open_ring(&system, state, KeyPurpose::Jump)?;
+    let caller_ring = open_ring(&system, state, KeyPurpose::Caller)?;
     Ok((Keys { kek, system, jump_ring, epoch: state.epoch }, caller_ring))
 }
 

@@ -2,15 +2,15 @@
 
 use super::out::print;
 use crate::app::startup::{self, UnlockError};
-use crate::config::DataDir;
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::config::DataSettings;
+use crate::store::{OpenError, postgres, sqlite};
 
 /// Look a data directory over
 ///
 /// Says of each of these whether it is in order, and stops at the first that is not: the
-/// database, its schema, whether it was ever served from, the key file, whether that is the key
-/// of this database, and whether the keys of the service open. The data is only read; a service
-/// may run on it.
+/// database, its schema, whether its file is damaged, whether it was ever served from, the key
+/// file, whether that is the key of this database, and whether the keys of the service open. The
+/// data is only read, an embedded database from its beginning to its end; a service may run on it.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -19,7 +19,7 @@ use crate::store::sqlite::{OpenError, SqliteStore};
 pub struct Args {
     /// Where the data is.
     #[command(flatten)]
-    pub data_dir: DataDir,
+    pub data: DataSettings,
 }
 
 /// What is looked at, in this order.
@@ -27,6 +27,7 @@ pub struct Args {
 enum Item {
     Database,
     Schema,
+    File,
     Initialised,
     KeyFile,
     KeyFits,
@@ -34,12 +35,14 @@ enum Item {
 }
 
 impl Item {
-    const ALL: [Self; 6] = [Self::Database, Self::Schema, Self::Initialised, Self::KeyFile, Self::KeyFits, Self::Keys];
+    const ALL: [Self; 7] =
+        [Self::Database, Self::Schema, Self::File, Self::Initialised, Self::KeyFile, Self::KeyFits, Self::Keys];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Database => "the database opens",
             Self::Schema => "its schema is that of this program",
+            Self::File => "nothing of it is damaged",
             Self::Initialised => "it holds the keys of a service",
             Self::KeyFile => "the key file is whole and private",
             Self::KeyFits => "the key file is that of this database",
@@ -65,21 +68,55 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 /// Looks at everything; gives the first thing that is not in order, and why.
 async fn look_over(args: &Args) -> Result<(), (Item, anyhow::Error)> {
-    let data_dir = &args.data_dir.path;
-    let store = SqliteStore::open_read_only(data_dir).await.map_err(|error| (item_of_open(&error), error.into()))?;
-    let unlocked = startup::unlock_existing(&store, data_dir).await;
+    let location = args.data.location().map_err(|error| (Item::Database, error.into()))?;
+    let store = location.open_read_only().await.map_err(|error| (item_of_open(&error), error.into()))?;
+    if let Err(error) = location.check_file().await {
+        store.close().await;
+        return Err((Item::File, error.into()));
+    }
+    let unlocked = startup::unlock_existing(&*store, &args.data.dir.path).await;
     store.close().await;
     unlocked.map(drop).map_err(|error| (item_of_unlock(&error), error.into()))
 }
 
 const fn item_of_open(error: &OpenError) -> Item {
     match error {
+        OpenError::Sqlite(error) => item_of_sqlite(error),
+        OpenError::Postgres(error) => item_of_postgres(error),
+    }
+}
+
+const fn item_of_sqlite(error: &sqlite::OpenError) -> Item {
+    use sqlite::OpenError;
+
+    match error {
         OpenError::SchemaNewer { .. } | OpenError::SchemaOlder { .. } | OpenError::Migration { .. } => Item::Schema,
+        OpenError::Damaged { .. } => Item::File,
         OpenError::Directory { .. }
         | OpenError::Lock { .. }
         | OpenError::Held { .. }
         | OpenError::NoDatabase { .. }
         | OpenError::SqliteTooOld { .. }
+        | OpenError::Database { .. } => Item::Database,
+    }
+}
+
+const fn item_of_postgres(error: &postgres::OpenError) -> Item {
+    use postgres::OpenError;
+
+    match error {
+        OpenError::SchemaNewer { .. } | OpenError::SchemaOlder { .. } | OpenError::Migration { .. } => Item::Schema,
+        OpenError::Url(_)
+        | OpenError::Unreachable { .. }
+        | OpenError::Credentials { .. }
+        | OpenError::NoDatabase { .. }
+        | OpenError::ServerTooOld { .. }
+        | OpenError::ReadOnly { .. }
+        | OpenError::RoleTooMighty { .. }
+        | OpenError::RoleUnfit
+        | OpenError::NotOwner { .. }
+        | OpenError::NothingThere { .. }
+        | OpenError::Role(_)
         | OpenError::Database { .. } => Item::Database,
     }
 }

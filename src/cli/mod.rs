@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod activation;
+pub mod backup;
 pub mod check;
 pub mod completions;
 pub mod customer;
@@ -20,7 +21,9 @@ pub mod jump;
 pub mod migrate;
 mod out;
 pub mod provider;
+mod relocate;
 mod remote;
+pub mod restore;
 pub mod return_url;
 mod scope;
 pub mod serve;
@@ -43,14 +46,15 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::SignalKind;
 
 use self::out::OutputClosed;
+use self::relocate::Differs;
 use self::remote::{Exit, Failure};
 use self::table::plain;
 use self::token::TenantDeleted;
 use crate::app::startup::UnlockError;
-use crate::config::LogSettings;
+use crate::config::{LogSettings, PasswordFileError};
 use crate::server::StartError;
-use crate::store::StoreError;
-use crate::store::sqlite::OpenError;
+use crate::store::relocate::RelocateError;
+use crate::store::{OpenError, StoreError, postgres, sqlite};
 use crate::telemetry::TelemetryError;
 
 /// Something went wrong; trying again may help.
@@ -92,6 +96,8 @@ pub enum Command {
     Token(token::Args),
     Migrate(migrate::Args),
     Check(check::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Demo(demo::Args),
     User(user::Args),
     Activation(activation::Args),
@@ -144,6 +150,8 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Token(args) => token::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Backup(args) => backup::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::User(args) => user::run(args).await,
         Command::Activation(args) => activation::run(args).await,
@@ -200,11 +208,17 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         };
     }
     let must_act = match error.downcast_ref::<StartError>() {
-        Some(StartError::Store(_) | StartError::Issuer(_)) => true,
+        Some(StartError::Store(error)) => !error.may_pass(),
+        Some(StartError::Issuer(_) | StartError::PasswordFile(_)) => true,
         Some(StartError::Unlock(error)) => must_act_on(error),
         Some(StartError::Bind { .. } | StartError::Descriptors(_)) => false,
         None => {
-            error.is::<OpenError>()
+            error.downcast_ref::<OpenError>().is_some_and(|error| !error.may_pass())
+                || error.downcast_ref::<RelocateError>().is_some_and(|error| !error.may_pass())
+                || error.is::<Differs>()
+                || error.is::<PasswordFileError>()
+                || error.is::<sqlite::BackupError>()
+                || error.downcast_ref::<postgres::BackupError>().is_some_and(must_act_for)
                 || error.is::<TenantDeleted>()
                 || error.downcast_ref::<UnlockError>().is_some_and(must_act_on)
         }
@@ -227,6 +241,14 @@ const fn must_act_on(error: &UnlockError) -> bool {
         | UnlockError::Make(_)
         | UnlockError::Seal(_) => true,
         UnlockError::Store(error) => matches!(error, StoreError::Corrupt { .. }),
+    }
+}
+
+/// Tells whether a backup of a server's database needs a person. A server that does not answer may do so later.
+const fn must_act_for(error: &postgres::BackupError) -> bool {
+    match error {
+        postgres::BackupError::Open(error) => !matches!(error, postgres::OpenError::Unreachable { .. }),
+        postgres::BackupError::Store(error) => matches!(error, StoreError::Corrupt { .. }),
     }
 }
 
@@ -315,7 +337,8 @@ mod tests {
 
     #[test]
     fn what_a_person_must_put_right_ends_with_78() {
-        let held = || OpenError::Held { path: PathBuf::from("data/concenter.lock"), pid: Some(1) };
+        let held =
+            || OpenError::from(sqlite::OpenError::Held { path: PathBuf::from("data/concenter.lock"), pid: Some(1) });
         assert_eq!(exit_code(&held().into()), EXIT_CONFIG);
         assert_eq!(exit_code(&StartError::Store(held()).into()), EXIT_CONFIG);
         assert_eq!(exit_code(&UnlockError::NotInitialised.into()), EXIT_CONFIG);

@@ -2,18 +2,20 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::shell::quoted;
-use crate::config::ServerSettings;
+use crate::config::{DataSettings, ServerSettings};
 use crate::server::{Running, Server};
 
 /// Run the service until it is told to stop
 ///
 /// The data directory is made on the first start, with an empty database and a key file. Keep a
 /// copy of the key file apart from the data: without it no stored password can be opened.
+///
+/// With --database-url many services run on one PostgreSQL, all with the same key file. One that
+/// starts before its database waits for it, and says so by health and /healthz.
 ///
 /// SIGINT and SIGTERM stop it: no new connections, 25 seconds for calls in flight. A second
 /// signal ends it at once.
@@ -23,6 +25,7 @@ use crate::server::{Running, Server};
     after_help = "Examples:\n  \
     concenter serve\n  \
     concenter serve --data-dir /var/lib/concenter --log-format json\n  \
+    concenter serve --database-url postgres://concenter@db.example/makler --database-password-file db.password\n  \
     CONCENTER_GRPC_ADDR=127.0.0.1:0 concenter serve --data-dir /tmp/try"
 )]
 pub struct Args {
@@ -37,15 +40,19 @@ pub struct Args {
 /// [`crate::server::StartError`] if it does not start; if a listener fails; if a second signal cut the end short.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let Args { settings } = args;
-    let data_dir = settings.data_dir.path.clone();
+    let data = settings.data.clone();
     // Before the start: a signal that comes during it must not leave a half-made directory behind.
     let mut signals = Signals::install()?;
     warn_if_open("gRPC", settings.grpc_addr);
     warn_if_open("HTTP", settings.http_addr);
 
-    let mut running = Server::start(settings).await?;
+    let mut running = tokio::select! {
+        started = Server::start(settings) => started?,
+        // It waits for its database.
+        () = signals.next() => return Ok(()),
+    };
     // Whoever closed standard output does not want to read it; the service runs all the same.
-    let _ = greet(&running, &data_dir);
+    let _ = greet(&running, &data);
     tracing::info!(grpc = %running.grpc_addr, http = %running.http_addr, "serve.started");
 
     tokio::select! {
@@ -74,17 +81,23 @@ fn warn_if_open(listener: &str, address: SocketAddr) {
     }
 }
 
-fn greet(running: &Running, data_dir: &Path) -> io::Result<()> {
+fn greet(running: &Running, data: &DataSettings) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "con:center gateway {}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "  gRPC  http://{}", running.grpc_addr)?;
     writeln!(out, "  HTTP  http://{}/.well-known/jwks.json", running.http_addr)?;
-    writeln!(out, "  data  {}", data_dir.display())?;
-    writeln!(
-        out,
-        "A token to begin with: concenter token --data-dir {} --role operator",
-        quoted(&data_dir.display().to_string())
-    )?;
+    let dir = data.dir.path.display().to_string();
+    let mut words = format!("--data-dir {}", quoted(&dir));
+    match &data.database_url {
+        None => writeln!(out, "  data  {dir}")?,
+        Some(url) => {
+            writeln!(out, "  data  {url}")?;
+            writeln!(out, "  keys  {dir}")?;
+            // Without its user and password, which whoever set them knows.
+            words.push_str(" --database-url ..");
+        }
+    }
+    writeln!(out, "A token to begin with: concenter token {words} --role operator")?;
     out.flush()
 }
 

@@ -192,6 +192,7 @@ impl Shown for Tenant {
             column("Name", &self.display_name),
             column("State", word(self.state().as_str_name(), "TENANT_STATE_")),
             column("Destroyed after", instant(self.destroyed_after.as_ref())),
+            column("Restored at", instant(self.restored_at.as_ref())),
             detail("Created at", instant(self.created_at.as_ref())),
             detail("Updated at", instant(self.updated_at.as_ref())),
             detail("etag", &self.etag),

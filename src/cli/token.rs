@@ -10,12 +10,11 @@ use super::duration::parse_duration;
 use super::out::print;
 use super::remote::UUID;
 use crate::app::startup;
-use crate::config::DataDir;
+use crate::config::DataSettings;
 use crate::domain::caller::Role;
 use crate::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
 use crate::server::{Outside, embedded_issuer};
 use crate::store::Store;
-use crate::store::sqlite::SqliteStore;
 use crate::token::{CallerGrant, LONGEST_CALLER_LIFE};
 
 /// Mint a caller's token
@@ -42,7 +41,7 @@ use crate::token::{CallerGrant, LONGEST_CALLER_LIFE};
 pub struct Args {
     /// Where the data is.
     #[command(flatten)]
-    pub data_dir: DataDir,
+    pub data: DataSettings,
 
     /// What the caller is
     #[arg(long, value_name = "ROLE", value_parser = role_parser())]
@@ -87,10 +86,9 @@ pub(super) struct TenantDeleted(TenantId);
 /// why the database or its keys do not open.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let grant = grant(&args)?;
-    let data_dir = &args.data_dir.path;
-    let store = SqliteStore::open_read_only(data_dir).await?;
-    let (_, caller_ring) = startup::unlock_existing(&store, data_dir).await?;
-    check_known(&store, &grant).await?;
+    let store = args.data.location()?.open_read_only().await?;
+    let (_, caller_ring) = startup::unlock_existing(&*store, &args.data.dir.path).await?;
+    check_known(&*store, &grant).await?;
     store.close().await;
     let Outside { clock, random } = Outside::system();
     let token = embedded_issuer(caller_ring).mint(&grant, clock.now(), &*random)?;

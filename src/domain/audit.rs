@@ -127,6 +127,8 @@ pub enum Action {
     RedeemJump,
     /// Jumps were revoked.
     RevokeJumps,
+    /// The database came back from a backup, and every tenant with it.
+    RestoreService,
     /// A credential was used for a method, tenant or resource that it is not for.
     Call,
 }
@@ -176,6 +178,7 @@ impl Action {
             Self::ExplainJump => "jump.explain",
             Self::RedeemJump => "jump.redeem",
             Self::RevokeJumps => "jump.revoke",
+            Self::RestoreService => "service.restore",
             Self::Call => "call",
         }
     }

@@ -135,6 +135,9 @@ pub enum Denial {
     /// The refusal of a known caller could not be written to the audit log; he does not learn more than that.
     #[error("the refusal could not be written to the audit log")]
     AuditUnavailable,
+    /// The database was not reached yet since the service started.
+    #[error("the database was not reached yet")]
+    StorageUnavailable,
     /// Our time for the call is over. An effect that was under way may still happen.
     #[error("the time for the call is over")]
     Deadline,

@@ -90,6 +90,8 @@ made_ids! {
     AttemptId;
     /// A row of the audit log.
     AuditId;
+    /// A backup of the database.
+    BackupId;
     /// The caller's own id of a request; the same id means the same request, for at least 24 hours.
     RequestId;
 }

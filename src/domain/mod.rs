@@ -8,6 +8,7 @@
 
 pub mod activation;
 pub mod audit;
+pub mod backup;
 pub mod caller;
 pub mod change;
 pub mod claims;

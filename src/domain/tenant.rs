@@ -30,6 +30,8 @@ pub struct Tenant {
     pub state: TenantState,
     /// When it was deleted; it is stopped then. `None` unless it is.
     pub deleted_at: Option<Timestamp>,
+    /// When it last came back from a backup; `None` if it never did.
+    pub restored_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last edited.

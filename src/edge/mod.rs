@@ -2,13 +2,14 @@
 //!
 //! Two layers around all services: [`CallLayer`] outside, [`Gate`] inside. The gate leaves a
 //! [`crate::domain::caller::Caller`] in the extensions of every request that it lets through; handlers believe
-//! nothing else. Metadata in which a client says who he is (`x-actor`, `x-tenant-id`, `x-forwarded-*`) is never read.
+//! nothing else. Before the database was reached [`ClosedGate`] stands in its place. Metadata in which a client says who he is (`x-actor`, `x-tenant-id`, `x-forwarded-*`) is never read.
 //!
 //! May use `app`, `domain` and `token`. It knows no gRPC code: how a [`Denial`] looks on the wire is a function that
 //! it is given. One more RPC: a row in [`policy`], which a test of every RPC demands.
 
 mod authenticate;
 mod call;
+mod closed;
 mod gate;
 pub mod policy;
 
@@ -16,6 +17,7 @@ use http::Response;
 use tonic::body::Body;
 
 pub use call::CallLayer;
+pub use closed::{Closed, ClosedGate};
 pub use gate::{Gate, GateParts, Gated};
 
 pub use crate::domain::caller::Denial;

@@ -9,9 +9,10 @@
 //! overwriting. So a crash leaves the whole key file, the temporary one, or both. The temporary one is never read and
 //! may be deleted; a whole one that no database refers to as well.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -87,7 +88,7 @@ pub enum KekFileError {
 
 /// Makes a new key and its file. Only for an empty database: what an older key sealed does not open with it.
 ///
-/// `data_dir` exists; `keys` in it is made if there is none. File and directories are on the disk when this returns.
+/// `data_dir` and `keys` in it are made if there are none. File and directories are on the disk when this returns.
 ///
 /// # Errors
 /// [`KekFileError::AlreadyThere`] if there is a file of its name, [`KekFileError::TooOpen`],
@@ -96,6 +97,9 @@ pub enum KekFileError {
 pub fn create(data_dir: &Path, random: &dyn Random) -> Result<Kek, KekFileError> {
     let kek = Kek::generate(random);
     let directory = data_dir.join(DIRECTORY);
+    // Where the database is elsewhere nobody has made it before.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+    made.map_err(|source| KekFileError::Io { path: data_dir.to_owned(), source })?;
     match rustix::fs::mkdir(&directory, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(io_error(&directory, errno)),
@@ -441,9 +445,19 @@ mod tests {
     }
 
     #[test]
-    fn a_data_directory_that_is_not_there_is_an_error() {
-        let data_dir = TempDir::new().unwrap();
-        let refused = create(&data_dir.path().join("missing"), &SystemRandom);
+    fn a_data_directory_that_is_not_there_is_made_for_its_owner_alone() {
+        let parent = TempDir::new().unwrap();
+        let data_dir = parent.path().join("not/there");
+        let made = create(&data_dir, &SystemRandom).unwrap();
+        assert_eq!(data_dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(load(&data_dir, made.id()).unwrap().id(), made.id());
+    }
+
+    #[test]
+    fn a_data_directory_that_cannot_be_made_is_an_error() {
+        let parent = TempDir::new().unwrap();
+        fs::write(parent.path().join("file"), "").unwrap();
+        let refused = create(&parent.path().join("file"), &SystemRandom);
         assert!(matches!(refused, Err(KekFileError::Io { .. })));
     }
 

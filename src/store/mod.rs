@@ -1,7 +1,8 @@
 //! The store: what is kept, and the rules that every engine keeps it by.
 //!
 //! The traits speak the domain's types and may use nothing else of this crate; an engine may use this
-//! module beside. Only an engine knows SQL. The rules, the same for each engine:
+//! module beside. Only an engine knows SQL; only `relocate`, which moves everything from one to the other, knows both
+//! engines. The rules, the same for each engine:
 //!
 //! - One method is one use case's effect, atomic, with its audit row in the same transaction. No
 //!   transaction handle leaves the store.
@@ -19,6 +20,9 @@
 //! the conformance suite (`tests/store`).
 
 mod codes;
+mod location;
+pub mod postgres;
+pub mod relocate;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -45,6 +49,10 @@ use crate::domain::tenant::{Tenant, TenantState, WrappedKeys};
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, UserChange};
+
+pub use self::location::{
+    DatabaseUrl, InvalidDatabaseUrl, InvalidMostInABatch, Location, MostInABatch, OpenError, Opened,
+};
 
 /// Most con:center users of one tenant.
 pub const MOST_USERS: u32 = 10_000;
@@ -73,6 +81,9 @@ pub enum StoreError {
         /// The table.
         table: &'static str,
     },
+    /// Other writes got in the way, again and again. Trying again may work.
+    #[error("the write was overtaken by others too often")]
+    Contended(#[source] Cause),
     /// A constraint refused a row that the checks before it let through.
     #[error("a constraint refused the row")]
     Constraint(#[source] Cause),
@@ -167,6 +178,13 @@ pub trait ServiceStore: Send + Sync {
 
     /// Answers if the database can be read and written.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Answers if the database can be read.
+    async fn check_reachable(&self) -> Result<(), StoreError>;
+
+    /// Lets the writes that wait finish and closes the database, for everybody who has it. Later calls answer
+    /// [`StoreError::Down`].
+    async fn close(&self);
 }
 
 /// Tenants.

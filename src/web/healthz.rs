@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -45,9 +45,20 @@ impl Checkup {
 
 /// Answers 200 `ok` if the store can be read and written, 503 `unavailable` otherwise. Why stands in the log alone.
 pub(super) async fn healthz(State(checkup): State<Arc<Checkup>>) -> impl IntoResponse {
-    let (status, text) =
-        if checkup.is_well().await { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
-    (status, [(CACHE_CONTROL, "no-store")], text)
+    if checkup.is_well().await { answer(StatusCode::OK, "ok") } else { not_well() }
+}
+
+/// Answers 503 `unavailable`, whatever was asked for.
+pub(super) async fn unavailable() -> impl IntoResponse {
+    not_well()
+}
+
+fn not_well() -> Response {
+    answer(StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+}
+
+fn answer(status: StatusCode, text: &'static str) -> Response {
+    (status, [(CACHE_CONTROL, "no-store")], text).into_response()
 }
 
 async fn look(app: &App) -> bool {

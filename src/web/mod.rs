@@ -28,6 +28,11 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(map_response(harden))
 }
 
+/// HTTP while there is no [`App`] yet: not well, and nothing else to be had.
+pub fn closed_router() -> Router {
+    Router::new().fallback(healthz::unavailable).layer(map_response(harden))
+}
+
 async fn not_found() -> StatusCode {
     StatusCode::NOT_FOUND
 }

@@ -2,10 +2,12 @@
 //!
 //! One case, one claim, on a fresh database. One more case: a function in the file of its noun and its name in the
 //! list below; a case that is not listed is dead code, and the lints say so. One more engine: a module with
-//! `harness()`, and a line in `main.rs`.
+//! `play()`, which gives a case its fresh database, and a line in `main.rs`.
 
 pub(crate) mod activations;
 pub(crate) mod audit;
+pub(crate) mod batch;
+pub(crate) mod by_hand;
 pub(crate) mod catalog;
 pub(crate) mod customers;
 pub(crate) mod decisions;
@@ -397,6 +399,30 @@ macro_rules! conformance {
                 a_tenant_that_is_not_there_keeps_no_salts
                 looking_for_salts_makes_none
             }
+            by_hand {
+                a_stopped_tenant_stops_jumps
+                a_disabled_user_stops_jumps
+                a_shared_user_who_lost_endkunde_stops_jumps
+                a_brokers_user_who_became_endkunde_stops_jumps
+                a_deleted_user_stops_jumps
+                a_jump_that_looks_open_without_its_user_does_not_read
+                a_disabled_target_stops_jumps
+                a_disabled_provider_stops_redeems
+                a_secret_that_is_gone_stops_redeems
+            }
+            batch {
+                of_64_redeems_of_one_jump_in_one_batch_one_wins
+                of_64_records_of_one_request_in_one_batch_one_is_kept
+                one_jump_recorded_64_times_in_one_batch_is_kept_once
+                of_64_jumps_of_one_person_in_one_batch_as_many_are_kept_as_a_minute_takes
+                what_is_kept_of_one_batch_counts_in_the_next
+                everybody_in_a_batch_gets_his_own_answer
+                a_batch_of_two_tenants_is_written_for_both
+                a_bad_jump_fails_alone
+                a_redeem_that_cannot_be_audited_fails_alone
+                a_redeem_whose_caller_went_away_is_done_all_the_same
+                a_full_queue_is_busy_and_loses_nobody
+            }
             retention {
                 requests_are_deleted_by_their_age
                 only_so_many_requests_are_deleted_at_once_and_the_oldest_first
@@ -415,7 +441,7 @@ macro_rules! conformance {
         mod $noun {$(
             #[tokio::test]
             async fn $case() {
-                crate::conformance::$noun::$case(&crate::$engine::harness().await).await;
+                crate::$engine::play(crate::conformance::$noun::$case).await;
             }
         )+}
     )+};

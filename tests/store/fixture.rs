@@ -53,6 +53,18 @@ pub(crate) trait Inspect: Send + Sync {
 
     /// Makes the next epoch begin, as revoking a signing key does.
     async fn begin_next_epoch(&self);
+
+    /// Executes a statement as somebody at a SQL shell who has switched the foreign keys off; tells how many rows it changed.
+    async fn change_by_hand(&self, change: &'static str) -> u64;
+
+    /// Makes the writers of jumps stand still until the hold is dropped.
+    async fn hold_writers(&self) -> Box<dyn Hold>;
+}
+
+/// Keeps writers still.
+pub(crate) trait Hold: Send + Sync {
+    /// Counts the writes that wait.
+    fn waiting(&self) -> usize;
 }
 
 /// A row of the audit log as it stands in the table.

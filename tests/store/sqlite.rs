@@ -6,15 +6,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use concenter_gateway::domain::ids::{JumpId, TenantId};
 use concenter_gateway::domain::time::Timestamp;
-use concenter_gateway::store::sqlite::SqliteStore;
+use concenter_gateway::store::ServiceStore as _;
+use concenter_gateway::store::sqlite::{SqliteStore, WriterHold};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::fixture::{AuditRow, Harness, Inspect};
+use crate::fixture::{AuditRow, Harness, Hold, Inspect};
 
 /// The name of the database in its directory.
 pub(crate) const DATABASE: &str = "concenter.db";
+
+/// Plays a case on a fresh store.
+pub(crate) async fn play(case: impl AsyncFnOnce(&Harness)) {
+    case(&harness().await).await;
+}
 
 /// A fresh store for one case.
 pub(crate) async fn harness() -> Harness {
@@ -31,7 +37,7 @@ pub(crate) async fn opened() -> (Harness, Arc<SqliteStore>, Arc<TempDir>) {
 /// Opens the database in `directory` again, or for the first time.
 pub(crate) async fn reopened(directory: &Arc<TempDir>) -> (Harness, Arc<SqliteStore>) {
     let store = Arc::new(SqliteStore::open(directory.path()).await.expect("a store"));
-    let tables = Tables(Arc::clone(directory));
+    let tables = Tables { directory: Arc::clone(directory), store: Arc::clone(&store) };
     (Harness::new(store.clone(), Box::new(tables)), store)
 }
 
@@ -48,11 +54,14 @@ pub(crate) async fn shell(directory: &Path, foreign_keys: bool) -> SqliteConnect
     options.connect().await.expect("the database opens")
 }
 
-struct Tables(Arc<TempDir>);
+struct Tables {
+    directory: Arc<TempDir>,
+    store: Arc<SqliteStore>,
+}
 
 impl Tables {
     async fn shell(&self) -> SqliteConnection {
-        shell(self.0.path(), true).await
+        shell(self.directory.path(), true).await
     }
 }
 
@@ -148,6 +157,21 @@ impl Inspect for Tables {
     async fn begin_next_epoch(&self) {
         let query = sqlx::query("UPDATE service SET epoch = epoch + 1");
         query.execute(&mut self.shell().await).await.expect("the next epoch");
+    }
+
+    async fn change_by_hand(&self, change: &'static str) -> u64 {
+        let mut shell = shell(self.directory.path(), false).await;
+        sqlx::query(change).execute(&mut shell).await.expect(change).rows_affected()
+    }
+
+    async fn hold_writers(&self) -> Box<dyn Hold> {
+        Box::new(self.store.hold_writer().await.expect("the writer stands still"))
+    }
+}
+
+impl Hold for WriterHold {
+    fn waiting(&self) -> usize {
+        self.waiting()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The map: `open` takes the lock and brings the schema up to date; `writer` owns the connection that writes and
 //! commits in groups; `hot` is what it does for jumps, many at once; `requests` is what every other effect has in
-//! common; `versions` moves the numbers that revoke jumps; `row` reads cells. Then a file for each noun, with the same
+//! common; `versions` moves the numbers that revoke jumps; `row` reads cells; `relocate` reads everything. Then a file for each noun, with the same
 //! name and functions as in the other engines.
 //!
 //! Reads go to a pool of read-only connections. A read of several statements takes a transaction, so that all of them
@@ -13,6 +13,7 @@
 
 mod activations;
 mod audit;
+mod backup;
 mod catalog;
 mod customers;
 mod error;
@@ -21,6 +22,7 @@ mod jump_history;
 mod jumps;
 mod open;
 mod plans;
+mod relocate;
 mod requests;
 mod retention;
 mod row;
@@ -37,9 +39,11 @@ use sqlx::SqlitePool;
 
 use self::error::WriterGone;
 use self::writer::Writer;
-use super::StoreError;
+use super::{MostInABatch, StoreError};
 
+pub use self::backup::{BackupError, StagedBackup};
 pub use self::open::OpenError;
+pub(in crate::store) use self::relocate::RelocationSource;
 pub use self::writer::WriterHold;
 
 /// A database of the SQLite engine, open.
@@ -57,8 +61,16 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`], most of all [`OpenError::Held`] if another process has the lock.
     pub async fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        Self::open_with(data_dir, MostInABatch::DEFAULT).await
+    }
+
+    /// The same, with at most so many writes in one transaction.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_with(data_dir: &Path, most: MostInABatch) -> Result<Self, OpenError> {
         let opened = open::for_writing(data_dir).await?;
-        let writer = Writer::start(opened.connection, opened.options, opened.lock);
+        let writer = Writer::start(opened.connection, opened.options, opened.lock, most);
         Ok(Self { readers: opened.readers, writer: Some(writer) })
     }
 
@@ -73,17 +85,13 @@ impl SqliteStore {
         Ok(Self { readers, writer: None })
     }
 
-    /// Lets the writes that wait finish, closes the database and releases the lock. Later calls answer
-    /// [`StoreError::Down`].
+    /// Reads the whole database in `data_dir`, beside a running server or none, and looks whether it is as SQLite left
+    /// it. Takes as long as reading the file does, so it is not part of opening it.
     ///
-    /// A store that is dropped instead loses nothing that was answered, but its lock is released only when its writer
-    /// has noticed.
-    pub async fn close(&self) {
-        // Readers first: the last connection to close writes the log back into the database, and they may not.
-        self.readers.close().await;
-        if let Some(writer) = &self.writer {
-            writer.close().await;
-        }
+    /// # Errors
+    /// [`OpenError::Damaged`].
+    pub async fn check_file(data_dir: &Path) -> Result<(), OpenError> {
+        open::check_file(data_dir).await
     }
 
     /// Makes the writer stand still until the hold is dropped, so that a test can fill one batch.
@@ -93,6 +101,15 @@ impl SqliteStore {
     #[doc(hidden)]
     pub async fn hold_writer(&self) -> Result<WriterHold, StoreError> {
         self.writer()?.hold().await
+    }
+
+    /// Closes the database and releases the lock.
+    async fn shut(&self) {
+        // Readers first: the last connection to close writes the log back into the database, and they may not.
+        self.readers.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
     }
 
     /// Where reads go.

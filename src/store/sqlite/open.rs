@@ -14,7 +14,9 @@ use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 use crate::store::Cause;
 
 /// The database.
-const DATABASE_FILE: &str = "concenter.db";
+pub(super) const DATABASE_FILE: &str = "concenter.db";
+/// What SQLite appends to the name of a database for the two files that it keeps beside it.
+pub(super) const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// What keeps a second process out.
 const LOCK_FILE: &str = "concenter.lock";
 /// Read-only connections.
@@ -92,6 +94,12 @@ pub enum OpenError {
         #[source]
         source: Cause,
     },
+    /// The file is not as SQLite left it.
+    #[error("the database {} is damaged: restore a backup", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+    },
     /// The database cannot be opened.
     #[error("cannot open the database {}", path.display())]
     Database {
@@ -124,8 +132,7 @@ pub(super) struct LockFile {
 
 /// Opens for writing; see [`super::SqliteStore::open`].
 pub(super) async fn for_writing(data_dir: &Path) -> Result<Opened, OpenError> {
-    make_directory(data_dir)?;
-    let lock = LockFile::take(&data_dir.join(LOCK_FILE))?;
+    let lock = hold(data_dir)?;
     let path = data_dir.join(DATABASE_FILE);
     make_database(&path)?;
 
@@ -152,6 +159,69 @@ pub(super) async fn for_reading(data_dir: &Path) -> Result<SqlitePool, OpenError
     check_schema(&mut connection, &path).await?;
     drop(connection);
     Ok(readers)
+}
+
+/// Makes the directory if it is missing, and keeps every other process out of it.
+pub(super) fn hold(data_dir: &Path) -> Result<LockFile, OpenError> {
+    make_directory(data_dir)?;
+    LockFile::take(&data_dir.join(LOCK_FILE))
+}
+
+/// What there is of the schema in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Schema {
+    /// Nothing.
+    None,
+    /// That of an earlier program.
+    Older,
+    /// That of this program.
+    Current,
+}
+
+/// Opens for reading only, a schema of an earlier program too. What is read may be written into a database beside it.
+pub(super) async fn for_copying(path: &Path) -> Result<(SqliteConnection, Schema), OpenError> {
+    if !path.is_file() {
+        return Err(OpenError::NoDatabase { path: path.to_owned() });
+    }
+    // Without `query_only`, which holds for every database of a connection.
+    let options = common(path).read_only(true);
+    let mut connection = options.connect().await.map_err(|error| cannot_open(path, error))?;
+    check_sqlite(&mut connection, path).await?;
+    let schema = read_schema(&mut connection, path).await?;
+    Ok((connection, schema))
+}
+
+/// Opens a copy that nobody else has, so that something can be added to it and it stays one file.
+pub(super) async fn for_adding(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let options = common(path).journal_mode(SqliteJournalMode::Delete).synchronous(SqliteSynchronous::Full);
+    options.connect().await.map_err(|error| cannot_open(path, error))
+}
+
+/// Opens a database that nobody else has, as it is, for what stands in its log alone to be written back.
+pub(super) async fn for_writing_back(path: &Path) -> Result<SqliteConnection, OpenError> {
+    writing(path).connect().await.map_err(|error| cannot_open(path, error))
+}
+
+/// Opens to be moved elsewhere; see [`super::RelocationSource::open`].
+pub(super) async fn for_moving(data_dir: &Path) -> Result<(SqliteConnection, LockFile), OpenError> {
+    let path = data_dir.join(DATABASE_FILE);
+    if !path.is_file() {
+        return Err(OpenError::NoDatabase { path });
+    }
+    let lock = LockFile::take(&data_dir.join(LOCK_FILE))?;
+    let mut connection = reading(&path).connect().await.map_err(|error| cannot_open(&path, error))?;
+    check_sqlite(&mut connection, &path).await?;
+    check_schema(&mut connection, &path).await?;
+    Ok((connection, lock))
+}
+
+/// Reads the whole file and looks whether it is whole; see [`super::SqliteStore::check_file`].
+pub(super) async fn check_file(data_dir: &Path) -> Result<(), OpenError> {
+    let path = data_dir.join(DATABASE_FILE);
+    let mut connection = common(&path).read_only(true).connect().await.map_err(|error| cannot_open(&path, error))?;
+    let first: Result<String, _> = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut connection).await;
+    // What it cannot read at all is as damaged.
+    if first.is_ok_and(|first| first == "ok") { Ok(()) } else { Err(OpenError::Damaged { path }) }
 }
 
 fn make_directory(path: &Path) -> Result<(), OpenError> {
@@ -221,8 +291,11 @@ fn writing(path: &Path) -> SqliteConnectOptions {
         .pragma("wal_autocheckpoint", "10000")
 }
 
+fn reading(path: &Path) -> SqliteConnectOptions {
+    common(path).read_only(true).pragma("query_only", "ON")
+}
+
 async fn connect_readers(path: &Path) -> Result<SqlitePool, OpenError> {
-    let options = common(path).read_only(true).pragma("query_only", "ON");
     SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(BUSY_TIMEOUT)
@@ -230,12 +303,12 @@ async fn connect_readers(path: &Path) -> Result<SqlitePool, OpenError> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(options)
+        .connect_with(reading(path))
         .await
         .map_err(|error| cannot_open(path, error))
 }
 
-fn cannot_open(path: &Path, error: sqlx::Error) -> OpenError {
+pub(super) fn cannot_open(path: &Path, error: sqlx::Error) -> OpenError {
     OpenError::Database { path: path.to_owned(), source: Arc::new(error) }
 }
 
@@ -252,18 +325,25 @@ fn is_recent(version: &str) -> bool {
 }
 
 async fn check_schema(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let older = || OpenError::SchemaOlder { path: path.to_owned() };
+    match read_schema(connection, path).await? {
+        Schema::Current => Ok(()),
+        Schema::Older | Schema::None => Err(OpenError::SchemaOlder { path: path.to_owned() }),
+    }
+}
+
+async fn read_schema(connection: &mut SqliteConnection, path: &Path) -> Result<Schema, OpenError> {
     let exists = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')");
     let exists: bool = exists.fetch_one(&mut *connection).await.map_err(|error| cannot_open(path, error))?;
     if !exists {
-        return Err(older());
+        return Ok(Schema::None);
     }
     let applied = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version");
     let applied: Vec<i64> = applied.fetch_all(connection).await.map_err(|error| cannot_open(path, error))?;
     if let Some(version) = applied.iter().find(|version| !MIGRATIONS.version_exists(**version)) {
         return Err(OpenError::SchemaNewer { path: path.to_owned(), version: *version });
     }
-    if MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)) { Ok(()) } else { Err(older()) }
+    let is_current = MIGRATIONS.iter().all(|migration| applied.contains(&migration.version));
+    Ok(if is_current { Schema::Current } else { Schema::Older })
 }
 
 #[cfg(test)]

@@ -25,8 +25,19 @@ impl ServiceStore for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT epoch FROM service").fetch_all(self.readers()).await.map_err(Failure::from)?;
+        self.check_reachable().await?;
         self.writer()?.effect(|tx| Box::pin(touch(tx))).await
+    }
+
+    async fn check_reachable(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT epoch FROM service").fetch_all(self.readers()).await.map_err(Failure::from)?;
+        Ok(())
+    }
+
+    /// Releases the lock as well. A store that is dropped instead loses nothing that was answered, but its lock is released
+    /// only when its writer has noticed.
+    async fn close(&self) {
+        self.shut().await;
     }
 }
 

@@ -40,7 +40,7 @@ impl TenantStore for SqliteStore {
     async fn list_tenants_all_tenants(&self, page: &PageRequest) -> Result<Page<Tenant>, StoreError> {
         let rows = sqlx::query(
             "
-            SELECT tenant_id, display_name, state, deleted_at, created_at, updated_at, version
+            SELECT tenant_id, display_name, state, deleted_at, restored_at, created_at, updated_at, version
             FROM tenant
             WHERE tenant_id > ?1
             ORDER BY tenant_id
@@ -157,6 +157,7 @@ fn tenant_of(row: &SqliteRow) -> Step<Tenant> {
         display_name: cells.parsed("display_name", Line::parse)?,
         state: cells.code("state")?,
         deleted_at: cells.instant_or_null("deleted_at")?,
+        restored_at: cells.instant_or_null("restored_at")?,
         created_at: cells.instant("created_at")?,
         updated_at: cells.instant("updated_at")?,
         version: cells.version()?,
@@ -166,7 +167,7 @@ fn tenant_of(row: &SqliteRow) -> Step<Tenant> {
 async fn load(executor: impl SqliteExecutor<'_>, tenant: &TenantId) -> Step<Option<Tenant>> {
     let row = sqlx::query(
         "
-        SELECT tenant_id, display_name, state, deleted_at, created_at, updated_at, version
+        SELECT tenant_id, display_name, state, deleted_at, restored_at, created_at, updated_at, version
         FROM tenant
         WHERE tenant_id = ?1
         ",

@@ -18,12 +18,10 @@ use super::error::{Failure, Step, WriterGone};
 use super::hot::{self, RecordWork, RedeemWork};
 use super::open::LockFile;
 use crate::domain::jump::{RecordOutcome, RedeemOutcome};
-use crate::store::StoreError;
+use crate::store::{MostInABatch, StoreError};
 
 /// Most works that wait; one more is refused as [`StoreError::Busy`].
 const MOST_WAITING: usize = 1_024;
-/// Most works in one transaction.
-const MOST_IN_A_BATCH: usize = 512;
 
 /// What a caller gets.
 type Answer<T> = Result<T, StoreError>;
@@ -72,9 +70,14 @@ impl WriterHold {
 impl Writer {
     /// Starts the task. It takes over `connection` and opens it anew by `options` after a failure; `lock` is released
     /// when it ends, which it does when the store is closed or dropped and the queue has drained.
-    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions, lock: LockFile) -> Self {
+    pub(super) fn start(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+        lock: LockFile,
+        most: MostInABatch,
+    ) -> Self {
         let (queue, inbox) = mpsc::channel(MOST_WAITING);
-        let serving = Serving { inbox, connection: Some(connection), options };
+        let serving = Serving { inbox, connection: Some(connection), options, most: most.number() };
         let task = tokio::spawn(supervise(serving, lock));
         Self { queue, task: Mutex::new(Some(task)) }
     }
@@ -181,6 +184,8 @@ struct Serving {
     /// `None` after a failure: whatever the old connection was in the middle of must not be carried on.
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
+    /// Most works in one transaction.
+    most: usize,
 }
 
 /// Serves until the store is closed. An effect that panics costs its batch, not the writer.
@@ -198,8 +203,9 @@ async fn supervise(serving: Serving, lock: LockFile) {
 /// Serves until the queue is closed and empty.
 async fn serve(serving: Arc<Mutex<Serving>>) {
     let mut serving = serving.lock().await;
-    let mut works = Vec::with_capacity(MOST_IN_A_BATCH);
-    while serving.inbox.recv_many(&mut works, MOST_IN_A_BATCH).await > 0 {
+    let most = serving.most;
+    let mut works = Vec::with_capacity(most);
+    while serving.inbox.recv_many(&mut works, most).await > 0 {
         let mut batch = Batch::default();
         let (mut checkpoints, mut holds) = (Vec::new(), Vec::new());
         for work in works.drain(..) {
@@ -354,7 +360,7 @@ impl Batch {
     /// Tells everybody that nothing was written.
     fn lost(self, failure: &Failure) {
         let error = match &failure.0 {
-            StoreError::Full(_) | StoreError::Down(_) => failure.0.clone(),
+            StoreError::Full(_) | StoreError::Down(_) | StoreError::Contended(_) => failure.0.clone(),
             // Somebody's own error, but the others could not be kept apart from it.
             StoreError::Constraint(cause) => StoreError::Down(Arc::clone(cause)),
             StoreError::Corrupt { .. } | StoreError::Busy => WriterGone::Ended.into(),

@@ -21,6 +21,7 @@ pub(crate) async fn a_new_tenant_reads_back(h: &Harness) {
         display_name: new.display_name,
         state: TenantState::Active,
         deleted_at: None,
+        restored_at: None,
         created_at: effect.at,
         updated_at: effect.at,
         version: Version::FIRST,

@@ -1,74 +1,62 @@
 //! The catalogue: providers, targets and return URLs.
 
 use super::Shell;
-use super::Wall::{Check, ForeignKey, Statement, Unique};
+use super::Wall::{Check, ForeignKey, Statement, Type, Unique};
 
-/// Binds: target, provider, kind, accepts customers (0 or 1), lines (empty for NULL).
+/// Binds: target, provider, kind, accepts customers (`yes` or `no`).
 const INSERT_TARGET: &str = "
     INSERT INTO target (
-        target_id, provider_id, kind, display_name, state, url, delivery, accepts_brokers, accepts_customers, lines,
+        target_id, provider_id, kind, display_name, state, url, delivery, accepts_brokers, accepts_customers,
         hands_over_secret, nonce_required, version
     )
-    VALUES (?1, ?2, ?3, 'Neu', 'active', 'https://n.example/', 'fragment', 1, ?4 + 0, nullif(?5, ''), 0, 0, 1)";
+    VALUES (?1, ?2, ?3, 'Neu', 'active', 'https://n.example/', 'fragment', TRUE, ?4 = 'yes', FALSE, FALSE, 1)";
 /// Binds: target, lines.
 const SET_LINES: &str = "UPDATE target SET lines = ?2 WHERE target_id = ?1";
 
-#[tokio::test]
-async fn a_portal_takes_no_customers() {
-    let mut shell = Shell::open().await;
-    let rule = "kind <> 'insurer_portal' OR accepts_customers = 0";
-    shell.refuses(Check, rule, INSERT_TARGET, &["neu", "sicher", "insurer_portal", "1", ""]).await;
-    shell.refuses(Check, rule, "UPDATE target SET accepts_customers = 1 WHERE target_id = ?1", &["auskunft"]).await;
+pub(crate) async fn a_portal_takes_no_customers(shell: &mut Shell) {
+    let rule = "kind <> 'insurer_portal' OR";
+    shell.refuses(Check, rule, INSERT_TARGET, &["neu", "sicher", "insurer_portal", "yes"]).await;
+    shell.refuses(Check, rule, "UPDATE target SET accepts_customers = TRUE WHERE target_id = ?1", &["auskunft"]).await;
     shell.refuses(Check, rule, "UPDATE target SET kind = 'insurer_portal' WHERE target_id = ?1", &["rechner"]).await;
-    shell.takes(INSERT_TARGET, &["neu", "sicher", "insurer_portal", "0", ""]).await;
-    shell.takes(INSERT_TARGET, &["neu", "sicher", "tariff_calculator", "1", ""]).await;
+    shell.takes(INSERT_TARGET, &["neu", "sicher", "insurer_portal", "no"]).await;
+    shell.takes(INSERT_TARGET, &["neu", "sicher", "tariff_calculator", "yes"]).await;
 }
 
-#[tokio::test]
-async fn a_target_belongs_to_a_known_provider() {
-    let mut shell = Shell::open().await;
-    shell.refuses(ForeignKey, "", INSERT_TARGET, &["neu", "nobody", "tariff_calculator", "1", ""]).await;
+pub(crate) async fn a_target_belongs_to_a_known_provider(shell: &mut Shell) {
+    shell.refuses(ForeignKey, "", INSERT_TARGET, &["neu", "nobody", "tariff_calculator", "yes"]).await;
     let set_provider = "UPDATE target SET provider_id = ?2 WHERE target_id = ?1";
     shell.refuses(ForeignKey, "", set_provider, &["rechner", "nobody"]).await;
 }
 
-#[tokio::test]
-async fn a_provider_with_targets_is_not_deleted() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn a_provider_with_targets_is_not_deleted(shell: &mut Shell) {
     let delete = "DELETE FROM product_provider WHERE provider_id = ?1";
     shell.refuses(ForeignKey, "", delete, &["sicher"]).await;
     shell.takes(delete, &["idle"]).await;
 }
 
-#[tokio::test]
-async fn a_target_with_jumps_is_not_deleted() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn a_target_with_jumps_is_not_deleted(shell: &mut Shell) {
     let delete = "DELETE FROM target WHERE target_id = ?1";
     shell.refuses(ForeignKey, "", delete, &["rechner"]).await;
     shell.takes(delete, &["auskunft"]).await;
 }
 
-#[tokio::test]
-async fn lines_of_business_are_one_to_100_in_an_array() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn lines_of_business_are_one_to_100_in_an_array(shell: &mut Shell) {
     shell.refuses(Check, "json_array_length(lines)", SET_LINES, &["rechner", "[]"]).await;
-    shell.refuses(Check, "json_type(lines) = 'array'", SET_LINES, &["rechner", r#""050""#]).await;
-    shell.refuses(Statement, "malformed JSON", SET_LINES, &["rechner", "050"]).await;
+    let no_list = (Type, "malformed array literal");
+    let (wall, says) = shell.either((Check, "json_type(lines) = 'array'"), no_list);
+    shell.refuses(wall, says, SET_LINES, &["rechner", r#""050""#]).await;
+    let (wall, says) = shell.either((Statement, "malformed JSON"), no_list);
+    shell.refuses(wall, says, SET_LINES, &["rechner", "050"]).await;
     let many = |n: usize| format!("[{}]", vec![r#""050""#; n].join(","));
     shell.refuses(Check, "json_array_length(lines)", SET_LINES, &["rechner", &many(101)]).await;
     shell.takes(SET_LINES, &["rechner", &many(100)]).await;
 }
 
-#[tokio::test]
-async fn words_of_the_catalogue_come_from_closed_lists() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn words_of_the_catalogue_come_from_closed_lists(shell: &mut Shell) {
     for (rule, sql) in [
         ("kind IN", "UPDATE target SET kind = 'app' WHERE target_id = 'rechner'"),
         ("state IN", "UPDATE target SET state = 'gone' WHERE target_id = 'rechner'"),
         ("delivery IN", "UPDATE target SET delivery = 'query' WHERE target_id = 'rechner'"),
-        ("accepts_brokers IN (0, 1)", "UPDATE target SET accepts_brokers = 2 WHERE target_id = 'rechner'"),
-        ("hands_over_secret IN (0, 1)", "UPDATE target SET hands_over_secret = 2 WHERE target_id = 'rechner'"),
-        ("nonce_required IN (0, 1)", "UPDATE target SET nonce_required = 2 WHERE target_id = 'rechner'"),
         ("kind IN", "UPDATE product_provider SET kind = 'broker' WHERE provider_id = 'sicher'"),
         ("state IN", "UPDATE product_provider SET state = 'gone' WHERE provider_id = 'sicher'"),
         ("state IN", "UPDATE return_url SET state = 'gone' WHERE return_url_id = 'zurueck'"),
@@ -77,9 +65,18 @@ async fn words_of_the_catalogue_come_from_closed_lists() {
     }
 }
 
-#[tokio::test]
-async fn a_return_url_stands_under_one_key() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn what_a_target_takes_is_yes_or_no(shell: &mut Shell) {
+    for (rule, sql) in [
+        ("accepts_brokers IN (0, 1)", "UPDATE target SET accepts_brokers = 2 WHERE target_id = 'rechner'"),
+        ("hands_over_secret IN (0, 1)", "UPDATE target SET hands_over_secret = 2 WHERE target_id = 'rechner'"),
+        ("nonce_required IN (0, 1)", "UPDATE target SET nonce_required = 2 WHERE target_id = 'rechner'"),
+    ] {
+        let (wall, says) = shell.either((Check, rule), (Type, "is of type boolean"));
+        shell.refuses(wall, says, sql, &[]).await;
+    }
+}
+
+pub(crate) async fn a_return_url_stands_under_one_key(shell: &mut Shell) {
     let insert = "INSERT INTO return_url (return_url_id, url, state, version) VALUES ('neu', ?1, 'active', 1)";
     shell.refuses(Unique, "return_url.url", insert, &["https://portal.example/zurueck"]).await;
     shell.takes(insert, &["https://portal.example/anders"]).await;

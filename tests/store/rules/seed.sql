@@ -1,4 +1,5 @@
--- Two tenants: A is the example of the help page, B is the stranger. The ids are named in rules.rs.
+-- Two tenants: A is the example of the help page, B is the stranger. The ids are named in rules.rs. For each engine, in the
+-- words of SQLite (see rules/on_postgres.rs).
 
 INSERT INTO service (singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key)
 VALUES (1, 5, 5, x'00', 'kek', 1, x'00', x'00');
@@ -22,8 +23,10 @@ INSERT INTO target (
     hands_over_secret, nonce_required, version
 )
 VALUES
-    ('rechner', 'sicher', 'tariff_calculator', 'Rechner', 'active', 'https://r.example/', 'fragment', 1, 1, NULL, 1, 0, 1),
-    ('auskunft', 'sicher', 'insurer_portal', 'Auskunft', 'active', 'https://a.example/', 'fragment', 1, 0, NULL, 0, 0, 1);
+    ('rechner', 'sicher', 'tariff_calculator', 'Rechner', 'active', 'https://r.example/', 'fragment', TRUE, TRUE, NULL, TRUE,
+     FALSE, 1),
+    ('auskunft', 'sicher', 'insurer_portal', 'Auskunft', 'active', 'https://a.example/', 'fragment', TRUE, FALSE, NULL, FALSE,
+     FALSE, 1);
 
 INSERT INTO return_url (return_url_id, url, state, version)
 VALUES ('zurueck', 'https://portal.example/zurueck', 'active', 1);
@@ -63,8 +66,8 @@ VALUES ('00000000-0000-7000-8000-00000000000a', 'm.meier', 'a0000000-0000-7000-8
 INSERT INTO customer_access (tenant_id, private_user_id, commercial_user_id, commercial_falls_back, version)
 VALUES
     ('00000000-0000-7000-8000-00000000000a', '40000000-0000-7000-8000-00000000000a',
-     '50000000-0000-7000-8000-00000000000a', 0, 1),
-    ('00000000-0000-7000-8000-00000000000b', NULL, NULL, 0, 1);
+     '50000000-0000-7000-8000-00000000000a', FALSE, 1),
+    ('00000000-0000-7000-8000-00000000000b', NULL, NULL, FALSE, 1);
 
 INSERT INTO customer (tenant_id, customer_id, segment, user_id, jump_version, version, created_at, updated_at)
 VALUES

@@ -1,30 +1,22 @@
 //! The service itself, its keys, its tenants with their settings, and the requests it remembers.
 
-use super::Wall::{Check, ForeignKey, PrimaryKey, Trigger, Type, Unique};
+use super::Wall::{Check, ForeignKey, PrimaryKey, Trigger, Unique};
 use super::{A, B, FRESH, Shell};
 
-#[tokio::test]
-async fn there_is_one_service() {
-    let mut shell = Shell::open().await;
-    for copy in [
-        "
+pub(crate) async fn there_is_one_service(shell: &mut Shell) {
+    let copy = "
         INSERT INTO service
-        SELECT ?1 + 0, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key FROM service",
-        "
-        INSERT OR REPLACE INTO service
-        SELECT ?1 + 0, 1, 1, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key FROM service",
-    ] {
-        for singleton in ["1", "2"] {
-            shell.refuses(Trigger, "there is one service", copy, &[singleton]).await;
-        }
-    }
+        SELECT ?1 + 0, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key FROM service";
+    let by_trigger = (Trigger, "there is one service");
+    let (wall, says) = shell.either(by_trigger, (PrimaryKey, "service.singleton"));
+    shell.refuses(wall, says, copy, &["1"]).await;
+    let (wall, says) = shell.either(by_trigger, (Check, "singleton = 1"));
+    shell.refuses(wall, says, copy, &["2"]).await;
     shell.refuses(Check, "singleton = 1", "UPDATE service SET singleton = 2", &[]).await;
     shell.refuses(Trigger, "there is one service", "DELETE FROM service", &[]).await;
 }
 
-#[tokio::test]
-async fn the_epoch_and_the_catalogues_version_move_forward_only() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn the_epoch_and_the_catalogues_version_move_forward_only(shell: &mut Shell) {
     let says = "epoch and catalog_version move forward only";
     shell.refuses(Trigger, says, "UPDATE service SET epoch = epoch - 1", &[]).await;
     shell.refuses(Trigger, says, "UPDATE service SET catalog_version = catalog_version - 1", &[]).await;
@@ -32,26 +24,13 @@ async fn the_epoch_and_the_catalogues_version_move_forward_only() {
     shell.takes("UPDATE service SET epoch = epoch + 1, catalog_version = catalog_version + 1", &[]).await;
 }
 
-#[tokio::test]
-async fn a_tenants_configuration_version_moves_forward_only() {
-    let mut shell = Shell::open().await;
-    let replace = "
-        INSERT OR REPLACE INTO tenant (
-            tenant_id, display_name, state, config_version, kek_id, dek_version, wrapped_dek, sealed_mac_key, version,
-            created_at, updated_at
-        )
-        SELECT tenant_id, display_name, state, 1, kek_id, dek_version, wrapped_dek, sealed_mac_key, 1, 1, 1
-        FROM tenant
-        WHERE tenant_id = ?1";
-    shell.refuses(Trigger, "a tenant is made once", replace, &[A]).await;
+pub(crate) async fn a_tenants_configuration_version_moves_forward_only(shell: &mut Shell) {
     let set = "UPDATE tenant SET config_version = config_version + ?2 WHERE tenant_id = ?1";
     shell.refuses(Trigger, "config_version moves forward only", set, &[A, "-1"]).await;
     shell.takes(set, &[A, "1"]).await;
 }
 
-#[tokio::test]
-async fn one_signing_key_of_a_purpose_is_current() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn one_signing_key_of_a_purpose_is_current(shell: &mut Shell) {
     let insert = "
         INSERT INTO signing_key (kid, purpose, state, sealed_private, created_at)
         VALUES ('another-jump-key-00000000000000000000000000', ?1, ?2, x'00', 1)";
@@ -60,17 +39,13 @@ async fn one_signing_key_of_a_purpose_is_current() {
     shell.takes(insert, &["caller", "current"]).await;
 }
 
-#[tokio::test]
-async fn a_tenant_is_active_or_stopped() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn a_tenant_is_active_or_stopped(shell: &mut Shell) {
     let set = "UPDATE tenant SET state = ?2 WHERE tenant_id = ?1";
     shell.refuses(Check, "state IN ('active', 'stopped')", set, &[A, "paused"]).await;
     shell.takes(set, &[A, "stopped"]).await;
 }
 
-#[tokio::test]
-async fn a_request_is_logged_once() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn a_request_is_logged_once(shell: &mut Shell) {
     let insert = "
         INSERT INTO request_log (tenant_id, caller, request_id, content, resource, created_at)
         VALUES (?1, zeroblob(32), ?2, randomblob(32), 'x', 1)";
@@ -78,18 +53,7 @@ async fn a_request_is_logged_once() {
     shell.refuses(PrimaryKey, "request_log.request_id", insert, &[A, FRESH]).await;
 }
 
-#[tokio::test]
-async fn a_version_is_a_number() {
-    let mut shell = Shell::open().await;
-    let set = "UPDATE tenant SET config_version = 'six' WHERE tenant_id = ?1";
-    shell.refuses(Type, "cannot store TEXT value in INTEGER column tenant.config_version", set, &[A]).await;
-    let set = "UPDATE service SET epoch = 5.5";
-    shell.refuses(Type, "cannot store REAL value in INTEGER column service.epoch", set, &[]).await;
-}
-
-#[tokio::test]
-async fn a_deleted_tenant_is_stopped() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn a_deleted_tenant_is_stopped(shell: &mut Shell) {
     let says = "deleted_at IS NULL OR state = 'stopped'";
     shell.refuses(Check, says, "UPDATE tenant SET deleted_at = 1 WHERE tenant_id = ?1", &[A]).await;
     shell.does("UPDATE tenant SET deleted_at = 1, state = 'stopped' WHERE tenant_id = ?1", &[A]).await;
@@ -98,9 +62,7 @@ async fn a_deleted_tenant_is_stopped() {
     shell.takes("UPDATE tenant SET deleted_at = NULL, state = 'active' WHERE tenant_id = ?1", &[A]).await;
 }
 
-#[tokio::test]
-async fn the_keys_of_a_tenant_go_together_and_only_with_a_deleted_one() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn the_keys_of_a_tenant_go_together_and_only_with_a_deleted_one(shell: &mut Shell) {
     let destroy = "UPDATE tenant SET wrapped_dek = x'', sealed_mac_key = x'' WHERE tenant_id = ?1";
     shell.refuses(Check, "deleted_at IS NOT NULL OR wrapped_dek", destroy, &[A]).await;
     shell.does("UPDATE tenant SET deleted_at = 1, state = 'stopped' WHERE tenant_id = ?1", &[A]).await;
@@ -117,9 +79,7 @@ async fn the_keys_of_a_tenant_go_together_and_only_with_a_deleted_one() {
     shell.takes(renew, &[B]).await;
 }
 
-#[tokio::test]
-async fn a_new_tenant_begins_with_settings() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn a_new_tenant_begins_with_settings(shell: &mut Shell) {
     let insert = "
         INSERT INTO tenant (
             tenant_id, display_name, state, config_version, kek_id, dek_version, wrapped_dek, sealed_mac_key, version,
@@ -141,17 +101,14 @@ async fn a_new_tenant_begins_with_settings() {
           AND version = 1";
     shell.takes(initial, &[FRESH]).await;
     let second = "INSERT INTO tenant_settings (tenant_id) VALUES (?1)";
-    let replaced = "INSERT OR REPLACE INTO tenant_settings (tenant_id, jump_life) VALUES (?1, 120)";
-    for again in [second, replaced] {
-        shell.refuses(Trigger, "a tenant has its settings once", again, &[FRESH]).await;
-    }
+    let (wall, says) =
+        shell.either((Trigger, "a tenant has its settings once"), (PrimaryKey, "tenant_settings.tenant_id"));
+    shell.refuses(wall, says, second, &[FRESH]).await;
     shell.refuses(ForeignKey, "", second, &["00000000-0000-7000-8000-0000000000ff"]).await;
     shell.refuses(ForeignKey, "", "DELETE FROM tenant WHERE tenant_id = ?1", &[FRESH]).await;
 }
 
-#[tokio::test]
-async fn settings_keep_to_their_bounds() {
-    let mut shell = Shell::open().await;
+pub(crate) async fn settings_keep_to_their_bounds(shell: &mut Shell) {
     for (set, says, bad, good) in [
         (
             "UPDATE tenant_settings SET jump_life = ?2 + 0 WHERE tenant_id = ?1",

@@ -1,0 +1,120 @@
+//! The start while the database cannot be reached: both listeners answer, and say that there is nothing to be had yet.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::HealthService;
+
+use super::{CALL_DEADLINE, StartError, end_health_streams, health, render_denial, told_to_stop};
+use crate::config::ServerSettings;
+use crate::domain::ids::Random;
+use crate::edge::{CallLayer, ClosedGate};
+use crate::store::{Location, Opened};
+use crate::web;
+
+/// How long after the first failure the next attempt comes; each pause is twice the one before, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// So that a database that came back is in use within 5 s.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The sockets of both listeners. A clone is the same sockets.
+pub(super) struct Sockets {
+    grpc: TcpListener,
+    http: TcpListener,
+}
+
+impl Sockets {
+    /// Binds the addresses of the settings.
+    pub(super) fn bind(settings: &ServerSettings) -> Result<Self, StartError> {
+        let bind = |listener, address| {
+            TcpListener::bind(address)
+                .and_then(|bound| bound.set_nonblocking(true).map(|()| bound))
+                .map_err(|source| StartError::bind(listener, address, source))
+        };
+        Ok(Self { grpc: bind("gRPC", settings.grpc_addr)?, http: bind("HTTP", settings.http_addr)? })
+    }
+
+    /// The same sockets once more: what one listener has not taken when it ends, the next one takes.
+    fn share(&self, settings: &ServerSettings) -> Result<Self, StartError> {
+        let share = |listener, address, socket: &TcpListener| {
+            socket.try_clone().map_err(|source| StartError::bind(listener, address, source))
+        };
+        Ok(Self {
+            grpc: share("gRPC", settings.grpc_addr, &self.grpc)?,
+            http: share("HTTP", settings.http_addr, &self.http)?,
+        })
+    }
+
+    /// What listens.
+    pub(super) fn listen(
+        self,
+        settings: &ServerSettings,
+    ) -> Result<(TcpIncoming, tokio::net::TcpListener), StartError> {
+        let listen = |listener, address, socket| {
+            tokio::net::TcpListener::from_std(socket).map_err(|source| StartError::bind(listener, address, source))
+        };
+        let grpc = listen("gRPC", settings.grpc_addr, self.grpc)?;
+        Ok((TcpIncoming::from(grpc), listen("HTTP", settings.http_addr, self.http)?))
+    }
+}
+
+/// Opens the database, however long it takes until it can be reached, and meanwhile answers on `sockets`.
+///
+/// May be dropped at any time; then nothing is left running.
+pub(super) async fn until_open(
+    location: &Location,
+    sockets: &Sockets,
+    settings: &ServerSettings,
+    random: Arc<dyn Random>,
+) -> Result<Opened, StartError> {
+    let (grpc, http) = sockets.share(settings)?.listen(settings)?;
+    tell_where(&grpc, &http);
+    let (stop, stopped) = watch::channel(false);
+    let (mut health, services) = health(ServingStatus::NotServing).await?;
+    let router = tonic::transport::Server::builder()
+        .layer(CallLayer { deadline: CALL_DEADLINE, random, render: render_denial })
+        .layer(ClosedGate { render: render_denial })
+        .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
+    let grpc = router.serve_with_incoming_shutdown(grpc, told_to_stop(stopped.clone()));
+    let http = axum::serve(http, web::closed_router()).with_graceful_shutdown(told_to_stop(stopped));
+    let mut listeners = JoinSet::new();
+    // One that fails leaves callers waiting; the start goes on all the same.
+    listeners.spawn(async move { drop(grpc.await) });
+    listeners.spawn(async move { drop(http.await) });
+
+    let opened = attempts(location, settings).await;
+    end_health_streams(&mut health, &services).await;
+    // Fails only if both have ended already. Whoever is connected gets a GOAWAY, and finds the service when he comes back.
+    let _ = stop.send(true);
+    while listeners.join_next().await.is_some() {}
+    opened
+}
+
+/// Says in the log where it listens meanwhile, which is not plain where port 0 was asked for.
+fn tell_where(grpc: &TcpIncoming, http: &tokio::net::TcpListener) {
+    if let (Ok(grpc), Ok(http)) = (grpc.local_addr(), http.local_addr()) {
+        tracing::warn!(%grpc, %http, "server.start.listening");
+    }
+}
+
+async fn attempts(location: &Location, settings: &ServerSettings) -> Result<Opened, StartError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match location.open(settings.most_in_a_batch).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) if error.may_pass() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "server.start.waiting");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

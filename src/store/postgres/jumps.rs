@@ -1,0 +1,312 @@
+//! Jumps: what deciding and redeeming read. What they write stands in [`super::hot`], what is told of them afterwards in
+//! [`super::jump_history`].
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::PostgresStore;
+use super::error::Step;
+use super::hot::{RecordWork, RedeemWork};
+use super::jump_history;
+pub(super) use super::jump_history::forget_customer;
+use super::questions::{Question, by_place};
+use super::row::{Cells, uuid};
+use super::session::Rows;
+use super::settings::settings_of;
+use super::tenants::keys_of;
+use super::users::scope_of;
+use crate::domain::audit::AuditEntry;
+use crate::domain::ids::{
+    ActivationId, BrokerId, CustomerId, JumpId, LineOfBusiness, ProviderId, RequestId, SubjectId, TargetId, TenantId,
+    UserId,
+};
+use crate::domain::jump::{
+    Actor, Context, Jump, JumpFilter, JumpInputs, JumpMarks, JumpOrder, JumpQuery, JumpRecord, JumpSelection,
+    JumpState, JumpVersions, Luggage, Nonce, Person, PersonKind, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs,
+    RedeemOutcome, RedeemUser, RequestKey, RevokedCounts, Standing, Subject,
+};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::target::WebUrl;
+use crate::domain::text::UserName;
+use crate::domain::time::Timestamp;
+use crate::domain::user::SealedSecret;
+use crate::store::{Effect, JumpStore, Outcome, StoreError};
+
+#[async_trait]
+impl JumpStore for PostgresStore {
+    async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Result<Option<JumpInputs>, StoreError> {
+        self.reader().jump_inputs(Question::of(tenant, query)).await
+    }
+
+    async fn record_jump(
+        &self,
+        tenant: &TenantId,
+        jump: &Jump,
+        audit: &AuditEntry,
+    ) -> Result<RecordOutcome, StoreError> {
+        self.writer()?.record(RecordWork::new(tenant, jump, audit)).await
+    }
+
+    async fn redeem_inputs(
+        &self,
+        tenant: &TenantId,
+        proof: &ProofHash,
+        now: Timestamp,
+    ) -> Result<Option<RedeemInputs>, StoreError> {
+        self.reader().redeem_inputs(Proof { tenant: *tenant, hash: *proof, now }).await
+    }
+
+    async fn redeem_jump(
+        &self,
+        tenant: &TenantId,
+        attempt: &RedeemAttempt,
+        audit: &AuditEntry,
+    ) -> Result<RedeemOutcome, StoreError> {
+        self.writer()?.redeem(RedeemWork::new(tenant, attempt, audit)).await
+    }
+
+    async fn get_jump(
+        &self,
+        tenant: &TenantId,
+        jump: &JumpId,
+        now: Timestamp,
+    ) -> Result<Option<JumpRecord>, StoreError> {
+        let (tenant, jump) = (*tenant, *jump);
+        self.read(Rows::of(&tenant), move |tx| {
+            Box::pin(async move { jump_history::get(tx, &tenant, &jump, now).await })
+        })
+        .await
+    }
+
+    async fn list_jumps(
+        &self,
+        tenant: &TenantId,
+        filter: &JumpFilter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Page<JumpRecord>, StoreError> {
+        let (tenant, filter, page) = (*tenant, filter.clone(), page.clone());
+        self.read(Rows::of(&tenant), move |tx| {
+            Box::pin(async move { jump_history::list(tx, &tenant, &filter, &page, now).await })
+        })
+        .await
+    }
+
+    async fn revoke_jumps(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        selection: &JumpSelection,
+    ) -> Result<Outcome<RevokedCounts>, StoreError> {
+        jump_history::revoke(self, tenant, effect, selection).await
+    }
+}
+
+/// What finds a jump that is to be redeemed, and the instant that tells whether it is expired.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proof {
+    pub(super) tenant: TenantId,
+    hash: ProofHash,
+    now: Timestamp,
+}
+
+// JOIN LATERAL with LIMIT as in [`super::questions`].
+pub(super) const REDEEM_INPUTS: &str = "
+SELECT
+    q.place,
+    jump.*,
+    t.state AS tenant_state,
+    t.config_version AS current_config_version,
+    t.kek_id,
+    t.dek_version,
+    t.wrapped_dek,
+    t.sealed_mac_key,
+    x.jump_life,
+    x.customer_idle,
+    x.customer_absolute,
+    x.broker_idle,
+    x.broker_absolute,
+    x.import_change_limit,
+    x.default_mvp_user,
+    x.version AS settings_version,
+    s.epoch AS current_epoch,
+    s.catalog_version AS current_catalog_version,
+    (
+        SELECT c.jump_version
+        FROM customer AS c
+        WHERE jump.person_kind = 'customer'
+          AND c.tenant_id = jump.tenant_id
+          AND c.customer_id = jump.person_id
+    ) AS current_customer_version,
+    u.user_name,
+    u.kind AS user_kind,
+    u.providers,
+    u.sealed_secret,
+    u.secret_version,
+    g.hands_over_secret
+FROM unnest($1::UUID[], $2::BYTEA[]) WITH ORDINALITY AS q (tenant_id, proof, place)
+-- Not jti_hash = .. OR handle_hash = ..: that would walk through all jumps of the tenant.
+CROSS JOIN LATERAL (
+    SELECT j.jump_id
+    FROM jump AS j
+    WHERE j.tenant_id = q.tenant_id
+      AND j.jti_hash = q.proof
+    UNION ALL
+    SELECT j.jump_id
+    FROM jump AS j
+    WHERE j.tenant_id = q.tenant_id
+      AND j.handle_hash = q.proof
+) AS found
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM jump
+    WHERE tenant_id = q.tenant_id
+      AND jump_id = found.jump_id
+    LIMIT 1
+) AS jump
+JOIN service AS s ON s.singleton = 1
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM tenant
+    WHERE tenant_id = q.tenant_id
+    LIMIT 1
+) AS t
+JOIN target AS g ON g.target_id = jump.target_id
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM tenant_settings
+    WHERE tenant_id = q.tenant_id
+    LIMIT 1
+) AS x ON TRUE
+LEFT JOIN concenter_user AS u
+    ON u.tenant_id = jump.tenant_id
+    AND u.user_id = jump.user_id
+-- Not one that has forgotten its customer.
+WHERE jump.person_id <> ''
+";
+
+/// Reads what redeeming needs, in the order of the proofs; `None` where a proof finds nothing. One whose rows do not read
+/// fails alone.
+pub(super) async fn find(tx: &mut PgConnection, proofs: &[Proof]) -> Step<Vec<Step<Option<RedeemInputs>>>> {
+    if proofs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(REDEEM_INPUTS)
+        .bind(proofs.iter().map(|proof| uuid(proof.tenant.as_bytes())).collect::<Vec<_>>())
+        .bind(proofs.iter().map(|proof| proof.hash.0.as_slice()).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    let rows = by_place(rows)?;
+    let find = |(place, proof): (i64, &Proof)| rows.get(&place).map(|row| redeem_inputs_of(row, proof.now)).transpose();
+    Ok((1..).zip(proofs).map(find).collect())
+}
+
+fn redeem_inputs_of(row: &PgRow, now: Timestamp) -> Step<RedeemInputs> {
+    let cells = Cells::of(row, "jump");
+    let standing = Standing {
+        tenant: cells.code("tenant_state")?,
+        epoch: cells.plain("current_epoch")?,
+        versions: JumpVersions {
+            config: cells.plain("current_config_version")?,
+            customer: cells.plain("current_customer_version")?,
+            catalog: cells.plain("current_catalog_version")?,
+        },
+    };
+    let (jump, state) = jump_of(row, &standing, now)?;
+    let user = redeem_user_of(row)?;
+    // Deleting a user revokes what was decided on it: whoever finds it otherwise must not redeem.
+    if user.is_none() && state == JumpState::Issued {
+        return Err(cells.corrupt());
+    }
+    Ok(RedeemInputs {
+        jump,
+        state,
+        user,
+        settings: settings_of(Cells::of(row, "tenant_settings"))?,
+        hands_over_secret: Cells::of(row, "target").plain("hands_over_secret")?,
+        keys: keys_of(Cells::of(row, "tenant"))?,
+    })
+}
+
+fn redeem_user_of(row: &PgRow) -> Step<Option<RedeemUser>> {
+    let cells = Cells::of(row, "concenter_user");
+    let Some(name) = cells.parsed_or_null("user_name", UserName::parse)? else {
+        return Ok(None);
+    };
+    let sealed: Option<Vec<u8>> = cells.plain("sealed_secret")?;
+    let secret_version = cells.plain("secret_version")?;
+    Ok(Some(RedeemUser {
+        name,
+        kind: cells.code("user_kind")?,
+        scope: scope_of(cells)?,
+        secret: sealed.map(|sealed| (SealedSecret(sealed), secret_version)),
+    }))
+}
+
+/// Reads a jump and what became of it.
+pub(super) fn jump_of(row: &PgRow, standing: &Standing, now: Timestamp) -> Step<(Jump, JumpState)> {
+    let cells = Cells::of(row, "jump");
+    let jump = Jump {
+        jump_id: cells.id("jump_id", JumpId::parse)?,
+        jti_hash: ProofHash(cells.bytes32("jti_hash")?),
+        handle_hash: cells.bytes32_or_null("handle_hash")?.map(ProofHash),
+        request: RequestKey {
+            caller: cells.bytes32("caller")?,
+            request_id: cells.id("request_id", RequestId::parse)?,
+            content: cells.bytes32("content")?,
+        },
+        order: order_of(cells)?,
+        luggage: Luggage {
+            context: cells.parsed_or_null("context", Context::parse)?,
+            nonce: cells.parsed_or_null("nonce", Nonce::parse)?,
+            return_url: cells.parsed_or_null("return_url", WebUrl::parse)?,
+        },
+        user_id: cells.id("user_id", UserId::parse)?,
+        way: cells.code("way")?,
+        segment: cells.code_or_null("segment")?,
+        subject: Subject::from_computed(cells.plain("subject")?),
+        actor_subject: cells.plain::<Option<String>>("actor_subject")?.map(Subject::from_computed),
+        issued_at: cells.instant("issued_at")?,
+        expires_at: cells.instant("expires_at")?,
+        epoch: cells.plain("epoch")?,
+        versions: JumpVersions {
+            config: cells.plain("config_version")?,
+            customer: cells.plain("customer_version")?,
+            catalog: cells.plain("catalog_version")?,
+        },
+    };
+    let marks = JumpMarks {
+        redeemed_at: cells.instant_or_null("redeemed_at")?,
+        revoked_at: cells.instant_or_null("revoked_at")?,
+    };
+    let state = JumpState::of(&jump, marks, standing, now);
+    Ok((jump, state))
+}
+
+fn order_of(cells: Cells<'_>) -> Step<JumpOrder> {
+    let person = match cells.code("person_kind")? {
+        PersonKind::Broker => Person::Broker(cells.parsed("person_id", BrokerId::parse)?),
+        PersonKind::Customer => Person::Customer {
+            customer_id: cells.parsed("person_id", CustomerId::parse)?,
+            stated: cells.code_or_null("stated_segment")?,
+        },
+    };
+    Ok(JumpOrder {
+        person,
+        actor: actor_of(cells)?,
+        target_id: cells.parsed("target_id", TargetId::parse)?,
+        wanted: cells.code_or_null("wanted_kind")?,
+        activation_id: cells.id_or_null("activation_id", ActivationId::parse)?,
+        customer_context: cells.parsed_or_null("customer_context", CustomerId::parse)?,
+        line_of_business: cells.parsed_or_null("line_of_business", LineOfBusiness::parse)?,
+        provider_id: cells.parsed_or_null("provider_id", ProviderId::parse)?,
+    })
+}
+
+/// Reads the human at the screen.
+pub(super) fn actor_of(cells: Cells<'_>) -> Step<Option<Actor>> {
+    match cells.parsed_or_null("actor_id", SubjectId::parse)? {
+        None => Ok(None),
+        Some(id) => Ok(Some(Actor { id, role: cells.code("actor_role")? })),
+    }
+}

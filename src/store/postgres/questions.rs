@@ -1,0 +1,583 @@
+//! What deciding jumps asks, many at once: one statement for each kind of row, whatever the number of questions.
+//!
+//! Each statement takes the questions apart by UNNEST and says with every row which question it answers.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::Row as _;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::catalog::target_of;
+use super::error::{Failure, Step};
+use super::hot::minute_before;
+use super::jumps::jump_of;
+use super::row::{Cells, uuid};
+use super::settings::settings_of;
+use super::tenants::keys_of;
+use super::users::scope_of;
+use crate::domain::audit::{AuditedPerson, Salt};
+use crate::domain::customer::Segment;
+use crate::domain::ids::{ActivationId, CustomerId, JumpId, ProviderId, TenantId, UserId};
+use crate::domain::jump::{
+    JUMPS_A_MINUTE, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, JumpVersions, Person, RequestKey, Standing,
+};
+use crate::domain::provider::State;
+use crate::domain::resolve::{
+    Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser, Candidates,
+};
+use crate::domain::target::{Target, WebUrl};
+use crate::domain::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::codes::Code as _;
+
+/// What is asked before a decision, and of which tenant.
+pub(super) struct Question {
+    pub(super) tenant: TenantId,
+    order: JumpOrder,
+    return_url: Option<WebUrl>,
+    request: Option<RequestKey>,
+    people: Vec<AuditedPerson>,
+    now: Timestamp,
+}
+
+// JOIN LATERAL with LIMIT: looked up by its whole key for each row, which LIMIT keeps the planner from taking apart. Without
+// statistics it would take the key of the tenant for as good, and walk through all that the tenant has.
+
+/// Everything of one row each: tenant, settings, service, target, providers, return URL, how crowded it is.
+pub(super) const FRAME: &str = "
+SELECT
+    q.place,
+    t.state AS tenant_state,
+    t.config_version,
+    t.kek_id,
+    t.dek_version,
+    t.wrapped_dek,
+    t.sealed_mac_key,
+    x.jump_life,
+    x.customer_idle,
+    x.customer_absolute,
+    x.broker_idle,
+    x.broker_absolute,
+    x.import_change_limit,
+    x.default_mvp_user,
+    x.version AS settings_version,
+    s.epoch,
+    s.catalog_version,
+    g.target_id,
+    g.provider_id,
+    g.kind,
+    g.display_name,
+    g.state,
+    g.url,
+    g.delivery,
+    g.accepts_brokers,
+    g.accepts_customers,
+    g.lines,
+    g.hands_over_secret,
+    g.nonce_required,
+    g.version,
+    p.state AS provider_state,
+    n.state AS named_state,
+    q.return_url IS NULL OR EXISTS (
+        SELECT 1
+        FROM return_url AS r
+        WHERE r.url = q.return_url
+          AND r.state = 'active'
+    ) AS return_url_allowed,
+    -- Not EXISTS: that could be answered by reading all requests first.
+    (
+        SELECT l.request_id
+        FROM request_log AS l
+        WHERE l.tenant_id = q.tenant_id
+          AND l.caller = q.caller
+          AND l.request_id = q.request_id
+    ) IS NOT NULL AS had_other_effect,
+    -- The first of as many jumps of the person as a minute takes, if all of them are from the last one.
+    (
+        SELECT j.jump_id
+        FROM jump AS j
+        WHERE j.tenant_id = q.tenant_id
+          AND j.person_kind = q.person_kind
+          AND j.person_id = q.person_id
+          AND j.jump_id >= q.counts_from
+        ORDER BY j.jump_id DESC
+        LIMIT 1
+        OFFSET $10::BIGINT - 1
+    ) AS crowding_jump_id
+FROM unnest(
+    $1::UUID[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::UUID[], $7::TEXT[], $8::TEXT[], $9::UUID[]
+) WITH ORDINALITY AS q (
+    tenant_id, target_id, provider_id, return_url, caller, request_id, person_kind, person_id, counts_from, place
+)
+JOIN service AS s ON s.singleton = 1
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM tenant
+    WHERE tenant_id = q.tenant_id
+    LIMIT 1
+) AS t
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM tenant_settings
+    WHERE tenant_id = q.tenant_id
+    LIMIT 1
+) AS x ON TRUE
+LEFT JOIN target AS g ON g.target_id = q.target_id
+LEFT JOIN product_provider AS p ON p.provider_id = g.provider_id
+LEFT JOIN product_provider AS n ON n.provider_id = q.provider_id
+WHERE t.deleted_at IS NULL
+";
+
+/// All activations of each broker with their users, at most [`crate::store::MOST_ACTIVATIONS_OF_BROKER`]: leaving one out could
+/// choose silently.
+pub(super) const OF_BROKERS: &str = "
+SELECT
+    q.place,
+    a.activation_id,
+    a.state AS activation_state,
+    u.user_id,
+    u.kind,
+    u.state,
+    u.providers,
+    u.reported_end_customer,
+    u.sealed_secret IS NOT NULL AS has_secret
+FROM unnest($1::BIGINT[], $2::UUID[], $3::TEXT[]) AS q (place, tenant_id, broker_id)
+JOIN activation_broker AS b
+    ON b.tenant_id = q.tenant_id
+    AND b.broker_id = q.broker_id
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM broker_activation
+    WHERE tenant_id = b.tenant_id
+      AND activation_id = b.activation_id
+    LIMIT 1
+) AS a
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM concenter_user
+    WHERE tenant_id = a.tenant_id
+      AND user_id = a.user_id
+    LIMIT 1
+) AS u
+";
+
+/// The shared users of each customer's tenant, and the customer's record if there is one.
+pub(super) const OF_CUSTOMERS: &str = "
+SELECT
+    q.place,
+    a.private_user_id,
+    a.commercial_user_id,
+    a.commercial_falls_back,
+    c.segment,
+    c.user_id,
+    c.jump_version
+FROM unnest($1::BIGINT[], $2::UUID[], $3::TEXT[]) AS q (place, tenant_id, customer_id)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM customer_access
+    WHERE tenant_id = q.tenant_id
+    LIMIT 1
+) AS a
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM customer
+    WHERE tenant_id = q.tenant_id
+      AND customer_id = q.customer_id
+    LIMIT 1
+) AS c ON TRUE
+";
+
+/// Users, each asked for once.
+pub(super) const USERS: &str = "
+SELECT
+    u.tenant_id,
+    u.user_id,
+    u.kind,
+    u.state,
+    u.providers,
+    u.reported_end_customer,
+    u.sealed_secret IS NOT NULL AS has_secret
+FROM unnest($1::UUID[], $2::UUID[]) AS q (tenant_id, user_id)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM concenter_user
+    WHERE tenant_id = q.tenant_id
+      AND user_id = q.user_id
+    LIMIT 1
+) AS u
+";
+
+pub(super) const EARLIER: &str = "
+SELECT
+    q.place,
+    jump.*,
+    (
+        SELECT c.jump_version
+        FROM customer AS c
+        WHERE jump.person_kind = 'customer'
+          AND c.tenant_id = jump.tenant_id
+          AND c.customer_id = jump.person_id
+    ) AS current_customer_version
+FROM unnest($1::BIGINT[], $2::UUID[], $3::BYTEA[], $4::UUID[]) AS q (place, tenant_id, caller, request_id)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM jump
+    WHERE tenant_id = q.tenant_id
+      AND caller = q.caller
+      AND request_id = q.request_id
+    LIMIT 1
+) AS jump
+-- Not one that has forgotten its customer.
+WHERE jump.person_id <> ''
+";
+
+pub(super) const SALTS: &str = "
+SELECT q.tenant_id, p.kind, p.person_id, p.salt
+FROM unnest($1::UUID[], $2::TEXT[], $3::TEXT[]) AS q (tenant_id, kind, person_id)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM person_salt
+    WHERE tenant_id = q.tenant_id
+      AND kind = q.kind
+      AND person_id = q.person_id
+    LIMIT 1
+) AS p
+";
+
+impl Question {
+    /// What `query` asks of `tenant`, for as long as it has to wait.
+    pub(super) fn of(tenant: &TenantId, query: JumpQuery<'_>) -> Self {
+        let JumpQuery { order, return_url, request, people, now } = query;
+        Self {
+            tenant: *tenant,
+            order: order.clone(),
+            return_url: return_url.cloned(),
+            request: request.cloned(),
+            people: people.to_vec(),
+            now,
+        }
+    }
+}
+
+/// Reads what the questions ask, in their order; `None` where there is no such tenant. A question whose rows do not read
+/// fails alone.
+pub(super) async fn read(tx: &mut PgConnection, questions: &[Question]) -> Step<Vec<Step<Option<JumpInputs>>>> {
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let frames = by_place(frames(tx, questions).await?)?;
+    let activations = activations(tx, questions).await?;
+    let customers = customers(tx, questions).await?;
+    let found = Found {
+        users: users(tx, questions, &customers).await?,
+        activations,
+        customers,
+        earlier: earlier(tx, questions).await?,
+        salts: salts(tx, questions).await?,
+    };
+    let answer = |(place, question): (i64, &Question)| match frames.get(&place) {
+        Some(frame) => found.inputs(place, question, frame).map(Some),
+        None => Ok(None),
+    };
+    Ok(places(questions).map(answer).collect())
+}
+
+/// The questions with their places, the first of which is 1 as in the database.
+fn places(questions: &[Question]) -> impl Iterator<Item = (i64, &Question)> {
+    (1..).zip(questions)
+}
+
+/// Rows of which each question has one at most, by its place.
+pub(super) fn by_place(rows: Vec<PgRow>) -> Step<HashMap<i64, PgRow>> {
+    rows.into_iter().map(|row| Ok((Cells::of(&row, "jump").plain("place")?, row))).collect()
+}
+
+async fn frames(tx: &mut PgConnection, questions: &[Question]) -> Step<Vec<PgRow>> {
+    let all = || questions.iter();
+    let requests = || all().map(|question| question.request.as_ref());
+    let query = sqlx::query(FRAME)
+        .bind(all().map(|question| uuid(question.tenant.as_bytes())).collect::<Vec<_>>())
+        .bind(all().map(|question| question.order.target_id.as_str()).collect::<Vec<_>>())
+        .bind(all().map(|question| question.order.provider_id.as_ref().map(ProviderId::as_str)).collect::<Vec<_>>())
+        .bind(all().map(|question| question.return_url.as_ref().map(WebUrl::as_str)).collect::<Vec<_>>())
+        .bind(requests().map(|request| request.map(|request| request.caller.as_slice())).collect::<Vec<_>>())
+        .bind(requests().map(|request| request.map(|request| uuid(request.request_id.as_bytes()))).collect::<Vec<_>>())
+        .bind(all().map(|question| question.order.person.kind().code()).collect::<Vec<_>>())
+        .bind(all().map(|question| question.order.person.id()).collect::<Vec<_>>())
+        .bind(all().map(|question| uuid(minute_before(question.now).as_bytes())).collect::<Vec<_>>());
+    Ok(query.bind(i64::from(JUMPS_A_MINUTE)).fetch_all(tx).await?)
+}
+
+/// The activations of each broker that is asked for, with their users.
+async fn activations(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<i64, Vec<PgRow>>> {
+    let (mut at, mut tenants, mut brokers) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, question) in places(questions) {
+        if let Person::Broker(broker) = &question.order.person {
+            at.push(place);
+            tenants.push(uuid(question.tenant.as_bytes()));
+            brokers.push(broker.as_str());
+        }
+    }
+    let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(at.len());
+    if !at.is_empty() {
+        let rows = sqlx::query(OF_BROKERS).bind(at).bind(tenants).bind(brokers).fetch_all(tx).await?;
+        for row in rows {
+            found.entry(Cells::of(&row, "broker_activation").plain("place")?).or_default().push(row);
+        }
+    }
+    Ok(found)
+}
+
+/// What leads a customer to a user.
+struct CustomerRow {
+    segment: Option<Segment>,
+    own_user: Option<UserId>,
+    private_user: Option<UserId>,
+    commercial_user: Option<UserId>,
+    commercial_falls_back: bool,
+    jump_version: Option<i64>,
+}
+
+impl CustomerRow {
+    fn of(row: &PgRow) -> Step<Self> {
+        let cells = Cells::of(row, "customer");
+        Ok(Self {
+            segment: cells.code_or_null("segment")?,
+            own_user: cells.id_or_null("user_id", UserId::parse)?,
+            private_user: cells.id_or_null("private_user_id", UserId::parse)?,
+            commercial_user: cells.id_or_null("commercial_user_id", UserId::parse)?,
+            commercial_falls_back: cells.plain("commercial_falls_back")?,
+            jump_version: cells.plain("jump_version")?,
+        })
+    }
+
+    /// Every user that could be meant, each once.
+    fn users(&self) -> impl Iterator<Item = UserId> {
+        let named = [self.own_user, self.private_user, self.commercial_user].into_iter().flatten();
+        named.collect::<HashSet<_>>().into_iter()
+    }
+}
+
+/// What leads each customer that is asked for to a user.
+async fn customers(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<i64, CustomerRow>> {
+    let (mut at, mut tenants, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, question) in places(questions) {
+        if let Person::Customer { customer_id, .. } = &question.order.person {
+            at.push(place);
+            tenants.push(uuid(question.tenant.as_bytes()));
+            customers.push(customer_id.as_str());
+        }
+    }
+    if at.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(OF_CUSTOMERS).bind(at).bind(tenants).bind(customers).fetch_all(tx).await?;
+    rows.iter().map(|row| Ok((Cells::of(row, "customer").plain("place")?, CustomerRow::of(row)?))).collect()
+}
+
+/// A user of a tenant.
+type UserKey = (TenantId, UserId);
+
+/// The users that could be meant for customers.
+async fn users(
+    tx: &mut PgConnection,
+    questions: &[Question],
+    customers: &HashMap<i64, CustomerRow>,
+) -> Step<HashMap<UserKey, CandidateUser>> {
+    let mut wanted: HashSet<UserKey> = HashSet::new();
+    for (place, question) in places(questions) {
+        let users = customers.get(&place).into_iter().flat_map(CustomerRow::users);
+        wanted.extend(users.map(|user| (question.tenant, user)));
+    }
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(USERS)
+        .bind(wanted.iter().map(|(tenant, _)| uuid(tenant.as_bytes())).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(_, user)| uuid(user.as_bytes())).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    let user = |row: &PgRow| {
+        let user = user_of(row)?;
+        Ok(((Cells::of(row, "concenter_user").id("tenant_id", TenantId::parse)?, user.user_id), user))
+    };
+    rows.iter().map(user).collect()
+}
+
+/// The jumps that the same requests made before.
+async fn earlier(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<i64, PgRow>> {
+    let (mut at, mut tenants) = (Vec::new(), Vec::new());
+    let (mut callers, mut requests) = (Vec::new(), Vec::new());
+    for (place, question) in places(questions) {
+        if let Some(request) = &question.request {
+            at.push(place);
+            tenants.push(uuid(question.tenant.as_bytes()));
+            callers.push(request.caller.as_slice());
+            requests.push(uuid(request.request_id.as_bytes()));
+        }
+    }
+    if at.is_empty() {
+        return Ok(HashMap::new());
+    }
+    by_place(sqlx::query(EARLIER).bind(at).bind(tenants).bind(callers).bind(requests).fetch_all(tx).await?)
+}
+
+/// A person of a tenant.
+type PersonKey = (TenantId, AuditedPerson);
+
+/// The salts of everybody who is asked about and has one.
+async fn salts(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<PersonKey, Salt>> {
+    let of_question = |question: &Question| {
+        question.people.iter().map(|person| (question.tenant, person.clone())).collect::<Vec<_>>()
+    };
+    let wanted: HashSet<PersonKey> = questions.iter().flat_map(of_question).collect();
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(SALTS)
+        .bind(wanted.iter().map(|(tenant, _)| uuid(tenant.as_bytes())).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(_, person)| person.kind.code()).collect::<Vec<_>>())
+        .bind(wanted.iter().map(|(_, person)| person.id.as_str()).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    let salt = |row: &PgRow| {
+        let cells = Cells::of(row, "person_salt");
+        let person = AuditedPerson { kind: cells.code("kind")?, id: cells.plain("person_id")? };
+        Ok(((cells.id("tenant_id", TenantId::parse)?, person), Salt(cells.bytes32("salt")?)))
+    };
+    rows.iter().map(salt).collect()
+}
+
+/// What was found beside the frames, by the place of the question or by what was asked for.
+struct Found {
+    activations: HashMap<i64, Vec<PgRow>>,
+    customers: HashMap<i64, CustomerRow>,
+    users: HashMap<UserKey, CandidateUser>,
+    earlier: HashMap<i64, PgRow>,
+    salts: HashMap<PersonKey, Salt>,
+}
+
+/// What could lead to a user, every user that it names, and the version of the customer's record.
+type Assigned = (Assignments, Vec<CandidateUser>, Option<i64>);
+
+impl Found {
+    fn inputs(&self, place: i64, question: &Question, frame: &PgRow) -> Step<JumpInputs> {
+        let (assignments, users, customer_version) = match &question.order.person {
+            Person::Broker(_) => self.of_broker(place)?,
+            Person::Customer { customer_id, .. } => self.of_customer(place, question.tenant, customer_id)?,
+        };
+        let cells = Cells::of(frame, "tenant");
+        let standing = Standing {
+            tenant: cells.code("tenant_state")?,
+            epoch: cells.plain("epoch")?,
+            versions: JumpVersions {
+                config: cells.plain("config_version")?,
+                customer: customer_version,
+                catalog: cells.plain("catalog_version")?,
+            },
+        };
+        let crowding = Cells::of(frame, "jump").id_or_null("crowding_jump_id", JumpId::parse)?;
+        let target = target_of_frame(frame)?;
+        let provider_state = cells.code_or_null("provider_state")?;
+        let candidates = Candidates {
+            tenant: standing.tenant,
+            target: target.as_ref().zip(provider_state).map(|(target, state)| candidate_of(target, state)),
+            named_provider: cells.code_or_null("named_state")?,
+            assignments,
+            users,
+        };
+        Ok(JumpInputs {
+            candidates,
+            target,
+            versions: standing.versions,
+            epoch: standing.epoch,
+            keys: keys_of(cells)?,
+            return_url_allowed: cells.plain("return_url_allowed")?,
+            earlier: self.earlier(place, question, &standing)?,
+            had_other_effect: cells.plain("had_other_effect")?,
+            crowded_since: crowding.map(|jump| jump.made_at()),
+            settings: settings_of(Cells::of(frame, "tenant_settings"))?,
+            salts: self.salts(question),
+        })
+    }
+
+    fn of_broker(&self, place: i64) -> Step<Assigned> {
+        let rows = self.activations.get(&place).map_or(&[][..], Vec::as_slice);
+        let mut activations = Vec::with_capacity(rows.len());
+        let mut users = Vec::new();
+        let mut seen = HashSet::new();
+        for row in rows {
+            let cells = Cells::of(row, "broker_activation");
+            let user = user_of(row)?;
+            activations.push(CandidateActivation {
+                activation_id: cells.id("activation_id", ActivationId::parse)?,
+                user_id: user.user_id,
+                state: cells.code("activation_state")?,
+            });
+            if seen.insert(user.user_id) {
+                users.push(user);
+            }
+        }
+        Ok((Assignments::Broker(activations), users, None))
+    }
+
+    fn of_customer(&self, place: i64, tenant: TenantId, customer: &CustomerId) -> Step<Assigned> {
+        // Every tenant is made with its row.
+        let row = self.customers.get(&place).ok_or(Failure(StoreError::Corrupt { table: "customer_access" }))?;
+        let assignments = Assignments::Customer {
+            record: row.segment.map(|segment| CandidateCustomer {
+                customer_id: customer.clone(),
+                segment,
+                user_id: row.own_user,
+            }),
+            private_user: row.private_user,
+            commercial_user: row.commercial_user,
+            commercial_falls_back: row.commercial_falls_back,
+        };
+        let users = row.users().filter_map(|user| self.users.get(&(tenant, user)).cloned()).collect();
+        Ok((assignments, users, row.jump_version))
+    }
+
+    fn earlier(&self, place: i64, question: &Question, standing: &Standing) -> Step<Option<(Jump, JumpState)>> {
+        let Some(row) = self.earlier.get(&place) else {
+            return Ok(None);
+        };
+        // Its person may be another than this order's: then the request id was used for something else.
+        let customer = row.try_get("current_customer_version")?;
+        let standing = Standing { versions: JumpVersions { customer, ..standing.versions }, ..*standing };
+        Ok(Some(jump_of(row, &standing, question.now)?))
+    }
+
+    fn salts(&self, question: &Question) -> Vec<Option<Salt>> {
+        let salt = |person: &AuditedPerson| self.salts.get(&(question.tenant, person.clone())).copied();
+        question.people.iter().map(salt).collect()
+    }
+}
+
+fn target_of_frame(frame: &PgRow) -> Step<Option<Target>> {
+    let is_there: Option<&str> = Cells::of(frame, "target").plain("target_id")?;
+    is_there.map(|_| target_of(frame)).transpose()
+}
+
+fn candidate_of(target: &Target, provider_state: State) -> CandidateTarget {
+    CandidateTarget {
+        kind: target.kind,
+        state: target.state,
+        provider_id: target.provider_id.clone(),
+        provider_state,
+        accepts: target.accepts,
+        lines: target.lines.clone(),
+    }
+}
+
+fn user_of(row: &PgRow) -> Step<CandidateUser> {
+    let cells = Cells::of(row, "concenter_user");
+    Ok(CandidateUser {
+        user_id: cells.id("user_id", UserId::parse)?,
+        kind: cells.code("kind")?,
+        state: cells.code("state")?,
+        has_secret: cells.plain("has_secret")?,
+        scope: scope_of(cells)?,
+        reported_end_customer: cells.plain("reported_end_customer")?,
+    })
+}

@@ -1,0 +1,161 @@
+//! The service's own row and its signing keys.
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::PostgresStore;
+use super::error::{Failure, Step};
+use super::row::Cells;
+use super::session::Rows;
+use super::tenants::keys_of;
+use crate::domain::service::{SealedSigningKey, ServiceState};
+use crate::store::codes::Code as _;
+use crate::store::{ServiceStore, StoreError};
+
+#[async_trait]
+impl ServiceStore for PostgresStore {
+    async fn load_service(&self) -> Result<Option<ServiceState>, StoreError> {
+        // Before the service, which is never deleted: a tenant that was there then has one, unless it was lost.
+        let has_tenants = self.read(Rows::AllTenants, |tx| Box::pin(has_tenants(tx))).await?;
+        self.read(Rows::Global, move |tx| Box::pin(load(tx, has_tenants))).await
+    }
+
+    async fn initialise_service(&self, state: &ServiceState) -> Result<(), StoreError> {
+        let state = state.clone();
+        self.write(
+            Rows::Global,
+            move |tx| Box::pin(async move { initialise(tx, &state).await }),
+            |tx| Box::pin(is_initialised(tx)),
+        )
+        .await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        // Whatever becomes of a COMMIT that nobody answered, the database does not work as it should.
+        self.write(Rows::Global, |tx| Box::pin(touch(tx)), |_| Box::pin(async { Ok(None) })).await
+    }
+
+    async fn check_reachable(&self) -> Result<(), StoreError> {
+        self.read(Rows::Global, |tx| {
+            Box::pin(async move {
+                sqlx::query("SELECT epoch FROM service").fetch_all(tx).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        self.shut().await;
+    }
+}
+
+/// Writes what is there already: only a write that reaches the volume tells whether there is room on it.
+async fn touch(tx: &mut PgConnection) -> Step<()> {
+    sqlx::query("UPDATE service SET epoch = epoch").execute(tx).await?;
+    Ok(())
+}
+
+/// Reads the service's row and its keys. Without a row there must be nothing that it protects.
+pub(super) async fn load(tx: &mut PgConnection, has_tenants: bool) -> Step<Option<ServiceState>> {
+    let service = sqlx::query(
+        "
+        SELECT epoch, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
+        FROM service
+        ",
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(service) = &service else {
+        return if has_tenants || has_signing_keys(tx).await? { Err(lost_service()) } else { Ok(None) };
+    };
+    let keys = sqlx::query(
+        "
+        SELECT kid, purpose, state, sealed_private, created_at
+        FROM signing_key
+        -- What was removed or revoked neither signs nor verifies.
+        WHERE state IN ('current', 'retired')
+        ORDER BY created_at, kid
+        ",
+    )
+    .fetch_all(tx)
+    .await?;
+    let cells = Cells::of(service, "service");
+    Ok(Some(ServiceState {
+        epoch: cells.plain("epoch")?,
+        kek_canary: cells.plain("kek_canary")?,
+        keys: keys_of(cells)?,
+        signing_keys: keys.iter().map(signing_key_of).collect::<Step<_>>()?,
+    }))
+}
+
+/// Tells whether there are tenants, whose keys those of the service protect.
+pub(super) async fn has_tenants(tx: &mut PgConnection) -> Step<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tenant)").fetch_one(tx).await?)
+}
+
+/// Tells whether there are signing keys, which those of the service protect.
+async fn has_signing_keys(tx: &mut PgConnection) -> Step<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM signing_key)").fetch_one(tx).await?)
+}
+
+/// A database that has data but no service is damaged, not new: new keys would open nothing in it.
+const fn lost_service() -> Failure {
+    Failure(StoreError::Corrupt { table: "service" })
+}
+
+fn signing_key_of(row: &PgRow) -> Step<SealedSigningKey> {
+    let cells = Cells::of(row, "signing_key");
+    Ok(SealedSigningKey {
+        kid: cells.plain("kid")?,
+        purpose: cells.code("purpose")?,
+        state: cells.code("state")?,
+        sealed_private: cells.plain("sealed_private")?,
+        created_at: cells.instant("created_at")?,
+    })
+}
+
+async fn initialise(tx: &mut PgConnection, state: &ServiceState) -> Step<()> {
+    let made = sqlx::query(
+        "
+        INSERT INTO service (
+            singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
+        )
+        VALUES (1, $1, 1, $2, $3, $4, $5, $6)
+        -- Waits for a replica that does the same right now.
+        ON CONFLICT DO NOTHING
+        ",
+    )
+    .bind(state.epoch)
+    .bind(state.kek_canary.as_slice())
+    .bind(&state.keys.kek_id)
+    .bind(i64::from(state.keys.dek_version))
+    .bind(state.keys.wrapped_dek.as_slice())
+    .bind(state.keys.sealed_mac_key.as_slice())
+    .execute(&mut *tx)
+    .await?;
+    if made.rows_affected() == 0 {
+        return Ok(());
+    }
+    for key in &state.signing_keys {
+        sqlx::query(
+            "
+            INSERT INTO signing_key (kid, purpose, state, sealed_private, created_at)
+            VALUES ($1, $2, $3, $4, $5)
+            ",
+        )
+        .bind(&key.kid)
+        .bind(key.purpose.code())
+        .bind(key.state.code())
+        .bind(key.sealed_private.as_slice())
+        .bind(key.created_at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Tells whether there is a service.
+async fn is_initialised(tx: &mut PgConnection) -> Step<Option<()>> {
+    Ok(sqlx::query("SELECT 1 FROM service").fetch_optional(tx).await?.map(drop))
+}

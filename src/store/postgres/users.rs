@@ -1,0 +1,666 @@
+//! Con:center users.
+//!
+//! What keeps a user from changing its kind is a foreign key of whoever depends on it; the checks here come first and
+//! name the dependents.
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgConnection, PgRow};
+
+use super::PostgresStore;
+use super::error::Step;
+use super::requests::{Changed, Stop, unreadable_resource};
+use super::row::{Cells, after_id, page_of, rows_to_ask, uuid};
+use super::session::Rows;
+use super::versions::{check_etag, move_config, tenant_exists};
+use super::{activations, customers};
+use crate::domain::error::{Reason, Refusal, Related, Version};
+use crate::domain::ids::{ProviderId, TenantId, UserId};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::provider::{ProviderList, ProviderScope, State};
+use crate::domain::text::{EmailAddress, Line, UserName};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserChange, UserKind};
+use crate::store::codes::Code as _;
+use crate::store::{Effect, MOST_USERS, Outcome, StandardMoved, StoreError, UserStore};
+
+#[async_trait]
+impl UserStore for PostgresStore {
+    async fn create_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        new: &NewUser,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, new) = (*tenant, new.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| Box::pin(async move { create(tx, at, &tenant, &new).await }),
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn get_user(&self, tenant: &TenantId, user: &UserId) -> Result<Option<ConcenterUser>, StoreError> {
+        let (tenant, user) = (*tenant, *user);
+        self.read(Rows::of(&tenant), move |tx| Box::pin(async move { load(tx, &tenant, &user).await })).await
+    }
+
+    async fn list_users(&self, tenant: &TenantId, page: &PageRequest) -> Result<Page<ConcenterUser>, StoreError> {
+        let (tenant, page) = (*tenant, page.clone());
+        self.read(Rows::of(&tenant), move |tx| Box::pin(async move { list(tx, &tenant, &page).await })).await
+    }
+
+    async fn update_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        change: &UserChange,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user, change) = (*tenant, *user, change.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    update(tx, at, &tenant, &current, change).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn set_user_secret(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        change: &SecretChange,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user, change) = (*tenant, *user, change.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    set_secret(tx, at, &tenant, &current, &change).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn set_standard_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+    ) -> Result<Outcome<StandardMoved>, StoreError> {
+        let (tenant, user) = (*tenant, *user);
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    move_standard(tx, at, &tenant, &current).await
+                })
+            },
+            move |tx, resource| Box::pin(load_moved(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn set_end_customer(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        change: &EndCustomerChange,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user, change) = (*tenant, *user, change.clone());
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    set_end_customer(tx, at, &tenant, &current, change).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn set_user_state(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        state: State,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user) = (*tenant, *user);
+        self.change(
+            tenant,
+            effect,
+            move |tx, at| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    set_state(tx, at, &tenant, &current, state).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn delete_user(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+    ) -> Result<Outcome<()>, StoreError> {
+        let (tenant, user) = (*tenant, *user);
+        self.change(
+            tenant,
+            effect,
+            move |tx, _| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    delete(tx, &tenant, &current).await
+                })
+            },
+            |_, _| Box::pin(async { Ok(Some(())) }),
+        )
+        .await
+    }
+}
+
+/// What depends on a user: at least the first [`RELATED_SHOWN`](crate::domain::error::RELATED_SHOWN), and how much it is
+/// in all.
+#[derive(Default)]
+pub(super) struct Dependents {
+    pub(super) shown: Vec<Related>,
+    pub(super) total: u64,
+}
+
+impl Dependents {
+    /// The dependents of several kinds, in their order.
+    fn joined(kinds: impl IntoIterator<Item = Self>) -> Self {
+        kinds.into_iter().fold(Self::default(), |mut all, kind| {
+            all.shown.extend(kind.shown);
+            all.total = all.total.saturating_add(kind.total);
+            all
+        })
+    }
+
+    /// Refuses for `reason`, with what depends on the user, if there is anything.
+    pub(super) fn refuse(self, reason: Reason) -> Result<(), Refusal> {
+        if self.total == 0 { Ok(()) } else { Err(Refusal::with_related(reason, self.shown, self.total)) }
+    }
+}
+
+fn user_of(row: &PgRow) -> Step<ConcenterUser> {
+    let cells = Cells::of(row, "concenter_user");
+    Ok(ConcenterUser {
+        user_id: cells.id("user_id", UserId::parse)?,
+        name: cells.parsed("user_name", UserName::parse)?,
+        kind: cells.code("kind")?,
+        state: cells.code("state")?,
+        scope: scope_of(cells)?,
+        display_name: cells.parsed_or_null("display_name", Line::parse)?,
+        notification_email: cells.parsed_or_null("notification_email", EmailAddress::parse)?,
+        reported_end_customer: cells.plain("reported_end_customer")?,
+        secret: SecretState {
+            version: cells.plain("secret_version")?,
+            set_at: cells.instant_or_null("secret_set_at")?,
+        },
+        created_at: cells.instant("created_at")?,
+        updated_at: cells.instant("updated_at")?,
+        version: cells.version()?,
+    })
+}
+
+/// Reads which providers a user supports.
+pub(super) fn scope_of(cells: Cells<'_>) -> Step<ProviderScope> {
+    match cells.list_or_null("providers", ProviderId::parse)? {
+        None => Ok(ProviderScope::All),
+        Some(providers) => ProviderList::new(providers).map(ProviderScope::Only).map_err(|_| cells.corrupt()),
+    }
+}
+
+fn scope_array(scope: &ProviderScope) -> Option<Vec<&str>> {
+    match scope {
+        ProviderScope::All => None,
+        ProviderScope::Only(list) => Some(list.as_slice().iter().map(ProviderId::as_str).collect()),
+    }
+}
+
+/// Reads a user.
+pub(super) async fn load(tx: &mut PgConnection, tenant: &TenantId, user: &UserId) -> Step<Option<ConcenterUser>> {
+    let row = sqlx::query(
+        "
+        SELECT
+            user_id, user_name, kind, state, providers, display_name, notification_email,
+            reported_end_customer, secret_version, secret_set_at, created_at, updated_at, version
+        FROM concenter_user
+        WHERE tenant_id = $1
+          AND user_id = $2
+        ",
+    )
+    .bind(uuid(tenant.as_bytes()))
+    .bind(uuid(user.as_bytes()))
+    .fetch_optional(tx)
+    .await?;
+    row.as_ref().map(user_of).transpose()
+}
+
+async fn list(tx: &mut PgConnection, tenant: &TenantId, page: &PageRequest) -> Step<Page<ConcenterUser>> {
+    let rows = sqlx::query(
+        "
+        SELECT
+            user_id, user_name, kind, state, providers, display_name, notification_email,
+            reported_end_customer, secret_version, secret_set_at, created_at, updated_at, version
+        FROM concenter_user
+        WHERE tenant_id = $1
+          AND user_id > $2
+        ORDER BY user_id
+        LIMIT $3
+        ",
+    )
+    .bind(uuid(tenant.as_bytes()))
+    .bind(after_id(page))
+    .bind(rows_to_ask(page))
+    .fetch_all(tx)
+    .await?;
+    let users = rows.iter().map(user_of).collect::<Step<Vec<_>>>()?;
+    Ok(page_of(users, page, |user| user.user_id.to_string()))
+}
+
+/// Reads a user that a change is about, in the version that the caller knows.
+async fn load_known(
+    tx: &mut PgConnection,
+    tenant: &TenantId,
+    user: &UserId,
+    version: Version,
+) -> Result<ConcenterUser, Stop> {
+    let current = load(tx, tenant, user).await?.ok_or(Reason::NotFound)?;
+    check_etag(current.version, version)?;
+    Ok(current)
+}
+
+async fn load_resource(tx: &mut PgConnection, tenant: TenantId, resource: String) -> Step<Option<ConcenterUser>> {
+    let user = UserId::parse(&resource).map_err(|_| unreadable_resource())?;
+    load(tx, &tenant, &user).await
+}
+
+async fn load_moved(tx: &mut PgConnection, tenant: TenantId, resource: String) -> Step<Option<StandardMoved>> {
+    let (user, previous) = match resource.split_once(' ') {
+        None => (resource, None),
+        Some((user, previous)) => (user.to_owned(), Some(previous.to_owned())),
+    };
+    let Some(user) = load_resource(&mut *tx, tenant, user).await? else {
+        return Ok(None);
+    };
+    let previous = match previous {
+        None => None,
+        // He may be deleted since.
+        Some(previous) => load_resource(tx, tenant, previous).await?,
+    };
+    Ok(Some(StandardMoved { user, previous }))
+}
+
+async fn create(tx: &mut PgConnection, at: Timestamp, tenant: &TenantId, new: &NewUser) -> Changed {
+    if !tenant_exists(&mut *tx, tenant).await? {
+        return Err(Reason::NotFound.into());
+    }
+    check_name(tx, tenant, &new.user_id, &new.name).await?;
+    check_providers(tx, &new.scope).await?;
+    let users = sqlx::query_scalar(
+        "
+        SELECT count(*)
+        FROM concenter_user
+        WHERE tenant_id = $1
+        ",
+    );
+    let users: i64 = users.bind(uuid(tenant.as_bytes())).fetch_one(&mut *tx).await?;
+    if users >= i64::from(MOST_USERS) {
+        return Err(Reason::LimitReached.into());
+    }
+    insert(tx, at, tenant, new, new.kind).await?;
+    Ok(new.user_id.to_string())
+}
+
+/// Makes a user, of the kind given and not that of `new`; its checks are done.
+pub(super) async fn insert(
+    tx: &mut PgConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    new: &NewUser,
+    kind: UserKind,
+) -> Step<()> {
+    sqlx::query(
+        "
+        INSERT INTO concenter_user (
+            tenant_id, user_id, user_name, user_name_key, kind, state, providers, display_name,
+            notification_email, sealed_secret, secret_version, secret_set_at, version, created_at, updated_at
+        )
+        VALUES (
+            $1, $2, $3, $4, $5, 'active', $6, $7,
+            $8, $9::BYTEA, CASE WHEN $9::BYTEA IS NULL THEN 0 ELSE 1 END,
+            CASE WHEN $9::BYTEA IS NULL THEN NULL ELSE $10::BIGINT END, 1, $10::BIGINT, $10::BIGINT
+        )
+        ",
+    )
+    .bind(uuid(tenant.as_bytes()))
+    .bind(uuid(new.user_id.as_bytes()))
+    .bind(new.name.as_str())
+    .bind(new.name.key())
+    .bind(kind.code())
+    .bind(scope_array(&new.scope))
+    .bind(new.display_name.as_ref().map(Line::as_str))
+    .bind(new.notification_email.as_ref().map(EmailAddress::as_str))
+    .bind(new.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
+    .bind(at.unix_micros())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Checks that nobody else of the tenant has a name.
+async fn check_name(tx: &mut PgConnection, tenant: &TenantId, user: &UserId, name: &UserName) -> Result<(), Stop> {
+    let taken = sqlx::query_scalar(
+        "
+        SELECT EXISTS (
+            SELECT 1
+            FROM concenter_user
+            WHERE tenant_id = $1
+              AND user_name_key = $2
+              AND user_id <> $3
+        )
+        ",
+    );
+    let taken = taken.bind(uuid(tenant.as_bytes())).bind(name.key()).bind(uuid(user.as_bytes()));
+    if taken.fetch_one(tx).await? { Err(Reason::AlreadyExists.into()) } else { Ok(()) }
+}
+
+/// Checks that the catalogue has every provider of a scope.
+async fn check_providers(tx: &mut PgConnection, scope: &ProviderScope) -> Result<(), Stop> {
+    let Some(named) = scope_array(scope) else {
+        return Ok(());
+    };
+    let unknown = sqlx::query_scalar(
+        "
+        SELECT EXISTS (
+            SELECT 1
+            FROM unnest($1::TEXT[]) AS named (provider_id)
+            WHERE NOT EXISTS (
+                SELECT 1
+                FROM product_provider AS p
+                WHERE p.provider_id = named.provider_id
+            )
+        )
+        ",
+    );
+    if unknown.bind(named).fetch_one(tx).await? { Err(Reason::NotFound.into()) } else { Ok(()) }
+}
+
+async fn update(
+    tx: &mut PgConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    change: UserChange,
+) -> Changed {
+    let wished = ConcenterUser {
+        name: change.name.applied_to(current.name.clone()),
+        scope: change.scope.applied_to(current.scope.clone()),
+        display_name: change.display_name.applied_to(current.display_name.clone()),
+        notification_email: change.notification_email.applied_to(current.notification_email.clone()),
+        ..current.clone()
+    };
+    check_name(tx, tenant, &current.user_id, &wished.name).await?;
+    check_providers(tx, &wished.scope).await?;
+    if current.kind == UserKind::EndCustomer && wished.scope == ProviderScope::All {
+        return Err(Reason::ProviderScopeRequired.into());
+    }
+    if wished != *current {
+        sqlx::query(
+            "
+            UPDATE concenter_user
+            SET user_name = $3,
+                user_name_key = $4,
+                providers = $5,
+                display_name = $6,
+                notification_email = $7,
+                version = version + 1,
+                updated_at = $8
+            WHERE tenant_id = $1
+              AND user_id = $2
+            ",
+        )
+        .bind(uuid(tenant.as_bytes()))
+        .bind(uuid(current.user_id.as_bytes()))
+        .bind(wished.name.as_str())
+        .bind(wished.name.key())
+        .bind(scope_array(&wished.scope))
+        .bind(wished.display_name.as_ref().map(Line::as_str))
+        .bind(wished.notification_email.as_ref().map(EmailAddress::as_str))
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+    }
+    if wished.name != current.name || wished.scope != current.scope {
+        move_config(tx, tenant).await?;
+    }
+    Ok(current.user_id.to_string())
+}
+
+async fn set_secret(
+    tx: &mut PgConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    change: &SecretChange,
+) -> Changed {
+    // A secret is sealed for its version; for another one it would never open again.
+    if change.version != current.secret.version.saturating_add(1) {
+        return Err(Refusal::etag_mismatch(current.version).into());
+    }
+    sqlx::query(
+        "
+        UPDATE concenter_user
+        SET sealed_secret = $3,
+            secret_version = $4,
+            secret_set_at = $5,
+            version = version + 1,
+            updated_at = $5
+        WHERE tenant_id = $1
+          AND user_id = $2
+        ",
+    )
+    .bind(uuid(tenant.as_bytes()))
+    .bind(uuid(current.user_id.as_bytes()))
+    .bind(change.sealed.0.as_slice())
+    .bind(change.version)
+    .bind(at.unix_micros())
+    .execute(&mut *tx)
+    .await?;
+    move_config(tx, tenant).await?;
+    Ok(current.user_id.to_string())
+}
+
+async fn move_standard(tx: &mut PgConnection, at: Timestamp, tenant: &TenantId, current: &ConcenterUser) -> Changed {
+    match current.kind {
+        UserKind::Standard => return Ok(current.user_id.to_string()),
+        UserKind::EndCustomer => return Err(Reason::EndkundeConflict.into()),
+        UserKind::Broker => {
+            activations::dependents_of(tx, tenant, &current.user_id).await?.refuse(Reason::Assigned)?;
+        }
+    }
+    let previous = sqlx::query(
+        "
+        SELECT user_id
+        FROM concenter_user
+        WHERE tenant_id = $1
+          AND kind = 'standard'
+        ",
+    );
+    let previous = previous.bind(uuid(tenant.as_bytes())).fetch_optional(&mut *tx).await?;
+    let mut resource = current.user_id.to_string();
+    // The old one first: there is never more than one, not even between two statements.
+    if let Some(row) = &previous {
+        let previous = Cells::of(row, "concenter_user").id("user_id", UserId::parse)?;
+        write_kind(tx, at, tenant, &previous, UserKind::Broker).await?;
+        resource.push(' ');
+        resource.push_str(&previous.to_string());
+    }
+    write_kind(tx, at, tenant, &current.user_id, UserKind::Standard).await?;
+    move_config(tx, tenant).await?;
+    Ok(resource)
+}
+
+async fn write_kind(
+    tx: &mut PgConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    user: &UserId,
+    kind: UserKind,
+) -> Step<()> {
+    sqlx::query(
+        "
+        UPDATE concenter_user
+        SET kind = $3,
+            version = version + 1,
+            updated_at = $4
+        WHERE tenant_id = $1
+          AND user_id = $2
+        ",
+    )
+    .bind(uuid(tenant.as_bytes()))
+    .bind(uuid(user.as_bytes()))
+    .bind(kind.code())
+    .bind(at.unix_micros())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn set_end_customer(
+    tx: &mut PgConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    change: EndCustomerChange,
+) -> Changed {
+    let user = current.user_id;
+    let EndCustomerChange { end_customer, scope } = change;
+    let scope = scope.unwrap_or_else(|| current.scope.clone());
+    check_providers(tx, &scope).await?;
+    let kind = match (current.kind, end_customer) {
+        (UserKind::Standard, true) => return Err(Reason::EndkundeConflict.into()),
+        (_, true) => UserKind::EndCustomer,
+        // Standard has no mark to take away.
+        (UserKind::Standard, false) => UserKind::Standard,
+        (UserKind::Broker | UserKind::EndCustomer, false) => UserKind::Broker,
+    };
+    if end_customer && scope == ProviderScope::All {
+        return Err(Reason::ProviderScopeRequired.into());
+    }
+    if kind != current.kind && end_customer {
+        activations::dependents_of(tx, tenant, &user).await?.refuse(Reason::Assigned)?;
+    }
+    if kind != current.kind && !end_customer {
+        customers::dependents_of(tx, tenant, &user).await?.refuse(Reason::Assigned)?;
+        customers::segments_of(tx, tenant, &user).await?.refuse(Reason::SlotInUse)?;
+    }
+    if kind != current.kind || scope != current.scope {
+        sqlx::query(
+            "
+            UPDATE concenter_user
+            SET kind = $3,
+                providers = $4,
+                version = version + 1,
+                updated_at = $5
+            WHERE tenant_id = $1
+              AND user_id = $2
+            ",
+        )
+        .bind(uuid(tenant.as_bytes()))
+        .bind(uuid(user.as_bytes()))
+        .bind(kind.code())
+        .bind(scope_array(&scope))
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+        move_config(tx, tenant).await?;
+    }
+    Ok(user.to_string())
+}
+
+async fn set_state(
+    tx: &mut PgConnection,
+    at: Timestamp,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    state: State,
+) -> Changed {
+    if current.state != state {
+        sqlx::query(
+            "
+            UPDATE concenter_user
+            SET state = $3,
+                version = version + 1,
+                updated_at = $4
+            WHERE tenant_id = $1
+              AND user_id = $2
+            ",
+        )
+        .bind(uuid(tenant.as_bytes()))
+        .bind(uuid(current.user_id.as_bytes()))
+        .bind(state.code())
+        .bind(at.unix_micros())
+        .execute(&mut *tx)
+        .await?;
+        move_config(tx, tenant).await?;
+    }
+    Ok(current.user_id.to_string())
+}
+
+async fn delete(tx: &mut PgConnection, tenant: &TenantId, current: &ConcenterUser) -> Changed {
+    let user = current.user_id;
+    if current.kind == UserKind::Standard {
+        return Err(Reason::StandardRequired.into());
+    }
+    let dependents = [
+        activations::dependents_of(tx, tenant, &user).await?,
+        customers::dependents_of(tx, tenant, &user).await?,
+        customers::segments_of(tx, tenant, &user).await?,
+    ];
+    Dependents::joined(dependents).refuse(Reason::Assigned)?;
+    sqlx::query(
+        "
+        DELETE FROM concenter_user
+        WHERE tenant_id = $1
+          AND user_id = $2
+        ",
+    )
+    .bind(uuid(tenant.as_bytes()))
+    .bind(uuid(user.as_bytes()))
+    .execute(&mut *tx)
+    .await?;
+    move_config(tx, tenant).await?;
+    Ok(user.to_string())
+}
