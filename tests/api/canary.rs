@@ -14,10 +14,9 @@ use concenter_gateway::domain::caller::Role;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MethodDescriptor};
 use serde_json::json;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Column as _, ConnectOptions as _, Row as _, ValueRef as _};
 use tonic::transport::Endpoint;
 use tonic::{Response, Status};
+use url::Url;
 
 use self::program::{Program, Said};
 use self::search::Search;
@@ -50,6 +49,8 @@ enum Secret {
     Jump,
     /// The key-encryption key.
     Key,
+    /// The password by which the service gets into the database, on PostgreSQL.
+    Database,
     /// What stood in a field that could not be taken, or for a credential.
     Refused,
     /// The id of the tenant, which is none: it shows that the search finds what is there.
@@ -102,7 +103,11 @@ fn only_what_the_contract_marks_as_secret_hands_a_secret_over() {
 /// T17, T45, I8, U17
 #[tokio::test]
 async fn no_secret_comes_out_but_where_the_contract_hands_it_over() {
-    let (ears, program) = (Ears::default(), Program::start());
+    let (ears, program) = (Ears::default(), Program::start().await);
+    if let Some(database) = program.place().database() {
+        let url: Url = database.service_url().parse().expect("a URL");
+        ears.keep(Secret::Database, "the password of the database", url.password().expect("a password"));
+    }
     ears.keep_encoded(Secret::Key, "the key file", &program.key());
     let channel = Endpoint::from_shared(program.grpc()).expect("an address").connect().await.expect("a connection");
     {
@@ -129,14 +134,14 @@ async fn no_secret_comes_out_but_where_the_contract_hands_it_over() {
     }
     assert_eq!(ears.handed_over.borrow().iter().copied().collect::<Vec<_>>(), HANDED_OVER, "was never handed over");
 
-    ears.hear_files(&program, "while it runs");
+    ears.hear_database(&program, "while it runs").await;
     ears.hear_said("check", program.run(&["check"]));
     // An open connection would hold up the end, and it closes only while nothing blocks this thread.
     drop(channel);
     let (program, said) = tokio::task::spawn_blocking(|| program.stop()).await.expect("an end");
     assert!(String::from_utf8_lossy(&said.log).contains("edge.call.done"), "the log is not as loud as it can be");
     ears.hear_said("serve", said);
-    ears.hear_files(&program, "after its end");
+    ears.hear_database(&program, "after its end").await;
     ears.hear_audit_log(&program).await;
     ears.assert_nothing_came_out();
 }
@@ -220,31 +225,35 @@ impl Ears {
         self.hear(Place::Answer, what, [message.encode_to_vec(), headers.into_bytes()].concat());
     }
 
-    /// Files of the data directory, all of which belong to the database.
-    fn hear_files(&self, program: &Program, when: &str) {
-        let files = program.files();
-        assert!(files.iter().any(|(name, _)| name == "concenter.db"), "there is no database");
-        for (name, bytes) in files {
-            self.hear(Place::Database, &format!("{name} {when}"), bytes);
+    /// What the database holds: the files of the data directory, all of which belong to it. On PostgreSQL every row of every
+    /// table, and what the server wrote into its log, in which not even that may stand which waits for a redeem.
+    async fn hear_database(&self, program: &Program, when: &str) {
+        let Some(database) = program.place().database() else {
+            let files = program.files();
+            assert!(files.iter().any(|(name, _)| name == "concenter.db"), "there is no database");
+            for (name, bytes) in files {
+                self.hear(Place::Database, &format!("{name} {when}"), bytes);
+            }
+            return;
+        };
+        assert_eq!(program.files(), [], "the data directory holds keys alone");
+        let mut reader = program.place().reader().await;
+        for table in reader.tables().await {
+            let rows = reader.dump(&table).await;
+            let bytes = rows.iter().flatten().flat_map(|cell| [cell, &b"\n"[..]].concat()).collect();
+            self.hear(Place::Database, &format!("{table} {when}"), bytes);
+        }
+        if let Some(log) = database.server_log() {
+            self.hear(Place::Log, &format!("the log of PostgreSQL {when}"), log);
         }
     }
 
     /// The rows of the audit log one by one: in the file a long cell lies in pieces.
     async fn hear_audit_log(&self, program: &Program) {
-        let options = SqliteConnectOptions::new().filename(program.data().join("concenter.db")).read_only(true);
-        let mut connection = options.connect().await.expect("the database opens");
-        let rows = sqlx::query("SELECT * FROM audit_entry").fetch_all(&mut connection).await.expect("the audit log");
+        let rows = program.place().reader().await.dump("audit_entry").await;
         assert!(!rows.is_empty(), "the audit log is empty");
         for row in rows {
-            let mut bytes = Vec::new();
-            for column in row.columns() {
-                let cell = row.try_get_raw(column.ordinal()).expect("a cell");
-                if !cell.is_null() {
-                    bytes.extend(row.get_unchecked::<Vec<u8>, _>(column.ordinal()));
-                    bytes.push(b'\n');
-                }
-            }
-            self.hear(Place::Audit, "a row of the audit log", bytes);
+            self.hear(Place::Audit, "a row of the audit log", row.join(&b'\n'));
         }
     }
 

@@ -1,6 +1,6 @@
 //! A running service for each test, and who calls it.
 //!
-//! [`Service`] is the server as it runs in production, with a clock that the test sets, on a directory that ends with
+//! [`Service`] is the server as it runs in production, with a clock that the test sets, on data that ends with
 //! the test. [`Client`] is a caller with a token; it has one method for each gRPC service. [`World`] is the example of the
 //! help page, twice. One more kind of caller: a method of [`Service`].
 
@@ -8,6 +8,8 @@ mod changes;
 mod database;
 mod forge;
 mod log;
+mod place;
+mod shell;
 pub mod stage;
 mod status;
 pub mod texts;
@@ -36,7 +38,7 @@ use concenter_gateway::proto::v1::user_service_client::UserServiceClient;
 use concenter_gateway::secrets::SystemRandom;
 use concenter_gateway::server::{Outside, Running, Server};
 use concenter_gateway::token::CallerGrant;
-use tempfile::TempDir;
+use tokio::sync::Mutex;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -44,9 +46,11 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 pub use changes::mask;
-pub use database::{AuditRow, integer};
+pub use database::AuditRow;
 pub use forge::{Attacker, Forge, Token, decode, encode};
 pub use log::Log;
+pub use place::{Engine, Place};
+pub use shell::{Shell, Sql};
 pub use status::{
     dependents, error_metadata, everything, fields, reason, retry_after, same_bytes, same_metadata, status_of,
 };
@@ -88,44 +92,43 @@ pub fn request_id() -> String {
 /// An id that nothing has.
 pub const NOBODY: &str = "99999999-0000-7000-8000-000000000009";
 
-/// The server, running on a directory of its own.
+/// The server, running on data of its own.
 pub struct Service {
     /// What the server takes for the time.
     pub clock: Arc<TestClock>,
     running: Running,
     channel: Channel,
+    /// Who looks at the database, once somebody does.
+    onlooker: Mutex<Option<Shell>>,
     // Last, so that it is removed after the server let go of it.
-    data_dir: TempDir,
+    place: Place,
 }
 
 impl Service {
-    /// Starts a service on an empty directory.
+    /// Starts a service without any data.
     pub async fn start() -> Self {
-        let data_dir = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_micros())));
-        // A directory inside: the service demands one that nobody else may enter, and makes it so.
-        let settings = ServerSettings::local(data_dir.path().join("data"));
-        Self::start_on(data_dir, settings, clock).await
+        Self::start_on(Place::new().await, |_| {}, clock).await
     }
 
-    async fn start_on(data_dir: TempDir, settings: ServerSettings, clock: Arc<TestClock>) -> Self {
+    async fn start_on(place: Place, change: impl FnOnce(&mut ServerSettings), clock: Arc<TestClock>) -> Self {
+        let mut settings = ServerSettings { data: place.settings(), ..ServerSettings::local(place.data()) };
+        change(&mut settings);
         let outside = Outside { clock: Arc::clone(&clock) as _, random: Arc::new(SystemRandom) };
         let running = Server::start_with(settings, outside).await.expect("the service starts");
         let endpoint = Endpoint::from_shared(format!("http://{}", running.grpc_addr)).expect("an address");
         let channel = endpoint.connect().await.expect("the service listens");
-        Self { clock, running, channel, data_dir }
+        Self { clock, running, channel, onlooker: Mutex::new(None), place }
     }
 
     /// The same service after a restart with other settings, on the same data and by the same clock. Its callers are to
     /// be asked for anew.
     pub async fn restart(self, change: impl FnOnce(&mut ServerSettings)) -> Self {
-        let mut settings = ServerSettings::local(self.directory());
-        change(&mut settings);
-        let Self { clock, running, channel, data_dir } = self;
+        let Self { clock, running, channel, onlooker, place } = self;
         // An open connection would hold up the end.
-        drop(channel);
+        drop((channel, onlooker));
         running.shutdown().await;
-        Self::start_on(data_dir, settings, clock).await
+        Self::start_on(place, change, clock).await
     }
 
     /// The service without its listeners.
@@ -133,9 +136,14 @@ impl Service {
         &self.running.app
     }
 
-    /// Where the service keeps its data.
+    /// The directory in which the service keeps its key file, and on SQLite its data.
     pub fn directory(&self) -> PathBuf {
-        self.data_dir.path().join("data")
+        self.place.data()
+    }
+
+    /// Where the service keeps its data.
+    pub const fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Where HTTP listens.

@@ -1,8 +1,10 @@
 //! The catalogue of bad input (`docs/catalogue.md`), and what every caller may rely on, against the real service: over a
-//! socket, with a database file of its own for each test.
+//! socket, with a database of its own for each test.
 //!
 //! A test is named after what it claims and cites the ids of the cases it shows. One more RPC: a case in the file of its
 //! noun, and a good request in `harness/stage`.
+//!
+//! On SQLite; `tests/api_postgres` is the same on PostgreSQL.
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "one binary: what the harness shows to its neighbours is reachable nowhere else")]
 
@@ -10,9 +12,12 @@ mod auth;
 mod canary;
 mod enumeration;
 mod explain;
-mod harness;
+pub(crate) mod harness;
 mod http;
 mod jump;
 mod management;
 mod resolve;
 mod retention;
+
+#[path = "../support/postgres/mod.rs"]
+pub mod support;

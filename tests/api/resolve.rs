@@ -44,8 +44,8 @@ async fn a_private_customer_never_gets_the_commercial_user() {
 async fn the_database_refuses_to_take_endkunde_from_a_shared_user() {
     let world = World::example().await;
     let before = world.service.state().await;
-    let sql = "UPDATE concenter_user SET kind = 'broker' WHERE user_id = ?";
-    let edit = sqlx::query(sql).bind(&world.a.private).execute(&mut world.service.shell().await).await;
+    let sql = "UPDATE concenter_user SET kind = 'broker' WHERE CAST(user_id AS TEXT) = $1";
+    let edit = world.service.shell().await.execute(sql, &[&world.a.private]).await;
     let refusal = edit.expect_err("a user that customers share stays Endkunde");
     assert!(refusal.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation), "{refusal}");
     assert_eq!(world.service.state().await, before);
@@ -87,12 +87,11 @@ async fn a_jump_whose_user_lost_endkunde_by_force_is_not_redeemed() {
 async fn force_kind(world: &World, kind: &str) {
     let mut shell = world.service.lawless_shell().await;
     if kind == "standard" {
-        let other = "UPDATE concenter_user SET kind = 'broker' WHERE user_id = ?";
-        sqlx::query(other).bind(&world.a.standard).execute(&mut shell).await.expect("by force");
+        let other = "UPDATE concenter_user SET kind = 'broker' WHERE CAST(user_id AS TEXT) = $1";
+        shell.execute(other, &[&world.a.standard]).await.expect("by force");
     }
-    let sql = "UPDATE concenter_user SET kind = ? WHERE user_id = ?";
-    let edit = sqlx::query(sql).bind(kind).bind(&world.a.private).execute(&mut shell).await.expect("by force");
-    assert_eq!(edit.rows_affected(), 1);
+    let sql = "UPDATE concenter_user SET kind = $1 WHERE CAST(user_id AS TEXT) = $2";
+    assert_eq!(shell.execute(sql, &[kind, &world.a.private]).await.expect("by force"), 1);
 }
 
 /// R03
@@ -211,7 +210,7 @@ async fn a_portal_may_state_the_segment_of_a_customer_without_a_record_and_nothi
     assert_eq!(redeemed.concenter_user_name, "gewerbekunden");
     assert_eq!(redeemed.segment(), v1::Segment::Commercial);
     let records = "SELECT count(*) FROM customer WHERE customer_id = 'c-neu'";
-    assert_eq!(integer(&mut world.service.reader().await, records).await, 0);
+    assert_eq!(world.service.reader().await.integer(records, &[]).await, 0);
 }
 
 #[tokio::test]

@@ -26,6 +26,14 @@ impl Office {
         Self { service: place.serve(), place, told: RefCell::default() }
     }
 
+    /// The same data, with a service that was started anew after `work` on it.
+    pub(crate) fn after(self, work: impl FnOnce(&Place)) -> Self {
+        let Self { service, place, told } = self;
+        assert_eq!(service.stop(), Some(0));
+        work(&place);
+        Self { service: place.serve(), place, told }
+    }
+
     /// Somebody with a token of this role.
     pub(crate) fn caller(&self, role: &[&str]) -> Caller<'_> {
         let minted = self.place.run(&[&["token", "--role"], role].concat());

@@ -5,6 +5,7 @@
 //! `program` is about the commands that work on the data directory, the others about those that call a service.
 #![cfg(test)]
 
+mod backups;
 mod catalog;
 mod client;
 mod customers;
@@ -17,4 +18,8 @@ mod place;
 mod program;
 mod prompts;
 mod refusals;
+mod relocate;
 mod repeats;
+
+#[path = "../support/postgres/mod.rs"]
+pub mod support;

@@ -12,9 +12,10 @@ use tonic::transport::Channel;
 use super::place::Place;
 
 /// What `check` looks at.
-const CHECKS: [&str; 6] = [
+const CHECKS: [&str; 7] = [
     "the database opens",
     "its schema is that of this program",
+    "nothing of it is damaged",
     "it holds the keys of a service",
     "the key file is whole and private",
     "the key file is that of this database",
@@ -171,8 +172,8 @@ fn check_stops_at_a_missing_key_file() {
     fs::remove_file(&file).expect("no key file");
     let ended = place.run(&["check"]);
     assert!(ended.error(78).contains(&*file.to_string_lossy()), "{ended:?}");
-    let mut lines: Vec<_> = CHECKS[..3].iter().map(|check| format!("ok      {check}")).collect();
-    lines.push(format!("FAILED  {}", CHECKS[3]));
+    let mut lines: Vec<_> = CHECKS[..4].iter().map(|check| format!("ok      {check}")).collect();
+    lines.push(format!("FAILED  {}", CHECKS[4]));
     assert_eq!(ended.out.lines().collect::<Vec<_>>(), lines);
 }
 

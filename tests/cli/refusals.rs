@@ -7,6 +7,7 @@ use concenter_gateway::domain::caller::Role;
 use concenter_gateway::domain::ids::SubjectId;
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::server::{Outside, embedded_issuer};
+use concenter_gateway::store::ServiceStore as _;
 use concenter_gateway::store::sqlite::SqliteStore;
 use concenter_gateway::token::CallerGrant;
 

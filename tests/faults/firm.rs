@@ -1,21 +1,17 @@
-//! A data directory with one firm in it, and a jump of its broker that waits to be redeemed.
+//! A firm whose brokers may jump, and those who call for it.
 //!
 //! A jump that still hands the password over shows that every key is whole: the key file opens the tenant's keys, those
 //! the password, and the signing key knows its token again.
 
-use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use concenter_gateway::app::startup::UnlockError;
-use concenter_gateway::config::ServerSettings;
+use concenter_gateway::app::startup;
 use concenter_gateway::domain::caller::Role;
-use concenter_gateway::domain::ids::{BrokerId, SubjectId, TargetId, TenantId};
-use concenter_gateway::domain::time::{Clock, Timestamp};
+use concenter_gateway::domain::ids::{SubjectId, TargetId, TenantId};
+use concenter_gateway::domain::time::Clock;
 use concenter_gateway::proto::admin::v1 as admin;
 use concenter_gateway::proto::admin::v1::catalog_admin_service_client::CatalogAdminServiceClient;
 use concenter_gateway::proto::admin::v1::tenant_service_client::TenantServiceClient;
@@ -26,157 +22,175 @@ use concenter_gateway::proto::v1::redeem_jump_request::Proof;
 use concenter_gateway::proto::v1::user_service_client::UserServiceClient;
 use concenter_gateway::proto::v1::{line_of_business_scope as lines, provider_scope as providers};
 use concenter_gateway::secrets::SystemRandom;
-use concenter_gateway::server::{Outside, Running, Server, StartError};
-use concenter_gateway::token::CallerGrant;
-use tempfile::TempDir;
-use tonic::Request;
+use concenter_gateway::server::{SystemClock, embedded_issuer};
+use concenter_gateway::store::ServiceStore as _;
+use concenter_gateway::store::postgres::PostgresStore;
+use concenter_gateway::token::{CallerGrant, CallerTokens};
 use tonic::transport::Channel;
+use tonic::{Request, Status};
+use tonic_types::StatusExt as _;
 
+/// How many brokers may jump; each at most 30 times a minute.
+pub(crate) const BROKERS: usize = 100;
+/// What a target gets for its one redemption.
+pub(crate) const PASSWORD: &str = "geheim~meier";
 const PROVIDER: &str = "vergleich";
 const TARGET: &str = "rechner";
-const BROKER: &str = "m.meier";
-const PASSWORD: &str = "geheim~meier";
 
-/// A clock that stands still at 2026-03-02T09:00:00Z, so that no jump ends however slow the machine is.
-struct StoppedClock;
+/// Mints callers' tokens by the embedded issuer of one database.
+#[derive(Clone)]
+pub(crate) struct Callers {
+    tokens: Arc<CallerTokens>,
+    clock: Arc<dyn Clock>,
+}
 
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_seconds(1_772_442_000)
+impl Callers {
+    pub(crate) fn new(tokens: &Arc<CallerTokens>, clock: Arc<dyn Clock>) -> Self {
+        Self { tokens: Arc::clone(tokens), clock }
+    }
+
+    /// Those of a database that other processes serve from, as `concenter token` makes them.
+    pub(crate) async fn of(url: &str, data_dir: &Path) -> Self {
+        let url = url.parse().expect("a URL");
+        let store = PostgresStore::open_read_only(&url).await.expect("the database opens");
+        let (_, ring) = startup::unlock_existing(&store, data_dir).await.expect("its keys open");
+        store.close().await;
+        Self::new(&Arc::new(embedded_issuer(ring)), Arc::new(SystemClock))
+    }
+
+    fn signed<T>(&self, caller: &CallerGrant, message: T) -> Request<T> {
+        let token = self.tokens.mint(caller, self.clock.now(), &SystemRandom).expect("a token");
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a credential"));
+        request
     }
 }
 
-/// The data of a service that was stopped in order.
-pub(crate) struct Stopped {
-    directory: TempDir,
-    /// What the broker's browser holds.
-    token: String,
+/// A firm: its brokers 0 to 99 jump with one user. Its calls go over the connection that each is given.
+#[derive(Clone)]
+pub(crate) struct Firm {
+    callers: Callers,
+    tenant: TenantId,
+    /// The user that the brokers jump with.
+    pub(crate) user: String,
 }
 
-/// Every entry below a directory: its mode, and a file's content or a link's aim.
-type Entries = BTreeMap<PathBuf, (u32, Vec<u8>)>;
+impl Firm {
+    /// Makes the catalogue and the firm.
+    pub(crate) async fn make(channel: &Channel, callers: Callers) -> Self {
+        let operator = grant(Role::Operator, "operator");
+        let mut catalog = CatalogAdminServiceClient::new(channel.clone());
+        catalog.put_product_provider(callers.signed(&operator, provider())).await.expect("a provider");
+        catalog.put_target(callers.signed(&operator, target())).await.expect("a target");
+        let made = TenantServiceClient::new(channel.clone()).create_tenant(callers.signed(&operator, firm())).await;
+        let tenant = made.expect("a tenant").into_inner().tenant.expect("a tenant").tenant_id;
+        let tenant = TenantId::parse(&tenant).expect("a tenant");
 
-impl Stopped {
-    /// A firm on a new data directory.
-    pub(crate) async fn after_a_jump() -> Self {
-        Self::after_a_jump_in(tempfile::tempdir().expect("a directory")).await
+        let mut firm = Self { callers, tenant, user: String::new() };
+        firm.user = firm.create_user(channel, &request_id(), "vm.meier").await.expect("a user").user_id;
+        let activation = firm.signed(activation(firm.user.clone()));
+        let mut activations = BrokerActivationServiceClient::new(channel.clone());
+        activations.create_broker_activation(activation).await.expect("an activation");
+        firm
     }
 
-    /// A firm on the data directory that [`data_in`] names in `directory`.
-    pub(crate) async fn after_a_jump_in(directory: TempDir) -> Self {
-        let running = start(&data_in(&directory)).await.expect("the service starts");
-        let token = jump(&running).await;
-        running.shutdown().await;
-        Self { directory, token }
+    /// Makes a user of this name, with the password.
+    pub(crate) async fn create_user(
+        &self,
+        channel: &Channel,
+        request_id: &str,
+        name: &str,
+    ) -> Result<v1::ConcenterUser, Status> {
+        let request = self.signed(user(request_id, name));
+        let made = UserServiceClient::new(channel.clone()).create_user(request).await?;
+        Ok(made.into_inner().user.expect("a user"))
     }
 
-    /// Where the keys are.
-    pub(crate) fn keys(&self) -> PathBuf {
-        data_in(&self.directory).join("keys")
+    /// Reads the user that the brokers jump with.
+    pub(crate) async fn get_user(&self, channel: &Channel) -> Result<v1::ConcenterUser, Status> {
+        let request = self.signed(v1::GetUserRequest { user_id: self.user.clone() });
+        Ok(UserServiceClient::new(channel.clone()).get_user(request).await?.into_inner().user.expect("a user"))
     }
 
-    /// The one key file.
-    pub(crate) fn key_file(&self) -> PathBuf {
-        let files: Vec<_> = entries(&self.keys()).into_keys().collect();
-        let [file] = files.as_slice() else { panic!("one key file: {files:?}") };
-        file.clone()
+    /// The names of all users, in no order.
+    pub(crate) async fn user_names(&self, channel: &Channel) -> Result<Vec<String>, Status> {
+        let (mut names, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = self.signed(v1::ListUsersRequest { page_size: 500, page_token });
+            let page = UserServiceClient::new(channel.clone()).list_users(request).await?.into_inner();
+            names.extend(page.users.into_iter().map(|user| user.user_name));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(names);
+            }
+        }
     }
 
-    /// A place outside the data directory, which ends with it.
-    pub(crate) fn elsewhere(&self) -> PathBuf {
-        self.directory.path().join("elsewhere")
-    }
-
-    /// Asserts that the service does not start, for its keys, and that the attempt left every byte and every mode of the
-    /// data directory as it was; no entry came or went. Gives why it does not start.
-    pub(crate) async fn refuses_to_start(&self) -> UnlockError {
-        let data_dir = data_in(&self.directory);
-        let before = entries(&data_dir);
-        let error = match start(&data_dir).await {
-            Ok(_) => panic!("the service started"),
-            Err(StartError::Unlock(error)) => error,
-            Err(error) => panic!("not for its keys: {error}"),
+    /// Takes the brokers' user out of use, or lets him be used again.
+    pub(crate) async fn set_usable(&self, channel: &Channel, is_usable: bool) -> Result<v1::ConcenterUser, Status> {
+        let v1::ConcenterUser { user_id, etag, .. } = self.get_user(channel).await?;
+        let mut users = UserServiceClient::new(channel.clone());
+        let user = if is_usable {
+            let request = v1::EnableUserRequest { request_id: request_id(), user_id, etag };
+            users.enable_user(self.signed(request)).await?.into_inner().user
+        } else {
+            let request = v1::DisableUserRequest { request_id: request_id(), user_id, etag };
+            users.disable_user(self.signed(request)).await?.into_inner().user
         };
-        assert!(entries(&data_dir) == before, "the refused start changed something: {:?}", entries(&data_dir).keys());
-        error
+        Ok(user.expect("a user"))
     }
 
-    /// Asserts that the service starts, and that the jump from before still hands the password over.
-    pub(crate) async fn starts_and_redeems(&self) {
-        let running = start(&data_in(&self.directory)).await.expect("the service starts");
+    /// Jumps as the portal does for one of the brokers. Gives the token in the link.
+    pub(crate) async fn jump(&self, channel: &Channel, request_id: &str, broker: usize) -> Result<String, Status> {
+        let portal = CallerGrant { tenant: Some(self.tenant), ..grant(Role::Portal, "portal") };
+        let wish = v1::JumpToTarifRequest {
+            request_id: request_id.to_owned(),
+            target_id: TARGET.to_owned(),
+            person: Some(v1::Person { person: Some(v1::person::Person::BrokerId(broker_of(broker))) }),
+            ..v1::JumpToTarifRequest::default()
+        };
+        let wish = self.callers.signed(&portal, wish);
+        let link = JumpServiceClient::new(channel.clone()).jump_to_tarif(wish).await?.into_inner().deep_link;
+        Ok(link.split_once("#token=").expect("a token in the link").1.to_owned())
+    }
+
+    /// Redeems as the target does. Gives the password.
+    pub(crate) async fn redeem(&self, channel: &Channel, token: &str) -> Result<String, Status> {
         let target_audience = Some(TargetId::parse(TARGET).expect("a target"));
         let target = CallerGrant { target_audience, ..grant(Role::Target, TARGET) };
-        let redeem = v1::RedeemJumpRequest { proof: Some(Proof::Token(self.token.clone())), nonce: None };
-        let redeem = signed(&running, &target, redeem);
-        let redeemed = JumpServiceClient::new(connect(&running).await).redeem_jump(redeem).await;
-        assert_eq!(redeemed.expect("a redemption").into_inner().password.as_deref(), Some(PASSWORD));
-        running.shutdown().await;
+        let redeem = v1::RedeemJumpRequest { proof: Some(Proof::Token(token.to_owned())), nonce: None };
+        let redeem = self.callers.signed(&target, redeem);
+        let redeemed = JumpServiceClient::new(channel.clone()).redeem_jump(redeem).await?;
+        Ok(redeemed.into_inner().password.take().expect("a password"))
+    }
+
+    /// A call of the firm's administrator.
+    fn signed<T>(&self, message: T) -> Request<T> {
+        self.callers.signed(&CallerGrant { tenant: Some(self.tenant), ..grant(Role::Admin, "admin") }, message)
     }
 }
 
-/// The data directory in a temporary one. The service makes it, so that nobody else may enter it.
-pub(crate) fn data_in(directory: &TempDir) -> PathBuf {
-    directory.path().join("data")
+/// The reason of a refusal or failure; empty if it says none.
+pub(crate) fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-/// Sets the rights of a file or directory.
-pub(crate) fn chmod(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).expect("other rights");
+/// Asserts that the database is said to be away, and when to come back.
+#[track_caller]
+pub(crate) fn is_unavailable(status: &Status) {
+    assert_eq!((status.code(), reason(status).as_str()), (tonic::Code::Unavailable, "STORAGE_DOWN"), "{status:?}");
+    let info = status.get_details_retry_info();
+    assert!(info.is_some_and(|info| info.retry_delay.is_some_and(|delay| !delay.is_zero())), "{status:?}");
 }
 
-async fn start(data_dir: &Path) -> Result<Running, StartError> {
-    let outside = Outside { clock: Arc::new(StoppedClock), random: Arc::new(SystemRandom) };
-    Server::start_with(ServerSettings::local(data_dir.to_owned()), outside).await
+/// A request id that no other request of this process has.
+pub(crate) fn request_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    uuid::Uuid::from_u128(u128::from(NEXT.fetch_add(1, Ordering::Relaxed))).to_string()
 }
 
-fn entries(directory: &Path) -> Entries {
-    let mut found = Entries::new();
-    for entry in fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        let metadata = path.symlink_metadata().expect("an entry");
-        let content = if metadata.is_dir() {
-            found.extend(entries(&path));
-            Vec::new()
-        } else if metadata.is_symlink() {
-            fs::read_link(&path).expect("a link").into_os_string().into_encoded_bytes()
-        } else {
-            fs::read(&path).expect("a file")
-        };
-        found.insert(path, (metadata.permissions().mode(), content));
-    }
-    found
-}
-
-/// Makes a firm whose broker may jump, and jumps. Gives the token in the link.
-async fn jump(running: &Running) -> String {
-    let channel = connect(running).await;
-    let operator = grant(Role::Operator, "operator");
-    let mut catalog = CatalogAdminServiceClient::new(channel.clone());
-    catalog.put_product_provider(signed(running, &operator, provider())).await.expect("a provider");
-    catalog.put_target(signed(running, &operator, target())).await.expect("a target");
-    let made = TenantServiceClient::new(channel.clone()).create_tenant(signed(running, &operator, firm())).await;
-    let tenant = made.expect("a tenant").into_inner().tenant.expect("a tenant").tenant_id;
-    let tenant = Some(TenantId::parse(&tenant).expect("a tenant"));
-
-    let admin = CallerGrant { tenant, ..grant(Role::Admin, "admin") };
-    let made = UserServiceClient::new(channel.clone()).create_user(signed(running, &admin, user())).await;
-    let user = made.expect("a user").into_inner().user.expect("a user").user_id;
-    let activation = signed(running, &admin, activation(user));
-    let mut activations = BrokerActivationServiceClient::new(channel.clone());
-    activations.create_broker_activation(activation).await.expect("an activation");
-
-    let broker_id = Some(BrokerId::parse(BROKER).expect("a broker"));
-    let broker = CallerGrant { tenant, broker_id, ..grant(Role::Broker, BROKER) };
-    let (request_id, target_id) = (request_id(), TARGET.to_owned());
-    let wish = v1::JumpToTarifRequest { request_id, target_id, ..v1::JumpToTarifRequest::default() };
-    let jump = JumpServiceClient::new(channel).jump_to_tarif(signed(running, &broker, wish)).await;
-    let link = jump.expect("a jump").into_inner().deep_link;
-    link.split_once("#token=").expect("a token in the link").1.to_owned()
-}
-
-async fn connect(running: &Running) -> Channel {
-    let endpoint = Channel::from_shared(format!("http://{}", running.grpc_addr)).expect("an address");
-    endpoint.connect().await.expect("the service listens")
+fn broker_of(number: usize) -> String {
+    format!("makler-{}", number % BROKERS)
 }
 
 fn grant(role: Role, subject: &str) -> CallerGrant {
@@ -187,20 +201,8 @@ fn grant(role: Role, subject: &str) -> CallerGrant {
         broker_id: None,
         customer_id: None,
         target_audience: None,
-        life: Duration::from_secs(60),
+        life: Duration::from_hours(1),
     }
-}
-
-fn signed<T>(running: &Running, caller: &CallerGrant, message: T) -> Request<T> {
-    let token = running.caller_tokens.mint(caller, StoppedClock.now(), &SystemRandom).expect("a token");
-    let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("a credential"));
-    request
-}
-
-fn request_id() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    uuid::Uuid::from_u128(u128::from(NEXT.fetch_add(1, Ordering::Relaxed))).to_string()
 }
 
 fn provider() -> admin::PutProductProviderRequest {
@@ -239,10 +241,10 @@ fn firm() -> admin::CreateTenantRequest {
     }
 }
 
-fn user() -> v1::CreateUserRequest {
+fn user(request_id: &str, name: &str) -> v1::CreateUserRequest {
     v1::CreateUserRequest {
-        request_id: request_id(),
-        user_name: "vm.meier".to_owned(),
+        request_id: request_id.to_owned(),
+        user_name: name.to_owned(),
         kind: v1::UserKind::Broker.into(),
         provider_scope: Some(v1::ProviderScope { scope: Some(providers::Scope::All(providers::All {})) }),
         display_name: String::new(),
@@ -255,7 +257,7 @@ fn activation(user_id: String) -> v1::CreateBrokerActivationRequest {
     v1::CreateBrokerActivationRequest {
         request_id: request_id(),
         display_name: String::new(),
-        broker_ids: vec![BROKER.to_owned()],
+        broker_ids: (0..BROKERS).map(broker_of).collect(),
         user_id,
         sharing_reason: String::new(),
     }

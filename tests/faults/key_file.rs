@@ -7,9 +7,10 @@ use std::path::Path;
 use concenter_gateway::app::startup::UnlockError;
 use concenter_gateway::secrets::SystemRandom;
 use concenter_gateway::secrets::kek_file::{self, KekFileError};
+use concenter_gateway::store::ServiceStore as _;
 use concenter_gateway::store::sqlite::SqliteStore;
 
-use crate::firm::{Stopped, chmod, data_in};
+use crate::stopped::{Stopped, chmod, data_in};
 
 /// Asserts that an operator learns which file it is, and what to do.
 fn says(error: &UnlockError, path: &Path, remedy: &str) {
@@ -21,68 +22,72 @@ fn says(error: &UnlockError, path: &Path, remedy: &str) {
 /// F20
 #[tokio::test]
 async fn a_missing_key_file_is_never_made_anew() {
-    let stopped = Stopped::after_a_jump().await;
-    let file = stopped.key_file();
-    fs::rename(&file, stopped.elsewhere()).expect("a file that is gone");
+    for stopped in Stopped::on_each_store().await {
+        let file = stopped.key_file();
+        fs::rename(&file, stopped.elsewhere()).expect("a file that is gone");
 
-    let error = stopped.refuses_to_start().await;
-    assert!(matches!(&error, UnlockError::KekFile(KekFileError::Missing { path }) if *path == file), "{error:?}");
-    says(&error, &file, "restore it from its backup");
+        let error = stopped.refuses_to_start().await;
+        assert!(matches!(&error, UnlockError::KekFile(KekFileError::Missing { path }) if *path == file), "{error:?}");
+        says(&error, &file, "restore it from its backup");
 
-    fs::rename(stopped.elsewhere(), &file).expect("the file is back");
-    stopped.starts_and_redeems().await;
+        fs::rename(stopped.elsewhere(), &file).expect("the file is back");
+        stopped.starts_and_redeems().await;
+    }
 }
 
 /// F20
 #[tokio::test]
 async fn a_missing_directory_of_keys_is_never_made_anew() {
-    let stopped = Stopped::after_a_jump().await;
-    let (file, keys) = (stopped.key_file(), stopped.keys());
-    fs::rename(&keys, stopped.elsewhere()).expect("a directory that is gone");
+    for stopped in Stopped::on_each_store().await {
+        let (file, keys) = (stopped.key_file(), stopped.keys());
+        fs::rename(&keys, stopped.elsewhere()).expect("a directory that is gone");
 
-    let error = stopped.refuses_to_start().await;
-    assert!(matches!(&error, UnlockError::KekFile(KekFileError::Missing { path }) if *path == file), "{error:?}");
-    says(&error, &file, "restore it from its backup");
+        let error = stopped.refuses_to_start().await;
+        assert!(matches!(&error, UnlockError::KekFile(KekFileError::Missing { path }) if *path == file), "{error:?}");
+        says(&error, &file, "restore it from its backup");
 
-    fs::rename(stopped.elsewhere(), &keys).expect("the directory is back");
-    stopped.starts_and_redeems().await;
+        fs::rename(stopped.elsewhere(), &keys).expect("the directory is back");
+        stopped.starts_and_redeems().await;
+    }
 }
 
 /// F21
 #[tokio::test]
 async fn a_key_file_with_one_flipped_byte_is_refused() {
-    let stopped = Stopped::after_a_jump().await;
-    let file = stopped.key_file();
-    let whole = fs::read(&file).expect("the key file");
-    let mut damaged = whole.clone();
-    let in_the_key = whole.len() / 2;
-    damaged[in_the_key] ^= 1;
-    fs::write(&file, damaged).expect("a damaged file");
+    for stopped in Stopped::on_each_store().await {
+        let file = stopped.key_file();
+        let whole = fs::read(&file).expect("the key file");
+        let mut damaged = whole.clone();
+        let in_the_key = whole.len() / 2;
+        damaged[in_the_key] ^= 1;
+        fs::write(&file, damaged).expect("a damaged file");
 
-    let error = stopped.refuses_to_start().await;
-    assert!(matches!(&error, UnlockError::KekFile(KekFileError::Corrupt { path }) if *path == file), "{error:?}");
-    says(&error, &file, "restore it from its backup");
+        let error = stopped.refuses_to_start().await;
+        assert!(matches!(&error, UnlockError::KekFile(KekFileError::Corrupt { path }) if *path == file), "{error:?}");
+        says(&error, &file, "restore it from its backup");
 
-    fs::write(&file, whole).expect("the right file");
-    stopped.starts_and_redeems().await;
+        fs::write(&file, whole).expect("the right file");
+        stopped.starts_and_redeems().await;
+    }
 }
 
 /// F21: nothing about the file itself is wrong; only the database knows that it is not its key.
 #[tokio::test]
 async fn a_whole_key_file_with_another_key_under_the_same_id_is_refused() {
-    let stopped = Stopped::after_a_jump().await;
-    let file = stopped.key_file();
-    let whole = fs::read_to_string(&file).expect("the key file");
-    let id = whole.split(':').nth(1).expect("an id");
-    fs::write(&file, another_key(id)).expect("another key");
+    for stopped in Stopped::on_each_store().await {
+        let file = stopped.key_file();
+        let whole = fs::read_to_string(&file).expect("the key file");
+        let id = whole.split(':').nth(1).expect("an id");
+        fs::write(&file, another_key(id)).expect("another key");
 
-    let error = stopped.refuses_to_start().await;
-    assert!(matches!(&error, UnlockError::WrongKek { path } if *path == file), "{error:?}");
-    let text = error.to_string();
-    assert!(text.contains(&file.display().to_string()) && text.contains("restore the right one"), "{text}");
+        let error = stopped.refuses_to_start().await;
+        assert!(matches!(&error, UnlockError::WrongKek { path } if *path == file), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(&file.display().to_string()) && text.contains("restore the right one"), "{text}");
 
-    fs::write(&file, whole).expect("the right file");
-    stopped.starts_and_redeems().await;
+        fs::write(&file, whole).expect("the right file");
+        stopped.starts_and_redeems().await;
+    }
 }
 
 /// A key file of a new key as it would be if that had this id.
@@ -98,47 +103,50 @@ fn another_key(id: &str) -> String {
 /// F21
 #[tokio::test]
 async fn a_key_file_that_others_may_read_is_refused_and_not_mended() {
-    let stopped = Stopped::after_a_jump().await;
-    let file = stopped.key_file();
-    chmod(&file, 0o644);
+    for stopped in Stopped::on_each_store().await {
+        let file = stopped.key_file();
+        chmod(&file, 0o644);
 
-    let error = stopped.refuses_to_start().await;
-    assert!(matches!(&error, UnlockError::KekFile(KekFileError::TooOpen { path }) if *path == file), "{error:?}");
-    says(&error, &file, "chmod go=");
+        let error = stopped.refuses_to_start().await;
+        assert!(matches!(&error, UnlockError::KekFile(KekFileError::TooOpen { path }) if *path == file), "{error:?}");
+        says(&error, &file, "chmod go=");
 
-    chmod(&file, 0o600);
-    stopped.starts_and_redeems().await;
+        chmod(&file, 0o600);
+        stopped.starts_and_redeems().await;
+    }
 }
 
 /// F21
 #[tokio::test]
 async fn a_directory_of_keys_that_others_may_enter_is_refused_and_not_mended() {
-    let stopped = Stopped::after_a_jump().await;
-    let keys = stopped.keys();
-    chmod(&keys, 0o755);
+    for stopped in Stopped::on_each_store().await {
+        let keys = stopped.keys();
+        chmod(&keys, 0o755);
 
-    let error = stopped.refuses_to_start().await;
-    assert!(matches!(&error, UnlockError::KekFile(KekFileError::TooOpen { path }) if *path == keys), "{error:?}");
-    says(&error, &keys, "chmod go=");
+        let error = stopped.refuses_to_start().await;
+        assert!(matches!(&error, UnlockError::KekFile(KekFileError::TooOpen { path }) if *path == keys), "{error:?}");
+        says(&error, &keys, "chmod go=");
 
-    chmod(&keys, 0o700);
-    stopped.starts_and_redeems().await;
+        chmod(&keys, 0o700);
+        stopped.starts_and_redeems().await;
+    }
 }
 
 /// F21: even where it leads to the right file, somebody else may turn it.
 #[tokio::test]
 async fn a_symbolic_link_in_place_of_the_key_file_is_refused() {
-    let stopped = Stopped::after_a_jump().await;
-    let (file, elsewhere) = (stopped.key_file(), stopped.elsewhere());
-    fs::rename(&file, &elsewhere).expect("a file that is gone");
-    symlink(&elsewhere, &file).expect("a link");
+    for stopped in Stopped::on_each_store().await {
+        let (file, elsewhere) = (stopped.key_file(), stopped.elsewhere());
+        fs::rename(&file, &elsewhere).expect("a file that is gone");
+        symlink(&elsewhere, &file).expect("a link");
 
-    let error = stopped.refuses_to_start().await;
-    assert!(matches!(&error, UnlockError::KekFile(KekFileError::NotAFile { path }) if *path == file), "{error:?}");
-    says(&error, &file, "put the key file itself into its place");
+        let error = stopped.refuses_to_start().await;
+        assert!(matches!(&error, UnlockError::KekFile(KekFileError::NotAFile { path }) if *path == file), "{error:?}");
+        says(&error, &file, "put the key file itself into its place");
 
-    fs::rename(&elsewhere, &file).expect("the file in place of the link");
-    stopped.starts_and_redeems().await;
+        fs::rename(&elsewhere, &file).expect("the file in place of the link");
+        stopped.starts_and_redeems().await;
+    }
 }
 
 /// The first start ended after the key file and before the database knew of it.

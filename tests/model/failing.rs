@@ -1,12 +1,11 @@
 //! I11: with a dependency that fails, nothing is done and nothing is opened; reads go on, and afterwards all goes on.
 
 use concenter_gateway::proto::v1::JumpState;
-use sqlx::{Executor as _, SqliteConnection};
 use tonic::Code;
 
 use crate::aim::aim;
 use crate::command::{Command, Known, Pick, Sequence, Step};
-use crate::harness::reason;
+use crate::harness::{Engine, Shell, Sql, reason};
 use crate::observe::{WHOLE, observe};
 use crate::play::{Play, Stage};
 use crate::rules::Seen;
@@ -19,14 +18,31 @@ const SEQUENCES: u64 = 60;
 const FIRST: u64 = 1_000_000;
 
 /// Makes every row of the audit log fail, by an error of the database's own and not by a rule.
-const BREAK: &str = "
-    CREATE TRIGGER audit_is_broken BEFORE INSERT ON audit_entry
-    BEGIN
-        -- There is no such number: an integer overflow, when it runs.
-        SELECT abs(-9223372036854775808);
-    END
-";
-const MEND: &str = "DROP TRIGGER audit_is_broken";
+const BREAK: Sql = Sql {
+    sqlite: "
+        CREATE TRIGGER audit_is_broken BEFORE INSERT ON audit_entry
+        BEGIN
+            -- There is no such number: an integer overflow, when it runs.
+            SELECT abs(-9223372036854775808);
+        END
+    ",
+    postgres: "
+        CREATE OR REPLACE FUNCTION break_the_audit_log() RETURNS TRIGGER
+        LANGUAGE plpgsql
+        AS $$
+        BEGIN
+            -- There is no such number either.
+            PERFORM abs((-9223372036854775808)::BIGINT);
+            RETURN NEW;
+        END;
+        $$;
+        CREATE TRIGGER audit_is_broken BEFORE INSERT ON audit_entry
+        FOR EACH STATEMENT
+        EXECUTE FUNCTION break_the_audit_log();
+    ",
+};
+const MEND: Sql =
+    Sql { sqlite: "DROP TRIGGER audit_is_broken", postgres: "DROP TRIGGER audit_is_broken ON audit_entry" };
 
 #[test]
 fn while_the_audit_log_cannot_be_written_nothing_is_done_and_afterwards_all_goes_on() {
@@ -53,7 +69,7 @@ fn while_the_audit_log_cannot_be_written_nothing_is_done_and_afterwards_all_goes
 
 /// Plays half of a sequence, the other half while the audit log is broken, and that half again when it is mended. Tells how many
 /// calls were refused meanwhile.
-async fn broken_off(play: &mut Play<'_>, sequence: &Sequence, shell: &mut SqliteConnection) -> Result<u64, String> {
+async fn broken_off(play: &mut Play<'_>, sequence: &Sequence, shell: &mut Shell) -> Result<u64, String> {
     let (before, after) = sequence.steps.split_at(sequence.steps.len() / 2);
     let before = Sequence { furnished: sequence.furnished, steps: before.to_vec() };
     play.sequence(&before).await.map_err(|failed| failed.what)?;
@@ -61,12 +77,12 @@ async fn broken_off(play: &mut Play<'_>, sequence: &Sequence, shell: &mut Sqlite
     if play.model.sides.iter().any(|side| side.deleted_at.is_some()) {
         return Ok(0);
     }
-    shell.execute(BREAK).await.expect(BREAK);
+    shell.execute(BREAK, &[]).await.expect("a broken log");
     let mut refused = 0;
     for step in after.iter().filter(|step| !matches!(step.command, Command::Wait { .. })) {
         refused += u64::from(while_broken(play, step).await?);
     }
-    shell.execute(MEND).await.expect(MEND);
+    shell.execute(MEND, &[]).await.expect("a whole log");
     for step in after {
         play.step(step, true).await?;
     }
@@ -109,6 +125,10 @@ fn keep_pseudonyms(model: &mut Model, then: &Model) {
     }
 }
 
+/// Takes what every effect needs, and no read.
+const HOLD: Sql =
+    Sql { sqlite: "BEGIN IMMEDIATE", postgres: "BEGIN; LOCK TABLE service, tenant, jump IN EXCLUSIVE MODE" };
+
 /// A backup or a shell that holds the database: effects fail after the time that the service waits for it, and change nothing.
 #[test]
 fn while_somebody_else_holds_the_database_nothing_is_done_and_afterwards_all_goes_on() {
@@ -121,18 +141,24 @@ fn while_somebody_else_holds_the_database_nothing_is_done_and_afterwards_all_goe
         let id = play.model.sides[0].made.jumps[0].clone();
 
         let mut shell = play.stage.service.shell().await;
-        shell.execute("BEGIN IMMEDIATE").await.expect("the lock");
+        shell.execute(HOLD, &[]).await.expect("the lock");
         let redeem = Command::Redeem { back: 0, target: None, wrong_nonce: false };
         let disable = Command::SetUserState { user: Pick::Own(2), known: Known::Current, active: false };
+        // SQLite's lock is that of the whole database. On PostgreSQL a caller waits for a row, or behind those who do.
+        let told: &[_] = match Engine::under_test() {
+            Engine::Sqlite => &[(Code::Unavailable, "STORAGE_DOWN")],
+            Engine::Postgres => &[(Code::Aborted, "CONTENDED"), (Code::ResourceExhausted, "STORAGE_BUSY")],
+        };
         for command in [redeem, disable] {
             let call = aim(&mut play.model, &Step::plain(0, command), &[]).expect("a call");
             let status = play.call_unmodelled(&call).await.expect_err("it is not done");
-            assert_eq!(reason(&status), (Code::Unavailable, "STORAGE_DOWN".to_owned()));
+            let (code, word) = reason(&status);
+            assert!(told.contains(&(code, word.as_str())), "{status:?}");
         }
         observe(&mut play, WHOLE).await.expect("reads go on, and nothing has changed");
         assert_eq!(play.model.sides[0].jumps[&id].state(play.model.now), JumpState::Issued);
 
-        shell.execute("ROLLBACK").await.expect("the lock is free");
+        shell.execute("ROLLBACK", &[]).await.expect("the lock is free");
         let step = Step::plain(0, Command::Redeem { back: 0, target: None, wrong_nonce: false });
         play.step(&step, true).await.expect("the jump is redeemed");
         assert_eq!(play.model.sides[0].jumps[&id].state(play.model.now), JumpState::Redeemed);

@@ -12,25 +12,28 @@
 //!   failing one short.
 //!
 //! `CONCENTER_SEQUENCES` says how many sequences are played, `CONCENTER_SEED` with which they begin: a failure tells its
-//! seed. One more RPC: a line in [`call`], a command, its rule, and what is read of it in [`observe`].
+//! seed. On SQLite; `tests/model_postgres` is the same on PostgreSQL. One more RPC: a line in [`call`], a command, its rule, and what is read of it in [`observe`].
 #![cfg(test)]
 #![expect(unreachable_pub, reason = "one binary: what the harness shows to its neighbours is reachable nowhere else")]
 
-mod aim;
+pub(crate) mod aim;
 #[expect(dead_code, unused_imports, reason = "the harness has more for the tests of the API")]
 #[path = "../api"]
 mod api {
     pub mod harness;
 }
-mod call;
-mod command;
+pub(crate) mod call;
+pub(crate) mod command;
 mod failing;
-mod observe;
-mod play;
+pub(crate) mod observe;
+pub(crate) mod play;
 mod properties;
-mod rules;
-mod run;
-mod spoil;
-mod state;
+pub(crate) mod rules;
+pub(crate) mod run;
+pub(crate) mod spoil;
+pub(crate) mod state;
 
-use api::harness;
+#[path = "../support/postgres/mod.rs"]
+pub mod support;
+
+pub(crate) use api::harness;

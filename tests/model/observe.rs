@@ -2,12 +2,10 @@
 
 use concenter_gateway::proto::admin::v1 as admin;
 use concenter_gateway::proto::v1;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
 use tonic::Status;
 
 use crate::call::Who;
-use crate::harness::{AuditRow, Client, Service, reason};
+use crate::harness::{AuditRow, Client, Engine, Service, Shell, Sql, reason};
 use crate::play::Play;
 use crate::state::{Model, SYSTEM, Tenant};
 
@@ -15,60 +13,99 @@ use crate::state::{Model, SYSTEM, Tenant};
 pub const WHOLE: i32 = 500;
 
 /// Every row of a tenant in the tables that reads answer from, and all that stands in it.
-const ROWS: &str = "
-    SELECT concat_ws('|', quote(display_name), quote(state), quote(config_version), quote(kek_id),
-        quote(dek_version), quote(wrapped_dek), quote(sealed_mac_key), quote(version), quote(created_at),
-        quote(updated_at), quote(deleted_at), quote(erased_jump_version))
-    FROM tenant
-    WHERE tenant_id = ?1
-    UNION ALL
-    SELECT concat_ws('|', quote(jump_life), quote(customer_idle), quote(customer_absolute), quote(broker_idle),
-        quote(broker_absolute), quote(import_change_limit), quote(default_mvp_user), quote(version))
-    FROM tenant_settings
-    WHERE tenant_id = ?1
-    UNION ALL
-    SELECT concat_ws('|', quote(user_id), quote(user_name), quote(user_name_key), quote(kind), quote(state),
-        quote(providers), quote(display_name), quote(notification_email), quote(reported_end_customer),
-        quote(sealed_secret), quote(secret_version), quote(secret_set_at), quote(version), quote(created_at),
-        quote(updated_at))
-    FROM concenter_user
-    WHERE tenant_id = ?1
-    UNION ALL
-    SELECT concat_ws('|', quote(activation_id), quote(display_name), quote(user_id), quote(user_kind),
-        quote(state), quote(sharing_reason), quote(version), quote(created_at), quote(updated_at))
-    FROM broker_activation
-    WHERE tenant_id = ?1
-    UNION ALL
-    SELECT concat_ws('|', quote(broker_id), quote(activation_id))
-    FROM activation_broker
-    WHERE tenant_id = ?1
-    UNION ALL
-    SELECT concat_ws('|', quote(private_user_id), quote(private_user_kind), quote(commercial_user_id),
-        quote(commercial_user_kind), quote(commercial_falls_back), quote(version))
-    FROM customer_access
-    WHERE tenant_id = ?1
-    UNION ALL
-    SELECT concat_ws('|', quote(customer_id), quote(segment), quote(user_id), quote(user_kind),
-        quote(jump_version), quote(version), quote(created_at), quote(updated_at))
-    FROM customer
-    WHERE tenant_id = ?1
-    UNION ALL
-    SELECT concat_ws('|', quote(jump_id), quote(jti_hash), quote(handle_hash), quote(caller), quote(request_id),
-        quote(content), quote(person_kind), quote(person_id), quote(stated_segment), quote(actor_role),
-        quote(actor_id), quote(target_id), quote(wanted_kind), quote(activation_id), quote(customer_context),
-        quote(line_of_business), quote(provider_id), quote(context), quote(nonce), quote(return_url),
-        quote(user_id), quote(way), quote(segment), quote(subject), quote(actor_subject), quote(issued_at),
-        quote(expires_at), quote(epoch), quote(config_version), quote(customer_version), quote(catalog_version),
-        quote(redeemed_at), quote(redeem_attempt_id), quote(session_revoked_at), quote(revoked_at))
-    FROM jump
-    WHERE tenant_id = ?1
-    UNION ALL
-    -- Whether a jump is open depends on these.
-    SELECT concat_ws('|', quote(catalog_version), quote(epoch))
-    FROM service
-";
+const ROWS: Sql = Sql {
+    sqlite: "
+        SELECT concat_ws('|', quote(display_name), quote(state), quote(config_version), quote(kek_id),
+            quote(dek_version), quote(wrapped_dek), quote(sealed_mac_key), quote(version), quote(created_at),
+            quote(updated_at), quote(deleted_at), quote(restored_at), quote(erased_jump_version))
+        FROM tenant
+        WHERE tenant_id = $1
+        UNION ALL
+        SELECT concat_ws('|', quote(jump_life), quote(customer_idle), quote(customer_absolute), quote(broker_idle),
+            quote(broker_absolute), quote(import_change_limit), quote(default_mvp_user), quote(version))
+        FROM tenant_settings
+        WHERE tenant_id = $1
+        UNION ALL
+        SELECT concat_ws('|', quote(user_id), quote(user_name), quote(user_name_key), quote(kind), quote(state),
+            quote(providers), quote(display_name), quote(notification_email), quote(reported_end_customer),
+            quote(sealed_secret), quote(secret_version), quote(secret_set_at), quote(version), quote(created_at),
+            quote(updated_at))
+        FROM concenter_user
+        WHERE tenant_id = $1
+        UNION ALL
+        SELECT concat_ws('|', quote(activation_id), quote(display_name), quote(user_id), quote(user_kind),
+            quote(state), quote(sharing_reason), quote(version), quote(created_at), quote(updated_at))
+        FROM broker_activation
+        WHERE tenant_id = $1
+        UNION ALL
+        SELECT concat_ws('|', quote(broker_id), quote(activation_id))
+        FROM activation_broker
+        WHERE tenant_id = $1
+        UNION ALL
+        SELECT concat_ws('|', quote(private_user_id), quote(private_user_kind), quote(commercial_user_id),
+            quote(commercial_user_kind), quote(commercial_falls_back), quote(version))
+        FROM customer_access
+        WHERE tenant_id = $1
+        UNION ALL
+        SELECT concat_ws('|', quote(customer_id), quote(segment), quote(user_id), quote(user_kind),
+            quote(jump_version), quote(version), quote(created_at), quote(updated_at))
+        FROM customer
+        WHERE tenant_id = $1
+        UNION ALL
+        SELECT concat_ws('|', quote(jump_id), quote(jti_hash), quote(handle_hash), quote(caller), quote(request_id),
+            quote(content), quote(person_kind), quote(person_id), quote(stated_segment), quote(actor_role),
+            quote(actor_id), quote(target_id), quote(wanted_kind), quote(activation_id), quote(customer_context),
+            quote(line_of_business), quote(provider_id), quote(context), quote(nonce), quote(return_url),
+            quote(user_id), quote(way), quote(segment), quote(subject), quote(actor_subject), quote(issued_at),
+            quote(expires_at), quote(epoch), quote(config_version), quote(customer_version), quote(catalog_version),
+            quote(redeemed_at), quote(redeem_attempt_id), quote(session_revoked_at), quote(revoked_at))
+        FROM jump
+        WHERE tenant_id = $1
+        UNION ALL
+        -- Whether a jump is open depends on these.
+        SELECT concat_ws('|', quote(catalog_version), quote(epoch))
+        FROM service
+    ",
+    postgres: "
+        SELECT tenant::TEXT
+        FROM tenant
+        WHERE tenant_id = $1::UUID
+        UNION ALL
+        SELECT tenant_settings::TEXT
+        FROM tenant_settings
+        WHERE tenant_id = $1::UUID
+        UNION ALL
+        SELECT concenter_user::TEXT
+        FROM concenter_user
+        WHERE tenant_id = $1::UUID
+        UNION ALL
+        SELECT broker_activation::TEXT
+        FROM broker_activation
+        WHERE tenant_id = $1::UUID
+        UNION ALL
+        SELECT activation_broker::TEXT
+        FROM activation_broker
+        WHERE tenant_id = $1::UUID
+        UNION ALL
+        SELECT customer_access::TEXT
+        FROM customer_access
+        WHERE tenant_id = $1::UUID
+        UNION ALL
+        SELECT customer::TEXT
+        FROM customer
+        WHERE tenant_id = $1::UUID
+        UNION ALL
+        SELECT jump::TEXT
+        FROM jump
+        WHERE tenant_id = $1::UUID
+        UNION ALL
+        -- Whether a jump is open depends on these.
+        SELECT concat_ws('|', catalog_version, epoch)
+        FROM service
+    ",
+};
 
-/// The tables that [`ROWS`] reads.
+/// The tables that [`ROWS`] reads, on SQLite column by column.
 const TABLES: [&str; 8] = [
     "tenant",
     "tenant_settings",
@@ -82,51 +119,60 @@ const TABLES: [&str; 8] = [
 
 /// Somebody who reads the database at a SQL shell.
 pub struct Auditor {
-    connection: SqliteConnection,
+    reader: Shell,
 }
 
 impl Auditor {
     pub async fn of(service: &Service) -> Self {
-        let mut connection = service.reader().await;
-        for table in TABLES {
-            let sql = "SELECT name FROM pragma_table_info(?1) WHERE name <> 'tenant_id'";
-            let columns: Vec<String> = sqlx::query_scalar(sql).bind(table).fetch_all(&mut connection).await.expect(sql);
-            for column in columns {
-                assert!(ROWS.contains(&format!("quote({column})")), "{table}.{column} is not looked at");
+        let mut reader = service.reader().await;
+        let by_column = TABLES.iter().filter(|_| Engine::under_test() == Engine::Sqlite);
+        for table in by_column {
+            let sql = "SELECT name FROM pragma_table_info($1) WHERE name <> 'tenant_id'";
+            for column in reader.texts(sql, &[table]).await {
+                assert!(ROWS.sqlite.contains(&format!("quote({column})")), "{table}.{column} is not looked at");
             }
         }
-        Self { connection }
+        Self { reader }
     }
 
     /// All rows of a tenant, as one text.
     async fn digest(&mut self, tenant: &str) -> String {
-        let rows: Vec<String> =
-            sqlx::query_scalar(ROWS).bind(tenant).fetch_all(&mut self.connection).await.expect("the rows");
+        let mut rows = self.reader.texts(ROWS, &[tenant]).await;
+        // A server has no order of its own.
+        rows.sort();
         rows.join("\n")
     }
 
     /// The rows of both tenants' logs, and of the log that belongs to no tenant since `since`; sorted.
     async fn rows(&mut self, tenants: [&str; 2], since: i64) -> Vec<AuditRow> {
-        let sql = "
-            SELECT tenant_id, role, action, object, reason, outcome
-            FROM audit_entry
-            WHERE tenant_id IN (?1, ?2)
-               OR (tenant_id = ?3 AND at >= ?4)
-        ";
-        let query = sqlx::query(sql).bind(tenants[0]).bind(tenants[1]).bind(SYSTEM).bind(since);
-        let rows = query.fetch_all(&mut self.connection).await.expect(sql);
-        let mut rows: Vec<_> = rows.iter().map(row).collect();
+        let sql = Sql {
+            sqlite: "
+                SELECT tenant_id, role, action, object, reason
+                FROM audit_entry
+                WHERE tenant_id IN ($1, $2)
+                   OR (tenant_id = $3 AND at >= CAST($4 AS INTEGER))
+            ",
+            postgres: "
+                SELECT tenant_id, role, action, object, reason
+                FROM audit_entry
+                WHERE tenant_id IN ($1::UUID, $2::UUID)
+                   OR (tenant_id = $3::UUID AND at >= $4::BIGINT)
+            ",
+        };
+        let rows = self.reader.rows(sql, &[tenants[0], tenants[1], SYSTEM, &since.to_string()]).await;
+        let mut rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let (action, reason) = (row.text("action"), row.text_or_null("reason"));
+                // The id of something that was never made is nobody's business.
+                let is_nobodys = action.ends_with(".create") && reason.is_some();
+                let object = row.text_or_null("object").filter(|_| !is_nobodys);
+                AuditRow { tenant: row.text("tenant_id"), role: row.text("role"), action, object, reason }
+            })
+            .collect();
         rows.sort();
         rows
     }
-}
-
-fn row(row: &SqliteRow) -> AuditRow {
-    let (action, reason): (String, Option<String>) = (row.get("action"), row.get("reason"));
-    // The id of something that was never made is nobody's business.
-    let object: Option<String> = row.get("object");
-    let object = object.filter(|_| !(action.ends_with(".create") && reason.is_some()));
-    AuditRow { tenant: row.get("tenant_id"), role: row.get("role"), action, object, reason }
 }
 
 /// Reads everything in pages of this size, and compares it with the model.

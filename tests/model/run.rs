@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::aim::PASSWORD;
 use crate::command::{Sequence, Step, Twist, sequence};
+use crate::harness::Place;
 use crate::play::{Failed, Play, Stage, Tally};
 
 /// Workers; each has a service of its own, whose writer waits for the disk now and then.
@@ -222,9 +223,25 @@ impl Theatre {
     pub fn close(&mut self) {
         self.played = 0;
         if let Some(stage) = self.stage.take() {
-            let directory = stage.service.directory();
-            no_password_in(&directory);
-            self.runtime.block_on(async { drop(stage) });
+            self.runtime.block_on(async {
+                no_password_in_tables(stage.service.place()).await;
+                no_password_in(&stage.service.directory());
+                drop(stage);
+            });
+        }
+    }
+}
+
+/// I8: no row of PostgreSQL holds a password in the clear.
+async fn no_password_in_tables(place: &Place) {
+    if place.database().is_none() {
+        return;
+    }
+    let mut reader = place.reader().await;
+    for table in reader.tables().await {
+        for row in reader.dump(&table).await {
+            let text = String::from_utf8_lossy(&row.join(&b'\n')).into_owned();
+            assert!(!text.contains(PASSWORD), "{table} holds a password in the clear");
         }
     }
 }

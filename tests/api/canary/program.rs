@@ -1,14 +1,14 @@
-//! The real program on a directory of its own, with everything that it says kept.
+//! The real program on data of its own, with everything that it says kept.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use concenter_gateway::domain::caller::Role;
 use concenter_gateway::token::CallerGrant;
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
+
+use crate::harness::Place;
 
 /// A process that ends with its owner.
 struct Killed(Child);
@@ -33,16 +33,16 @@ pub struct Program {
     greeting: Vec<u8>,
     service: Killed,
     // Last, so that it is removed after the process let go of it.
-    place: TempDir,
+    place: Place,
 }
 
 impl Program {
     /// Starts the service, and waits until it listens.
-    pub fn start() -> Self {
-        let place = tempfile::tempdir().expect("a directory");
+    pub async fn start() -> Self {
+        let place = Place::new().await;
         let words = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
         let log = File::create(place.path().join("log")).expect("a file");
-        let mut command = command(place.path(), &words);
+        let mut command = command(&place, &words);
         let child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program runs");
         let mut service = Killed(child);
         let mut out = BufReader::new(service.0.stdout.take().expect("its output"));
@@ -77,14 +77,14 @@ impl Program {
 
     /// Runs another command on the same data, which must go well.
     pub fn run(&self, words: &[&str]) -> Said {
-        let output = command(self.place.path(), words).output().expect("the program runs");
+        let output = command(&self.place, words).output().expect("the program runs");
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         Said { out: output.stdout, log: output.stderr }
     }
 
     /// Runs a command that calls the service with a token, and with this on its standard input; tells whether it went well.
     pub fn run_as(&self, token: &str, words: &[&str], input: &str) -> (bool, Said) {
-        let mut command = command(self.place.path(), words);
+        let mut command = command(&self.place, words);
         command.env("CONCENTER_SERVER", self.grpc()).env("CONCENTER_TOKEN", token);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program runs");
@@ -97,7 +97,7 @@ impl Program {
     /// The files of the data directory, but for the key file, with what stands in them.
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
         let mut files = Vec::new();
-        for entry in fs::read_dir(self.data()).expect("the data") {
+        for entry in fs::read_dir(self.place.data()).expect("the data") {
             let path = entry.expect("an entry").path();
             if path.is_file() {
                 let name = path.file_name().expect("a name").to_string_lossy().into_owned();
@@ -109,7 +109,7 @@ impl Program {
 
     /// The key-encryption key, as the key file spells it.
     pub fn key(&self) -> String {
-        let mut files = fs::read_dir(self.data().join("keys")).expect("the keys");
+        let mut files = fs::read_dir(self.place.data().join("keys")).expect("the keys");
         let line = fs::read_to_string(files.next().expect("a key file").expect("a key file").path()).expect("a line");
         line.split(':').nth(2).expect("a key").to_owned()
     }
@@ -124,15 +124,17 @@ impl Program {
         (self, Said { out, log })
     }
 
-    pub fn data(&self) -> PathBuf {
-        self.place.path().join("data")
+    /// Where its data is.
+    pub const fn place(&self) -> &Place {
+        &self.place
     }
 }
 
 /// The program with these words, told by its environment where the data is, and that it may say all.
-fn command(place: &Path, words: &[&str]) -> Command {
+fn command(place: &Place, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_concenter"));
     command.args(words).args(["--log", "trace", "--log-format", "json"]).env_clear();
-    command.env("CONCENTER_DATA_DIR", place.join("data")).env("TMPDIR", place).stdin(Stdio::null());
+    place.tell(&mut command);
+    command.env("TMPDIR", place.path()).stdin(Stdio::null());
     command
 }

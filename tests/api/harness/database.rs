@@ -1,10 +1,9 @@
-//! The database file beside the service: what stands in it, and what somebody at a SQL shell does to it.
+//! The database beside the service: what stands in it, and who gets in at a SQL shell.
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{Column as _, ConnectOptions as _, Row as _, SqliteConnection, TypeInfo as _, ValueRef as _};
 use tonic::{Code, Response, Status};
 
 use super::Service;
+use super::shell::{Row, Shell};
 use super::status::{reason, status_of};
 
 /// Every table of state. The audit log grows by refusals too, and with it the salts.
@@ -35,55 +34,54 @@ pub struct AuditRow {
     pub reason: Option<String>,
 }
 
-/// Reads one number.
-pub async fn integer(connection: &mut SqliteConnection, sql: &'static str) -> i64 {
-    sqlx::query_scalar(sql).fetch_one(connection).await.expect(sql)
-}
-
 impl Service {
     /// Somebody who only looks.
-    pub async fn reader(&self) -> SqliteConnection {
-        self.connect(SqliteConnectOptions::new().read_only(true)).await
+    pub async fn reader(&self) -> Shell {
+        self.place.reader().await
     }
 
-    /// Somebody at a SQL shell, with foreign keys on as in the service.
-    pub async fn shell(&self) -> SqliteConnection {
-        self.connect(SqliteConnectOptions::new().foreign_keys(true)).await
+    /// Somebody at a SQL shell, held by every rule of the database as the service is.
+    pub async fn shell(&self) -> Shell {
+        self.place.shell().await
     }
 
-    /// Somebody at a SQL shell who switched foreign keys and checks off.
-    pub async fn lawless_shell(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().foreign_keys(false).pragma("ignore_check_constraints", "ON");
-        self.connect(options).await
+    /// Somebody at a SQL shell who switched the rules off: foreign keys and triggers, on SQLite checks too.
+    pub async fn lawless_shell(&self) -> Shell {
+        self.place.lawless_shell().await
     }
 
-    async fn connect(&self, options: SqliteConnectOptions) -> SqliteConnection {
-        options.filename(self.directory().join("concenter.db")).connect().await.expect("the database opens")
+    /// Reads by the one connection that looks on and on: on PostgreSQL another one costs more than what it is for.
+    async fn look(&self, sql: &'static str) -> Vec<Row> {
+        let mut onlooker = self.onlooker.lock().await;
+        let shell = match &mut *onlooker {
+            Some(shell) => shell,
+            none => none.insert(self.reader().await),
+        };
+        shell.rows(sql, &[]).await
     }
 
     /// Everything that the database holds beside the audit log, as one line for each row.
     pub async fn state(&self) -> Vec<String> {
-        let mut connection = self.reader().await;
         let mut lines = Vec::new();
         for (table, sql) in TABLES {
-            let rows = sqlx::query(*sql).fetch_all(&mut connection).await.expect(sql);
-            lines.extend(rows.iter().map(|row| format!("{table}: {}", cells(row))));
+            lines.extend(self.look(sql).await.iter().map(|row| format!("{table}: {row}")));
         }
         lines
     }
 
     /// The audit log, sorted.
     pub async fn audit(&self) -> Vec<AuditRow> {
-        let sql = "SELECT tenant_id, role, action, object, reason FROM audit_entry ORDER BY 1, 2, 3, 4, 5";
-        let rows = sqlx::query(sql).fetch_all(&mut self.reader().await).await.expect(sql);
-        let row = |row: &SqliteRow| AuditRow {
-            tenant: row.get(0),
-            role: row.get(1),
-            action: row.get(2),
-            object: row.get(3),
-            reason: row.get(4),
+        let rows = self.look("SELECT tenant_id, role, action, object, reason FROM audit_entry").await;
+        let row = |row: &Row| AuditRow {
+            tenant: row.text("tenant_id"),
+            role: row.text("role"),
+            action: row.text("action"),
+            object: row.text_or_null("object"),
+            reason: row.text_or_null("reason"),
         };
-        rows.iter().map(row).collect()
+        let mut rows: Vec<_> = rows.iter().map(row).collect();
+        rows.sort();
+        rows
     }
 
     /// The rows that the audit log has beyond `before`.
@@ -127,19 +125,4 @@ impl Service {
         assert_eq!(self.state().await, state, "a refused call changed something");
         status
     }
-}
-
-fn cells(row: &SqliteRow) -> String {
-    let mut cells = Vec::new();
-    for column in row.columns() {
-        let value = row.try_get_raw(column.ordinal()).expect("a cell");
-        let text = match (value.is_null(), value.type_info().name()) {
-            (true, _) => "NULL".to_owned(),
-            (false, "INTEGER") => row.get::<i64, _>(column.ordinal()).to_string(),
-            (false, "BLOB") => format!("{:02x?}", row.get::<Vec<u8>, _>(column.ordinal())),
-            (false, _) => row.get::<String, _>(column.ordinal()),
-        };
-        cells.push(format!("{}={text}", column.name()));
-    }
-    cells.join(" ")
 }

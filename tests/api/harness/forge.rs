@@ -9,8 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use concenter_gateway::domain::ids::TenantId;
 use concenter_gateway::domain::service::KeyPurpose;
 use concenter_gateway::secrets::{Place, TenantKeys, kek_file};
-use concenter_gateway::store::ServiceStore as _;
-use concenter_gateway::store::sqlite::SqliteStore;
 use serde_json::{Value, json};
 
 use super::Service;
@@ -106,12 +104,12 @@ pub struct Forge {
 }
 
 impl Forge {
-    /// Opens the keys from the data directory, beside the running service.
+    /// Opens the keys as whoever reads both database and key file can, beside the running service.
     pub async fn of(service: &Service) -> Self {
-        let directory = service.directory();
-        let store = SqliteStore::open_read_only(&directory).await.expect("the database opens");
+        let location = service.place().settings().location().expect("a location");
+        let store = location.open_read_only().await.expect("the database opens");
         let state = store.load_service().await.expect("a read").expect("a service");
-        let kek = kek_file::load(&directory, &state.keys.kek_id).expect("the key file");
+        let kek = kek_file::load(&service.directory(), &state.keys.kek_id).expect("the key file");
         let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys).expect("the service's keys");
         let key = |purpose: KeyPurpose| {
             let sealed = state.signing_keys.iter().find(|key| key.purpose == purpose).expect("a key");

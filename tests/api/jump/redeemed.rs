@@ -65,7 +65,7 @@ async fn a_redeemed_jump_is_refused_written_down_and_its_session_revoked() {
         assert!(rows[0].object.is_some(), "the row names the jump");
     }
     let revoked = "SELECT count(*) FROM jump WHERE session_revoked_at IS NOT NULL";
-    assert_eq!(integer(&mut world.service.reader().await, revoked).await, 2);
+    assert_eq!(world.service.reader().await.integer(revoked, &[]).await, 2);
 }
 
 /// J11: out of the history of a browser, long after its minute, while the session that it opened may still run.
@@ -80,7 +80,7 @@ async fn a_redeemed_jump_that_comes_back_late_still_revokes_its_session() {
         assert_eq!(reason(&status), (Code::FailedPrecondition, "JUMP_ALREADY_REDEEMED".to_owned()), "{target}");
     }
     let revoked = "SELECT count(*) FROM jump WHERE session_revoked_at IS NOT NULL";
-    assert_eq!(integer(&mut world.service.reader().await, revoked).await, 2);
+    assert_eq!(world.service.reader().await.integer(revoked, &[]).await, 2);
 }
 
 /// J11, I5
@@ -136,7 +136,7 @@ async fn a_jump_of_an_old_epoch_is_revoked() {
     let world = World::example().await;
     let before = [issued(&world, to(X, Some(customer(C1)))).await, issued(&world, to(Y, Some(customer(C1)))).await];
     let sql = "UPDATE service SET epoch = epoch + 1";
-    sqlx::query(sql).execute(&mut world.service.shell().await).await.expect(sql);
+    world.service.shell().await.execute(sql, &[]).await.expect(sql);
     for (target, proof) in [X, Y].into_iter().zip(before) {
         world.service.refuses("jump.redeem", refused("JUMP_REVOKED"), world.redeem(target, proof)).await;
     }

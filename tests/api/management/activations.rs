@@ -141,7 +141,7 @@ async fn a_deleted_activation_is_gone_and_its_jumps_are_dead() {
     let listed = world.a.admin.activations().list_broker_activations(list).await.expect("a list").into_inner();
     assert_eq!(listed.activations, []);
     let brokers = "SELECT count(*) FROM activation_broker WHERE broker_id = 'm.meier'";
-    assert_eq!(integer(&mut world.service.reader().await, brokers).await, 1, "B's own");
+    assert_eq!(world.service.reader().await.integer(brokers, &[]).await, 1, "B's own");
 
     // The user is free again, and nothing of the old one comes back with a new activation.
     let again = world.a.admin.activations().create_broker_activation(activation(MEIER, &world.a.meier)).await;

@@ -1,22 +1,35 @@
 //! What cannot be written down does not happen.
 
 use concenter_gateway::proto::v1;
-use sqlx::SqliteConnection;
 use tonic::Status;
 
 use super::effects;
 use crate::harness::*;
 
 /// From now on the database takes no row of the audit log.
-async fn break_the_audit_log(shell: &mut SqliteConnection) {
-    let sql = "
-        CREATE TRIGGER audit_log_is_broken
-        BEFORE INSERT ON audit_entry
-        BEGIN
-            SELECT RAISE(ABORT, 'KANARIENVOGEL');
-        END
-    ";
-    sqlx::query(sql).execute(shell).await.expect(sql);
+async fn break_the_audit_log(shell: &mut Shell) {
+    let trigger = Sql {
+        sqlite: "
+            CREATE TRIGGER audit_log_is_broken
+            BEFORE INSERT ON audit_entry
+            BEGIN
+                SELECT RAISE(ABORT, 'KANARIENVOGEL');
+            END
+        ",
+        postgres: "
+            CREATE TRIGGER audit_log_is_broken
+            BEFORE INSERT ON audit_entry
+            EXECUTE FUNCTION concenter_refuse('KANARIENVOGEL')
+        ",
+    };
+    shell.execute(trigger, &[]).await.expect("a trigger");
+}
+
+/// The database takes rows again.
+async fn mend_the_audit_log(shell: &mut Shell) {
+    let no_trigger =
+        Sql { sqlite: "DROP TRIGGER audit_log_is_broken", postgres: "DROP TRIGGER audit_log_is_broken ON audit_entry" };
+    shell.execute(no_trigger, &[]).await.expect("mended");
 }
 
 /// Asserts that a call did not get through, that its status tells nothing of why, and that nothing changed.
@@ -62,6 +75,6 @@ async fn no_jump_is_made_redeemed_or_explained_that_cannot_be_written_down() {
     // A refusal is not told either.
     closes(&world, "JumpToTarif, refused", &state, world.a.jump(V, customer(C1)).await.map(drop)).await;
 
-    sqlx::query("DROP TRIGGER audit_log_is_broken").execute(&mut shell).await.expect("mended");
+    mend_the_audit_log(&mut shell).await;
     assert!(world.redeem(X, proof(&jump)).await.is_ok(), "the jump was not used up");
 }

@@ -33,7 +33,7 @@ async fn the_standard_user_is_not_deleted_disabled_or_not() {
     world.a.admin.users().set_standard_user(set).await.expect("moved");
     world.a.delete_user(&world.a.standard).await.expect("deleted");
     let count = "SELECT count(*) FROM concenter_user WHERE kind = 'standard'";
-    assert_eq!(integer(&mut world.service.reader().await, count).await, 2, "one in each tenant");
+    assert_eq!(world.service.reader().await.integer(count, &[]).await, 2, "one in each tenant");
 }
 
 /// U09

@@ -1,7 +1,6 @@
 //! Forgetting a customer: what goes, what stays, and that he cannot be found again.
 
 use concenter_gateway::proto::v1;
-use sqlx::{Column as _, Row as _, SqliteConnection, ValueRef as _};
 use tonic::Code;
 
 use crate::harness::*;
@@ -20,39 +19,17 @@ fn hex(bytes: &[u8]) -> String {
     digits.map(|digit| char::from_digit(digit.into(), 16).expect("a digit")).collect()
 }
 
-/// Every row of a table, each cell as bytes in hex, so that an id is found in text and in BLOBs.
-async fn dump(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the names are those of the schema: a new table must be searched, too"
-    )]
-    let sql = sqlx::AssertSqlSafe(format!("SELECT * FROM \"{table}\""));
-    let rows = sqlx::query(sql).fetch_all(connection).await.expect(table);
-    let cell = |row: &sqlx::sqlite::SqliteRow, at: usize| {
-        let value = row.try_get_raw(at).expect("a cell");
-        if value.is_null() {
-            return String::new();
-        }
-        let bytes: Vec<u8> = row.try_get_unchecked(at).expect("a cell");
-        hex(&bytes)
-    };
-    rows.iter()
-        .map(|row| {
-            let cells = row.columns().iter().map(|column| cell(row, column.ordinal()));
-            format!("{table}: {}", cells.collect::<Vec<_>>().join(" "))
-        })
-        .collect()
-}
-
-/// Everything in the database, every table.
+/// Everything in the database, every row of every table; each cell as bytes in hex, so that an id is found in text and in
+/// BLOBs.
 async fn everything_kept(world: &World) -> Vec<String> {
     let mut reader = world.service.reader().await;
-    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
-    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut reader).await.expect("tables");
+    let tables = reader.tables().await;
     assert!(tables.len() > 12, "the search finds too little to be right: {tables:?}");
     let mut rows = Vec::new();
     for table in tables {
-        rows.extend(dump(&mut reader, &table).await);
+        let dumped = reader.dump(&table).await.into_iter();
+        let cells = dumped.map(|row| row.iter().map(|cell| hex(cell)).collect::<Vec<_>>().join(" "));
+        rows.extend(cells.map(|cells| format!("{table}: {cells}")));
     }
     rows
 }

@@ -46,7 +46,7 @@ async fn standard_moves_in_one_step_and_there_is_always_one() {
     let again = set_standard(&world.a, &spare).await.expect("moved").into_inner();
     assert_eq!(again.previous, None);
     let count = "SELECT count(*) FROM concenter_user WHERE kind = 'standard'";
-    assert_eq!(integer(&mut world.service.reader().await, count).await, 2, "one in each tenant");
+    assert_eq!(world.service.reader().await.integer(count, &[]).await, 2, "one in each tenant");
 }
 
 /// U05, I3

@@ -14,18 +14,28 @@ const RATE_LIMITED: (Code, &str) = (Code::ResourceExhausted, "RATE_LIMITED");
 const RATE: usize = 30;
 
 /// Gives A `count` more users, by a SQL shell: so many calls would take too long.
-async fn fill_with_users(world: &World, count: i64) {
-    let fill = "
-        WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?2)
-        INSERT INTO concenter_user (
-            tenant_id, user_id, user_name, user_name_key, kind, state, secret_version, created_at, updated_at, version
-        )
-        SELECT ?1, printf('00000000-0000-7000-8000-%012x', n), printf('fill-%d', n), printf('fill-%d', n),
-            'broker', 'active', 0, 0, 0, 1
-        FROM number
-    ";
-    let filled = sqlx::query(fill).bind(&world.a.tenant).bind(count).execute(&mut world.service.shell().await).await;
-    assert_eq!(filled.expect(fill).rows_affected(), u64::try_from(count).expect("a count"));
+async fn fill_with_users(world: &World, count: u64) {
+    let fill = Sql {
+        sqlite: "
+            WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < CAST($2 AS INTEGER))
+            INSERT INTO concenter_user (
+                tenant_id, user_id, user_name, user_name_key, kind, state, secret_version, created_at, updated_at, version
+            )
+            SELECT $1, printf('00000000-0000-7000-8000-%012x', n), printf('fill-%d', n), printf('fill-%d', n),
+                'broker', 'active', 0, 0, 0, 1
+            FROM number
+        ",
+        postgres: "
+            INSERT INTO concenter_user (
+                tenant_id, user_id, user_name, user_name_key, kind, state, secret_version, created_at, updated_at, version
+            )
+            SELECT $1::UUID, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::UUID, 'fill-' || n, 'fill-' || n,
+                'broker', 'active', 0, 0, 0, 1
+            FROM generate_series(1, $2::BIGINT) AS n
+        ",
+    };
+    let filled = world.service.shell().await.execute(fill, &[&world.a.tenant, &count.to_string()]).await;
+    assert_eq!(filled.expect("users"), count);
 }
 
 /// U14
@@ -138,6 +148,6 @@ async fn of_64_jumps_of_a_person_at_once_30_are_made() {
         assert_eq!(retry_after(&status), Some(Duration::from_secs(60)));
     }
     assert_eq!(made, RATE);
-    let kept = integer(&mut world.service.reader().await, "SELECT count(*) FROM jump").await;
+    let kept = world.service.reader().await.integer("SELECT count(*) FROM jump", &[]).await;
     assert_eq!(usize::try_from(kept), Ok(RATE));
 }

@@ -86,6 +86,7 @@ async fn a_mask_never_reaches_the_state_of_a_tenant() {
         state: admin::TenantState::Stopped.into(),
         display_name: "Neu".to_owned(),
         destroyed_after: Some(prost_types::Timestamp::default()),
+        restored_at: Some(prost_types::Timestamp::default()),
         ..known
     };
     let update = |path: &str| admin::UpdateTenantRequest {
@@ -94,7 +95,7 @@ async fn a_mask_never_reaches_the_state_of_a_tenant() {
         update_mask: mask(&["display_name", path]),
     };
     let operator = world.service.operator();
-    let own = ["tenant_id", "state", "destroyed_after", "created_at", "updated_at", "etag"];
+    let own = ["tenant_id", "state", "destroyed_after", "restored_at", "created_at", "updated_at", "etag"];
     for path in own.into_iter().chain(NOWHERE) {
         let mut tenants = operator.tenants();
         world.service.refuses_fields(&["update_mask.paths[1]"], tenants.update_tenant(update(path))).await;
@@ -102,5 +103,5 @@ async fn a_mask_never_reaches_the_state_of_a_tenant() {
     operator.tenants().update_tenant(update("display_name")).await.expect("changed");
     let now = world.tenant(&world.a.tenant).await;
     assert_eq!((now.state(), now.display_name.as_str()), (admin::TenantState::Active, "Neu"));
-    assert_eq!(now.destroyed_after, None);
+    assert_eq!((now.destroyed_after, now.restored_at), (None, None));
 }

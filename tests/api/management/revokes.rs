@@ -203,5 +203,5 @@ async fn revoking_the_jumps_of_nobody_keeps_nothing_of_him() {
     let salts = "SELECT count(*) FROM person_salt WHERE person_id IN ('n.niemand', 'k.niemand')";
     counts(&world, Jumps::BrokerId("n.niemand".to_owned())).await;
     counts(&world, Jumps::CustomerId("k.niemand".to_owned())).await;
-    assert_eq!(integer(&mut world.service.reader().await, salts).await, 0);
+    assert_eq!(world.service.reader().await.integer(salts, &[]).await, 0);
 }

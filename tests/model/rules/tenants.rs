@@ -37,6 +37,7 @@ impl Tenant {
             updated_at: instant(self.updated_at),
             etag: etag(self.version),
             destroyed_after: self.deleted_at.and_then(|at| instant(at + GRACE)),
+            restored_at: None,
         }
     }
 

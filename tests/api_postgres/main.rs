@@ -1,0 +1,7 @@
+//! The cases of `tests/api` on PostgreSQL: the same modules. The name of this binary says which engine they are played on.
+#![cfg(test)]
+
+#[path = "../api/main.rs"]
+pub mod api;
+
+use api::{harness, support};
