@@ -53,14 +53,21 @@ doc:
 demo:
     cargo run --locked -- demo --once --json
 
-# All tests.
+# All tests. Those with PostgreSQL start a server of their own where its programs are installed, or use TEST_POSTGRES_URL (a
+# superuser's); without either they say once that they are left out.
 test:
     cargo test --locked
 
-# The property tests with many more sequences than `test` plays: hours, so it is not part of `check`.
-soak sequences="100000":
+# The property tests with many more sequences than `test` plays, and the faults many more times: hours, so it is not part
+# of `check`.
+soak sequences="100000": soak-faults
     CONCENTER_SEQUENCES={{ sequences }} cargo test --locked --test model -- --nocapture
 
-# Measurements, in the release profile.
+# The faults that are left to chance, many more times than in `test`: a quarter of an hour.
+soak-faults:
+    CONCENTER_CANCELS=2000 CONCENTER_KILLS=200 CONCENTER_OUTAGES=20 CONCENTER_SCHEDULES=1000 \
+        cargo test --locked --test faults
+
+# Measurements, in the release profile: see docs/measuring.md. On a quiet machine only, so it is not part of `check`.
 bench:
     cargo bench --locked

@@ -1,0 +1,154 @@
+//! Where a service keeps its rows: a fresh directory or database, which ends with the run.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use concenter_gateway::app::startup;
+use concenter_gateway::domain::caller::Role;
+use concenter_gateway::domain::ids::{SubjectId, TargetId, TenantId};
+use concenter_gateway::secrets::SystemRandom;
+use concenter_gateway::server::{Outside, embedded_issuer};
+use concenter_gateway::store::Location;
+use concenter_gateway::token::{CallerGrant, CallerTokens};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use tempfile::TempDir;
+use tonic::metadata::AsciiMetadataValue;
+
+use super::postgres::PostgresDatabase;
+
+/// How long a caller's token is good for: longer than any run.
+const CALLER_LIFE: Duration = Duration::from_hours(2);
+
+/// The data of a service, with the service on it or without.
+pub(crate) struct Data {
+    directory: TempDir,
+    /// `None` where the database is in the directory.
+    database: Option<PostgresDatabase>,
+}
+
+/// What a database holds of what was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Stored {
+    /// Jumps.
+    pub(crate) jumps: i64,
+    /// Those of them that were redeemed.
+    pub(crate) redeemed: i64,
+}
+
+impl Data {
+    /// Data that no service has run on, with the embedded database.
+    pub(crate) fn in_directory() -> anyhow::Result<Self> {
+        Ok(Self { directory: tempfile::tempdir().context("a directory")?, database: None })
+    }
+
+    /// Likewise, with a database of PostgreSQL.
+    pub(crate) fn in_postgres(database: PostgresDatabase) -> anyhow::Result<Self> {
+        let data = Self { database: Some(database), ..Self::in_directory()? };
+        // Of the key file alone.
+        DirBuilder::new().mode(0o700).create(data.path()).context("a directory")?;
+        Ok(data)
+    }
+
+    /// The data directory. The service makes it.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Where the log of the service goes.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    /// What the service has logged.
+    pub(crate) fn read_log(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// What tells the program where its data is.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = vec!["--data-dir".into(), self.path().into()];
+        arguments.extend(self.database.iter().flat_map(PostgresDatabase::arguments));
+        arguments
+    }
+
+    /// Who mints the tokens of callers. A service may run beside it.
+    pub(crate) async fn issuer(&self) -> anyhow::Result<Issuer> {
+        let location = match &self.database {
+            Some(database) => database.location()?,
+            None => Location::Directory(self.path()),
+        };
+        let store = location.open_read_only().await?;
+        let (_, ring) = startup::unlock_existing(&*store, &self.path()).await?;
+        store.close().await;
+        Ok(Issuer { tokens: embedded_issuer(ring), outside: Outside::system() })
+    }
+
+    /// A connection past the service, to its embedded database.
+    pub(crate) async fn shell(&self) -> anyhow::Result<SqliteConnection> {
+        let path = self.path().join("concenter.db");
+        Ok(SqliteConnectOptions::new().filename(path).foreign_keys(true).connect().await?)
+    }
+
+    /// Counts what is stored.
+    pub(crate) async fn stored(&self) -> anyhow::Result<Stored> {
+        if let Some(database) = &self.database {
+            return database.stored().await;
+        }
+        let mut shell = self.shell().await?;
+        let count = sqlx::query_as("SELECT COUNT(*), COUNT(redeemed_at) FROM jump");
+        let (jumps, redeemed) = count.fetch_one(&mut shell).await?;
+        shell.close().await?;
+        Ok(Stored { jumps, redeemed })
+    }
+}
+
+/// Mints the tokens of callers.
+pub(crate) struct Issuer {
+    tokens: CallerTokens,
+    outside: Outside,
+}
+
+impl Issuer {
+    /// The credential of us.
+    pub(crate) fn operator(&self) -> anyhow::Result<AsciiMetadataValue> {
+        self.credential(&grant(Role::Operator)?)
+    }
+
+    /// The credential of a firm's administrator.
+    pub(crate) fn admin(&self, tenant: TenantId) -> anyhow::Result<AsciiMetadataValue> {
+        self.credential(&CallerGrant { tenant: Some(tenant), ..grant(Role::Admin)? })
+    }
+
+    /// The credential of a firm's portal.
+    pub(crate) fn portal(&self, tenant: TenantId) -> anyhow::Result<AsciiMetadataValue> {
+        self.credential(&CallerGrant { tenant: Some(tenant), ..grant(Role::Portal)? })
+    }
+
+    /// The credential of a target.
+    pub(crate) fn target(&self, target: &str) -> anyhow::Result<AsciiMetadataValue> {
+        self.credential(&CallerGrant { target_audience: Some(TargetId::parse(target)?), ..grant(Role::Target)? })
+    }
+
+    fn credential(&self, grant: &CallerGrant) -> anyhow::Result<AsciiMetadataValue> {
+        let token = self.tokens.mint(grant, self.outside.clock.now(), &SystemRandom)?;
+        Ok(format!("Bearer {token}").parse()?)
+    }
+}
+
+/// What a token in one role says, before it says where.
+fn grant(role: Role) -> anyhow::Result<CallerGrant> {
+    Ok(CallerGrant {
+        subject: SubjectId::parse(role.as_str())?,
+        roles: vec![role],
+        tenant: None,
+        broker_id: None,
+        customer_id: None,
+        target_audience: None,
+        life: CALLER_LIFE,
+    })
+}

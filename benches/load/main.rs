@@ -1,0 +1,142 @@
+//! How fast the service jumps and redeems, as ratios to what the machine can do at best. See `docs/measuring.md`.
+//!
+//! `cargo bench --bench load` starts two floors and the real program as child processes and calls them in turns, a slice
+//! of a second each; `cargo bench --bench load -- growth` compares full databases with small ones. Only ratios within a
+//! round count: a shared machine swings by more than what is measured.
+//!
+//! The map: `guard` ends what was started; `floors` are the two floors; `data` is where a service keeps its rows and
+//! `service` the program on them; `firm` sets it up through its API, `fill` by SQL; `traffic` makes the calls and
+//! `rounds` has them take turns; `speed` and `growth` are the two measurements, and `figures` prints what came of them.
+
+mod data;
+mod figures;
+mod fill;
+mod firm;
+mod floors;
+mod growth;
+mod guard;
+mod postgres;
+mod rounds;
+mod service;
+mod speed;
+mod traffic;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::figures::Verdict;
+use self::floors::Floor;
+use self::guard::Runs;
+use self::traffic::Shape;
+
+/// Measure the service under load, against floors of the same run
+#[derive(Debug, Parser)]
+#[command(
+    name = "load",
+    after_help = "Exit code 0 if all bounds are met, 1 if one is not, 3 if the machine was too unsteady to tell"
+)]
+struct Cli {
+    /// What to measure; without it how fast the service jumps and redeems.
+    #[command(subcommand)]
+    what: Option<What>,
+
+    /// How.
+    #[command(flatten)]
+    plan: Plan,
+
+    /// Cargo passes it to every bench
+    #[arg(long, global = true, hide = true)]
+    bench: bool,
+}
+
+/// What a process of this program is for.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Compare a million con:center users, and ten thousand tenants, with a few: takes minutes
+    Growth,
+    /// One of the floors
+    #[command(hide = true)]
+    Floor {
+        /// Which one.
+        #[arg(value_enum)]
+        floor: Floor,
+    },
+    /// Runs a program until standard input ends
+    #[command(hide = true)]
+    Guard {
+        /// As whom.
+        #[arg(value_enum)]
+        runs: Runs,
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+/// How to measure.
+#[derive(Debug, Clone, Args)]
+struct Plan {
+    /// Rounds that count; one more comes before them, to warm up
+    #[arg(long, global = true, value_name = "NUMBER", default_value = "6", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+
+    /// Length of a slice in milliseconds
+    #[arg(long, global = true, value_name = "MS", default_value = "1000", value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    slice: u64,
+
+    /// Connections, and calls in flight on each; may be given more than once
+    #[arg(long, global = true, value_name = "CxS", default_value = "8x8", value_parser = Shape::parse)]
+    in_flight: Vec<Shape>,
+
+    /// Two rounds of tiny slices over little data: tries out the generator, and judges nothing
+    #[arg(long, global = true)]
+    quick: bool,
+
+    /// Leave PostgreSQL out, also where it is installed
+    #[arg(long, global = true)]
+    without_postgres: bool,
+
+    /// Print one JSON object to standard output, and nothing else
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+impl Plan {
+    /// The plan with what `--quick` makes of it.
+    fn settled(self) -> Self {
+        if self.quick { Self { rounds: 2, slice: 100, ..self } } else { self }
+    }
+
+    /// How long a slice takes.
+    const fn span(&self) -> Duration {
+        Duration::from_millis(self.slice)
+    }
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    match cli.what {
+        Some(What::Guard { runs, command }) => guard::run(runs, &command),
+        Some(What::Floor { floor }) => floors::run(floor),
+        Some(What::Growth) => measure(growth::measure(&cli.plan.settled())),
+        None => measure(speed::measure(&cli.plan.settled())),
+    }
+}
+
+/// Runs a measurement until it is done or somebody ends it. Either way all children end with it: they are dropped.
+fn measure(measurement: impl Future<Output = anyhow::Result<Verdict>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    runtime.block_on(async {
+        let [mut interrupt, mut terminate] = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+        tokio::select! {
+            verdict = measurement => Ok(verdict?.into()),
+            _ = interrupt.recv() => anyhow::bail!("interrupted"),
+            _ = terminate.recv() => anyhow::bail!("ended by a signal"),
+        }
+    })
+}

@@ -1,0 +1,89 @@
+//! The real program, serving as a child process.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use concenter_gateway::proto::v1::jump_service_client::JumpServiceClient;
+use rustix::process::Signal;
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+
+use super::data::{Data, Stored};
+use super::guard::{Guarded, Runs};
+
+/// The program, built in the profile of this bench.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_concenter");
+
+/// Calls the jumps of a service, or a floor.
+pub(crate) type Client = JumpServiceClient<Channel>;
+
+/// A running service, with its data.
+pub(crate) struct Service {
+    /// Its address, as a URL.
+    pub(crate) grpc: String,
+    /// How long it took from the start of the process until it said that it serves.
+    pub(crate) started_in: Duration,
+    process: Guarded,
+    // Last: it is removed after the process has ended.
+    data: Data,
+}
+
+impl Service {
+    /// Starts it on `data`, with arguments beyond those that say where.
+    pub(crate) fn start(data: Data, more: &[&str]) -> anyhow::Result<Self> {
+        let mut arguments: Vec<OsString> =
+            ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"].map(OsString::from).into();
+        arguments.extend(data.arguments());
+        arguments.extend(more.iter().map(OsString::from));
+        let mut process = Guarded::start(Runs::AsWe, Path::new(PROGRAM), &arguments, &data.log())?;
+        // Its guard says at once that it has begun.
+        let begun = Instant::now();
+        let served = process.line("gRPC").with_context(|| data.read_log());
+        let started_in = begun.elapsed();
+        Ok(Self { grpc: served?, started_in, process, data })
+    }
+
+    /// Its data.
+    pub(crate) const fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// Ends it in order. Whoever is connected holds that up.
+    pub(crate) fn stop(self) -> anyhow::Result<Data> {
+        let Self { process, data, .. } = self;
+        process.stop(Signal::TERM).with_context(|| data.read_log())?;
+        Ok(data)
+    }
+
+    /// Counts what it has stored.
+    pub(crate) async fn stored(&self) -> anyhow::Result<Stored> {
+        self.data.stored().await
+    }
+
+    /// What it holds in memory now, and at most so far: resident KiB.
+    pub(crate) fn resident_kib(&self) -> anyhow::Result<(u32, u32)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid().as_raw_nonzero()))?;
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).context("a line of /proc")?;
+            line.trim().trim_end_matches(" kB").parse().context("a number of /proc")
+        };
+        Ok((number("VmRSS:")?, number("VmHWM:")?))
+    }
+}
+
+/// Opens connections to a service or a floor.
+pub(crate) async fn connect(grpc: &str, connections: usize) -> anyhow::Result<Vec<Client>> {
+    let mut clients = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        clients.push(JumpServiceClient::new(connect_channel(grpc).await?));
+    }
+    Ok(clients)
+}
+
+/// Opens one connection.
+pub(crate) async fn connect_channel(grpc: &str) -> anyhow::Result<Channel> {
+    Endpoint::from_shared(grpc.to_owned())?.connect().await.with_context(|| format!("connect to {grpc}"))
+}
