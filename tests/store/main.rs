@@ -3,6 +3,7 @@
 
 mod batch;
 mod conformance;
+mod connections;
 mod fixture;
 mod migrations;
 mod open;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgPool, Row as _};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -243,8 +243,11 @@ fn pool(connector: Connector) -> PgPool {
 
 /// Tells whether a connection is outside of any transaction. In one that begun earlier `now()` stands still: it would
 /// swallow what is written next. The pool throws such a connection away.
+///
+/// As text, in one message: a prepared statement is bound at one instant, at which its transaction begins, and executed at
+/// the next.
 async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT now() = statement_timestamp()").fetch_one(connection).await
+    sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(connection).await?.try_get(0)
 }
 
 async fn check_server(connection: &mut PgConnection, url: &DatabaseUrl) -> Result<(), OpenError> {
