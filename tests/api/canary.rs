@@ -25,6 +25,7 @@ use crate::harness::stage::{
 };
 use crate::harness::texts::{map_texts, text_at, text_fields};
 use crate::harness::*;
+use crate::support::TestDatabase;
 
 /// Where the contract hands a secret over: the link and the token of a jump to the portal, the login to the target.
 const HANDED_OVER: &[&str] = &[
@@ -225,25 +226,17 @@ impl Ears {
         self.hear(Place::Answer, what, [message.encode_to_vec(), headers.into_bytes()].concat());
     }
 
-    /// What the database holds: the files of the data directory, all of which belong to it. On PostgreSQL every row of every
-    /// table, and what the server wrote into its log, in which not even that may stand which waits for a redeem.
+    /// What the database holds: the files of the data directory beside the keys. On PostgreSQL every row of every table, and what
+    /// the server wrote into its log, in which not even that may stand which waits for a redeem.
     async fn hear_database(&self, program: &Program, when: &str) {
-        let Some(database) = program.place().database() else {
-            let files = program.files();
-            assert!(files.iter().any(|(name, _)| name == "concenter.db"), "there is no database");
-            for (name, bytes) in files {
-                self.hear(Place::Database, &format!("{name} {when}"), bytes);
-            }
-            return;
-        };
-        assert_eq!(program.files(), [], "the data directory holds keys alone");
-        let mut reader = program.place().reader().await;
-        for table in reader.tables().await {
-            let rows = reader.dump(&table).await;
-            let bytes = rows.iter().flatten().flat_map(|cell| [cell, &b"\n"[..]].concat()).collect();
-            self.hear(Place::Database, &format!("{table} {when}"), bytes);
+        let place = program.place();
+        let mut is_there = false;
+        for (name, bytes) in place.kept().await.into_iter().filter(|(name, _)| !name.starts_with("keys/")) {
+            is_there |= ["concenter.db", "concenter_user"].contains(&name.as_str());
+            self.hear(Place::Database, &format!("{name} {when}"), bytes);
         }
-        if let Some(log) = database.server_log() {
+        assert!(is_there, "there is no database");
+        if let Some(log) = place.database().and_then(TestDatabase::server_log) {
             self.hear(Place::Log, &format!("the log of PostgreSQL {when}"), log);
         }
     }

@@ -94,19 +94,6 @@ impl Program {
         (output.status.success(), Said { out: output.stdout, log: output.stderr })
     }
 
-    /// The files of the data directory, but for the key file, with what stands in them.
-    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(self.place.data()).expect("the data") {
-            let path = entry.expect("an entry").path();
-            if path.is_file() {
-                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-                files.push((name, fs::read(&path).expect("a file")));
-            }
-        }
-        files
-    }
-
     /// The key-encryption key, as the key file spells it.
     pub fn key(&self) -> String {
         let mut files = fs::read_dir(self.place.data().join("keys")).expect("the keys");

@@ -1,5 +1,6 @@
 //! Where a service under test keeps its data, and the engine that keeps it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,6 +72,20 @@ impl Place {
         self.database.as_ref()
     }
 
+    /// All that is kept, each part with its name: the files below the data directory, and on PostgreSQL the rows of each table,
+    /// cell by cell.
+    pub async fn kept(&self) -> Vec<(String, Vec<u8>)> {
+        let mut kept = files_below(&self.data(), &self.data());
+        if self.database.is_some() {
+            let mut reader = self.reader().await;
+            for table in reader.tables().await {
+                let cells = reader.dump(&table).await.concat();
+                kept.push((table, cells.join(&b'\n')));
+            }
+        }
+        kept
+    }
+
     /// Somebody who only looks.
     pub async fn reader(&self) -> Shell {
         match &self.database {
@@ -101,6 +116,21 @@ impl Place {
     async fn connect(&self, options: SqliteConnectOptions) -> Shell {
         options.filename(self.data().join("concenter.db")).connect().await.expect("the database opens").into()
     }
+}
+
+/// The files below a directory, by their paths from `root`.
+fn files_below(root: &Path, directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(root, &path));
+        } else {
+            let name = path.strip_prefix(root).expect("it is below").to_string_lossy().into_owned();
+            files.push((name, fs::read(&path).expect("a file")));
+        }
+    }
+    files
 }
 
 /// A shell of PostgreSQL, after a setting.
