@@ -438,7 +438,9 @@ pub(super) async fn for_moving(owner: &DatabaseUrl) -> Result<PgConnection, Open
 /// Connects as the owner. Without the limits of a service: what he does may take long.
 async fn connect_owner(owner: &DatabaseUrl) -> Result<PgConnection, OpenError> {
     let options = PgConnectOptions::from_url(owner.url()).map_err(|error| OpenError::Url(Arc::new(error)))?;
-    let options = options.application_name("concenter migrate").disable_statement_logging();
+    // A notice that something is there already is not for whoever migrates.
+    let options = options.application_name("concenter migrate").options([("client_min_messages", "warning")]);
+    let options = options.disable_statement_logging();
     let mut connection = connect(owner, &options).await?;
     check_server(&mut connection, owner).await?;
     Ok(connection)
