@@ -37,7 +37,7 @@ impl Connector {
 /// come at once only one does. Fails on a server that takes no writes.
 async fn arrive(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut tx = connection.begin_with(READ_WRITE).await?;
-    let moved = sqlx::query_scalar(
+    let moved = sqlx::query_as(
         "
         WITH server AS MATERIALIZED (
             -- The name of a file of the log begins with its timeline.
@@ -51,14 +51,16 @@ async fn arrive(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
                 ELSE s.epoch + 1
             END,
             timeline = server.timeline
-        FROM server
+        FROM
+            server,
+            service AS earlier
         WHERE s.timeline IS DISTINCT FROM server.timeline
-        RETURNING s.epoch
+        RETURNING s.epoch, earlier.timeline IS NOT NULL
         ",
     );
-    let moved: Option<i64> = moved.fetch_optional(&mut *tx).await?;
+    let moved: Option<(i64, bool)> = moved.fetch_optional(&mut *tx).await?;
     tx.commit().await?;
-    if let Some(epoch) = moved {
+    if let Some((epoch, true)) = moved {
         tracing::warn!(epoch, "store.timeline.changed");
     }
     Ok(())
