@@ -22,7 +22,11 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) fn open() -> Self {
-        let place = Place::new();
+        Self::at(Place::new())
+    }
+
+    /// The same with its data at this place.
+    pub(crate) fn at(place: Place) -> Self {
         Self { service: place.serve(), place, told: RefCell::default() }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Each test runs the real binary on a data directory of its own and with nothing of our environment; what a test has
 //! started ends with it. One more subcommand: a test for what it prints, and one for each code that it ends with.
-//! `program` is about the commands that work on the data directory, the others about those that call a service.
+//! `program` is about the commands that work on the data directory, `on_postgres` about the same where the data is elsewhere,
+//! the others about those that call a service.
 #![cfg(test)]
 
 mod backups;
@@ -12,6 +13,7 @@ mod customers;
 mod firm;
 mod help;
 mod jumps;
+mod on_postgres;
 mod passwords;
 mod pipes;
 mod place;

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::support::{self as postgres, TestDatabase};
+
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -32,11 +34,21 @@ impl Ended {
 }
 
 /// A place for data, which ends with the test.
-pub(crate) struct Place(TempDir);
+pub(crate) struct Place {
+    directory: TempDir,
+    /// Where the data is but for the keys, if not in the directory.
+    database: Option<TestDatabase>,
+}
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().expect("a directory"))
+        Self { directory: tempfile::tempdir().expect("a directory"), database: None }
+    }
+
+    /// A place with its data in PostgreSQL, where there is one.
+    pub(crate) async fn on_postgres() -> Option<Self> {
+        let database = Some(postgres::database().await?);
+        Some(Self { database, ..Self::new() })
     }
 
     /// A place that was served from.
@@ -48,12 +60,17 @@ impl Place {
 
     /// The data directory; the program makes it.
     pub(crate) fn data(&self) -> PathBuf {
-        self.0.path().join("data")
+        self.path().join("data")
     }
 
     /// The place itself.
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.directory.path()
+    }
+
+    /// The database of PostgreSQL.
+    pub(crate) fn postgres(&self) -> &TestDatabase {
+        self.database.as_ref().expect("it is a place on PostgreSQL")
     }
 
     /// The one key file.
@@ -67,8 +84,11 @@ impl Place {
     /// The program with these words, told by its environment where the data is.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_concenter"));
-        command.args(words).env_clear().env("TMPDIR", self.0.path()).stdin(Stdio::null());
+        command.args(words).env_clear().env("TMPDIR", self.path()).stdin(Stdio::null());
         command.env("CONCENTER_DATA_DIR", self.data());
+        if let Some(database) = &self.database {
+            command.env("CONCENTER_DATABASE_URL", database.service_url());
+        }
         command
     }
 

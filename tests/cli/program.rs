@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 use super::place::Place;
 
 /// What `check` looks at.
-const CHECKS: [&str; 7] = [
+pub(crate) const CHECKS: [&str; 7] = [
     "the database opens",
     "its schema is that of this program",
     "nothing of it is damaged",
