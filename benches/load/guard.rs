@@ -33,7 +33,14 @@ pub(crate) enum Runs {
 pub(crate) struct Guarded {
     guard: Child,
     pid: Pid,
+    said: Said,
+}
+
+/// What comes from a guard and its child, in whichever order they say it.
+struct Said {
     lines: io::Lines<BufReader<ChildStdout>>,
+    /// Lines that nobody has asked for yet.
+    passed: Vec<String>,
 }
 
 impl Guarded {
@@ -56,15 +63,16 @@ impl Guarded {
             .process_group(0)
             .spawn()
             .context("start a guard")?;
-        let mut lines = BufReader::new(guard.stdout.take().context("a guard without output")?).lines();
-        let pid = find(&mut lines, PID).with_context(|| format!("{}: see {}", program.display(), log.display()))?;
+        let lines = BufReader::new(guard.stdout.take().context("a guard without output")?).lines();
+        let mut said = Said { lines, passed: Vec::new() };
+        let pid = said.find(PID).with_context(|| format!("{}: see {}", program.display(), log.display()))?;
         let pid = pid.parse().ok().and_then(Pid::from_raw).context("a guard told no process id")?;
-        Ok(Self { guard, pid, lines })
+        Ok(Self { guard, pid, said })
     }
 
     /// Waits for the line that begins with `prefix`, and gives the rest of it.
     pub(crate) fn line(&mut self, prefix: &str) -> anyhow::Result<String> {
-        find(&mut self.lines, prefix)
+        self.said.find(prefix)
     }
 
     /// The process id of the child.
@@ -90,14 +98,22 @@ impl Drop for Guarded {
     }
 }
 
-fn find(lines: &mut io::Lines<BufReader<ChildStdout>>, prefix: &str) -> anyhow::Result<String> {
-    for line in lines {
-        let line = line.context("read from a child")?;
-        if let Some(rest) = line.trim().strip_prefix(prefix) {
-            return Ok(rest.trim().to_owned());
+impl Said {
+    /// Waits for the line that begins with `prefix`, and gives the rest of it.
+    fn find(&mut self, prefix: &str) -> anyhow::Result<String> {
+        let rest = |line: &str| line.trim().strip_prefix(prefix).map(|rest| rest.trim().to_owned());
+        if let Some(found) = self.passed.iter().find_map(|line| rest(line)) {
+            return Ok(found);
         }
+        for line in &mut self.lines {
+            let line = line.context("read from a child")?;
+            if let Some(found) = rest(&line) {
+                return Ok(found);
+            }
+            self.passed.push(line);
+        }
+        bail!("a child ended before it said `{}`", prefix.trim())
     }
-    bail!("a child ended before it said `{}`", prefix.trim())
 }
 
 /// The guard: runs the command until standard input ends.

@@ -123,20 +123,29 @@ fn main() -> anyhow::Result<ExitCode> {
     match cli.what {
         Some(What::Guard { runs, command }) => guard::run(runs, &command),
         Some(What::Floor { floor }) => floors::run(floor),
-        Some(What::Growth) => measure(growth::measure(&cli.plan.settled())),
-        None => measure(speed::measure(&cli.plan.settled())),
+        Some(What::Growth) => measure(growth::measure(cli.plan.settled()), growth::MOST),
+        None => measure(speed::measure(cli.plan.settled()), speed::MOST),
     }
 }
 
-/// Runs a measurement until it is done or somebody ends it. Either way all children end with it: they are dropped.
-fn measure(measurement: impl Future<Output = anyhow::Result<Verdict>>) -> anyhow::Result<ExitCode> {
+/// Runs a measurement until it is done, hangs, or somebody ends it. Either way all children end with it.
+fn measure(
+    measurement: impl Future<Output = anyhow::Result<Verdict>> + Send + 'static,
+    most: Duration,
+) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    runtime.block_on(async {
+    // A task of its own: one that waits for a child that says nothing cannot be interrupted, and must not keep us.
+    let measurement = runtime.spawn(measurement);
+    let ended = runtime.block_on(async {
         let [mut interrupt, mut terminate] = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
         tokio::select! {
-            verdict = measurement => Ok(verdict?.into()),
+            verdict = measurement => Ok(verdict.context("the run ended early")??.into()),
+            () = tokio::time::sleep(most) => anyhow::bail!("the run hangs"),
             _ = interrupt.recv() => anyhow::bail!("interrupted"),
             _ = terminate.recv() => anyhow::bail!("ended by a signal"),
         }
-    })
+    });
+    // Drops what is left of it: children end, directories are removed.
+    runtime.shutdown_timeout(Duration::from_secs(10));
+    ended
 }
