@@ -128,7 +128,7 @@ pub(crate) struct Rounds {
     /// Connections and calls on each.
     pub(crate) in_flight: String,
     /// Rounds that counted.
-    pub(crate) rounds: u32,
+    pub(crate) counted: u32,
     /// By how much the bare call swung between rounds.
     pub(crate) hello_swing: f64,
     /// The variants.
@@ -137,8 +137,8 @@ pub(crate) struct Rounds {
 
 impl fmt::Display for Rounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { in_flight, rounds, hello_swing, variants } = self;
-        writeln!(f, "{in_flight} calls in flight, {rounds} rounds; the bare call swung by {hello_swing:.2} x")?;
+        let Self { in_flight, counted, hello_swing, variants } = self;
+        writeln!(f, "{in_flight} calls in flight, {counted} rounds; the bare call swung by {hello_swing:.2} x")?;
         writeln!(f, "{:36}{:25}{:25}{:>8}{:>8}", "", "to hello", "to signing floor", "p50 us", "p99 us")?;
         for Row { variant, to_hello, to_signing, p50_us, p99_us } in variants {
             // Padding is for text.

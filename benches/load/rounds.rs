@@ -121,7 +121,7 @@ pub(crate) fn rounds_of(plan: &Plan, shape: Shape, measured: &[Measured]) -> any
     let swing = Spread::of(hello.rates.iter().copied())?;
     Ok(Rounds {
         in_flight: shape.to_string(),
-        rounds: plan.rounds,
+        counted: plan.rounds,
         hello_swing: swing.most / swing.least,
         variants: measured.iter().map(row).collect::<anyhow::Result<_>>()?,
     })
