@@ -49,7 +49,7 @@ pub(crate) async fn measure(plan: Plan) -> anyhow::Result<Verdict> {
 
 async fn run(plan: &Plan) -> anyhow::Result<Report> {
     let [small, users, tenants] = if plan.quick { TRIAL } else { [SMALL, MANY_USERS, MANY_TENANTS] };
-    eprintln!("Three databases are filled. That takes a minute or two.");
+    eprintln!("Three databases are filled. That takes a while.");
     let filled = vec![
         Database::filled("10 users, 1 tenant", small).await?,
         Database::filled("1 000 000 users", users).await?,

@@ -1,7 +1,8 @@
 //! Children that end with the run, however that ends.
 //!
 //! Between this process and a child stands a guard: this program once more. It holds the read end of a pipe and kills the
-//! child when the pipe closes, which it does when the [`Guarded`] is dropped, and also when this process is killed.
+//! child when the pipe closes, which it does when the [`Guarded`] is dropped, and also when this process is killed. A guard that
+//! is killed itself leaves its child behind.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
