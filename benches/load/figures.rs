@@ -123,7 +123,6 @@ impl Kept {
 
 /// What came of rounds with as many calls in flight.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "a number of rounds has no other name")]
 pub(crate) struct Rounds {
     /// Connections and calls on each.
     pub(crate) in_flight: String,
