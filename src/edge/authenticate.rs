@@ -1,5 +1,7 @@
 //! Who calls: from the metadata `authorization` alone.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
@@ -21,7 +23,7 @@ pub(super) fn authenticate(
     headers: &HeaderMap,
     tokens: &CallerTokens,
     now: Timestamp,
-) -> Result<VerifiedCaller, Denial> {
+) -> Result<Arc<VerifiedCaller>, Denial> {
     tokens.verify(bearer_token(headers)?, now).map_err(|error| match error {
         CallerTokenError::Expired => Denial::CredentialExpired,
         CallerTokenError::Invalid(_) => Denial::CredentialInvalid,

@@ -1,14 +1,18 @@
 //! Callers' tokens of the embedded issuer: who calls, in which roles (RFC 9068).
 
+mod verified;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 
+use self::verified::VerifiedCallers;
 use super::TokenError;
 use super::base64url;
 use super::claims::{CallerWire, read_tenant};
 use super::front_door::{
-    Entered, InvalidCause, Parties, TOKEN_BYTES, check_parties, decode_claims, enter, read_object,
+    Entered, InvalidCause, Parties, TOKEN_BYTES, check_parties, decode_claims, enter, is_over, read_object,
 };
 use super::keyring::KeyRing;
 use crate::domain::caller::{Caller, Role, TenantRole};
@@ -66,6 +70,11 @@ pub struct VerifiedCaller {
 }
 
 impl VerifiedCaller {
+    /// Tells whether the token is over.
+    fn is_over(&self, now: Timestamp) -> bool {
+        is_over(self.expires_at, now)
+    }
+
     /// The caller, acting in `role`; `None` if the token does not carry the role or does not say what it needs.
     ///
     /// Operators and targets belong to no tenant: a token that names one is neither.
@@ -111,13 +120,14 @@ pub struct CallerTokens {
     ring: KeyRing,
     issuer: String,
     audience: String,
+    verified: VerifiedCallers,
 }
 
 impl CallerTokens {
     /// Mints in the name of `issuer` for the service that is called `audience`, with keys that sign nothing else.
     #[must_use]
-    pub const fn new(ring: KeyRing, issuer: String, audience: String) -> Self {
-        Self { ring, issuer, audience }
+    pub fn new(ring: KeyRing, issuer: String, audience: String) -> Self {
+        Self { ring, issuer, audience, verified: VerifiedCallers::new() }
     }
 
     /// Mints a token that is good from `now`, at most 2 048 bytes, and one that [`CallerTokens::verify`] takes.
@@ -149,12 +159,17 @@ impl CallerTokens {
         }
     }
 
-    /// Verifies a token that somebody brings at `now`. No I/O.
+    /// Verifies a token that somebody brings at `now`. No I/O. A token that was good within the last minute is believed
+    /// without its signature being computed again.
     ///
     /// # Errors
     /// [`CallerTokenError::Invalid`] if it is not authentic or not for us; [`CallerTokenError::Expired`] 5 s or more
     /// after its end.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedCaller, CallerTokenError> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
+        self.verified.get_or_verify(token, now, || self.verify_anew(token, now))
+    }
+
+    fn verify_anew(&self, token: &str, now: Timestamp) -> Result<VerifiedCaller, CallerTokenError> {
         let entered = enter(token, TYPE, &self.ring)?;
         let (x, y) = entered.key.coordinates();
         let key = DecodingKey::from_ec_components(x, y).map_err(|_| InvalidCause::UnknownKey)?;
@@ -203,7 +218,7 @@ impl CallerTokens {
         let caller = read_caller(&wire).map_err(|_| InvalidCause::Claims)?;
         check_parties(wire.parties(), Parties { issuer: &self.issuer, audience: &self.audience })?;
         wire.times().check(LONGEST_CALLER_LIFE, now)?;
-        if wire.times().is_over(now) {
+        if caller.is_over(now) {
             return Err(CallerTokenError::Expired);
         }
         Ok(caller)

@@ -212,10 +212,15 @@ impl Times {
         if has_begun && has_life { Ok(()) } else { Err(InvalidCause::Time) }
     }
 
-    /// Tells whether the token is over; it may come as much as [`CLOCK_LEEWAY`] late.
+    /// Tells whether the token is over.
     pub(super) fn is_over(self, now: Timestamp) -> bool {
-        now >= Timestamp::from_unix_seconds(self.expires_at).plus(CLOCK_LEEWAY)
+        is_over(Timestamp::from_unix_seconds(self.expires_at), now)
     }
+}
+
+/// Tells whether a token that expires at an instant is over; it may come as much as [`CLOCK_LEEWAY`] late.
+pub(super) fn is_over(expires_at: Timestamp, now: Timestamp) -> bool {
+    now >= expires_at.plus(CLOCK_LEEWAY)
 }
 
 #[cfg(test)]

@@ -64,12 +64,12 @@ fn cause(tokens: &CallerTokens, token: &str) -> Option<InvalidCause> {
 }
 
 /// What a token with this payload gets, correctly signed.
-fn verify_payload(payload: &str) -> Result<VerifiedCaller, CallerTokenError> {
+fn verify_payload(payload: &str) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
     let (tokens, key) = tokens();
     tokens.verify(&signed(&key, &header(&key, TYPE).to_string(), payload), at(NOW))
 }
 
-fn verify_with(claim: &str, value: Option<Value>) -> Result<VerifiedCaller, CallerTokenError> {
+fn verify_with(claim: &str, value: Option<Value>) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
     verify_payload(&with(&payload(), claim, value).to_string())
 }
 
@@ -86,7 +86,7 @@ fn a_minted_token_verifies() {
     assert_eq!(caller.roles, expected.roles);
     assert_eq!(caller.tenant, expected.tenant);
     assert_eq!(caller.broker_id, expected.broker_id);
-    assert_eq!((caller.customer_id, caller.target_audience), (None, None));
+    assert_eq!((&caller.customer_id, &caller.target_audience), (&None, &None));
     assert_eq!(caller.expires_at, at(NOW + 3_600));
 }
 
@@ -409,4 +409,18 @@ proptest! {
         let (tokens, _) = tokens();
         prop_assert!(cause(&tokens, &text).is_some());
     }
+}
+
+#[test]
+fn a_token_that_was_believed_is_not_believed_with_another_signature() {
+    let (tokens, _) = tokens();
+    let token = mint(&tokens, &grant()).unwrap();
+    for _ in 0..2 {
+        assert!(tokens.verify(&token, at(NOW)).is_ok());
+    }
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    let forged = format!("{signed}.{other}{}", &signature[1..]);
+    assert_eq!(cause(&tokens, &forged), Some(InvalidCause::Signature));
+    assert_eq!(tokens.verify(&token, at(NOW + 3_605)), Err(CallerTokenError::Expired), "believed or not");
 }

@@ -1,0 +1,143 @@
+//! Callers who were verified a moment ago: a signature costs more than the rest of a short call, and a portal brings the
+//! same token with each of its calls.
+//!
+//! Only what was good is remembered, by a hash of the whole token: nothing that was not verified byte for byte hits.
+//! Time is asked with every hit, since a token ends between two calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use moka::sync::Cache;
+
+use super::VerifiedCaller;
+use crate::domain::time::Timestamp;
+
+/// For how long a verification is believed: a key that was revoked meanwhile stops within it.
+pub(super) const BELIEVED_FOR: Duration = Duration::from_secs(60);
+/// Most callers remembered, of about 1 KiB each. The one least asked for makes room.
+const MOST_CALLERS: u64 = 8_192;
+
+/// Verified callers, by the SHA-256 of their tokens.
+#[derive(Debug)]
+pub(super) struct VerifiedCallers(Cache<[u8; 32], Verified>);
+
+/// A caller, and when his token was verified.
+#[derive(Debug, Clone)]
+struct Verified {
+    caller: Arc<VerifiedCaller>,
+    at: Timestamp,
+}
+
+impl Verified {
+    /// Whether it is still to be believed: not for long, not after the end of the token, and not where the clock has gone
+    /// back behind it, for then it may not have begun.
+    fn is_good(&self, now: Timestamp) -> bool {
+        self.at <= now && now < self.at.plus(BELIEVED_FOR) && !self.caller.is_over(now)
+    }
+}
+
+impl VerifiedCallers {
+    /// Nobody yet.
+    pub(super) fn new() -> Self {
+        // The clock of the cache frees memory; whether somebody is believed is told by the clock of the service.
+        Self(Cache::builder().max_capacity(MOST_CALLERS).time_to_live(BELIEVED_FOR).build())
+    }
+
+    /// The caller whose token this is, as it was verified; if not, verifies it by `verify` and remembers him.
+    pub(super) fn get_or_verify<E>(
+        &self,
+        token: &str,
+        now: Timestamp,
+        verify: impl FnOnce() -> Result<VerifiedCaller, E>,
+    ) -> Result<Arc<VerifiedCaller>, E> {
+        let mut key = [0; 32];
+        key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        if let Some(verified) = self.0.get(&key).filter(|verified| verified.is_good(now)) {
+            return Ok(verified.caller);
+        }
+        let caller = Arc::new(verify()?);
+        self.0.insert(key, Verified { caller: Arc::clone(&caller), at: now });
+        Ok(caller)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::domain::ids::SubjectId;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    /// Somebody whose token ends so many seconds after [`NOW`].
+    fn caller(life: u64) -> VerifiedCaller {
+        VerifiedCaller {
+            subject: SubjectId::parse("somebody").unwrap(),
+            roles: Vec::new(),
+            tenant: None,
+            broker_id: None,
+            customer_id: None,
+            target_audience: None,
+            expires_at: NOW.plus(Duration::from_secs(life)),
+        }
+    }
+
+    /// Asks for a token at each of these seconds after [`NOW`], and tells how often it was verified.
+    fn verifications(life: u64, seconds: &[u64]) -> u32 {
+        let (verified, callers) = (Cell::new(0), VerifiedCallers::new());
+        for second in seconds {
+            let verify = || {
+                verified.set(verified.get() + 1);
+                Ok::<_, ()>(caller(life))
+            };
+            let now = NOW.plus(Duration::from_secs(*second));
+            assert_eq!(*callers.get_or_verify("a.b.c", now, verify).unwrap(), caller(life));
+        }
+        verified.get()
+    }
+
+    #[test]
+    fn a_token_is_verified_once_a_minute() {
+        assert_eq!(verifications(3_600, &[0, 0, 1, 59]), 1);
+        assert_eq!(verifications(3_600, &[0, 60, 61, 119]), 2, "the minute counts from its verification");
+    }
+
+    #[test]
+    fn a_token_that_is_over_is_verified_and_not_believed() {
+        assert_eq!(verifications(10, &[0, 14]), 1, "within the leeway");
+        assert_eq!(verifications(10, &[0, 15]), 2);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_is_not_believed_either() {
+        assert_eq!(verifications(3_600, &[10, 9]), 2);
+    }
+
+    #[test]
+    fn another_token_is_another_caller() {
+        let callers = VerifiedCallers::new();
+        assert!(callers.get_or_verify("a.b.c", NOW, || Ok::<_, ()>(caller(60))).is_ok());
+        for token in ["a.b.d", "a.b.c ", "", "A.b.c"] {
+            assert_eq!(callers.get_or_verify(token, NOW, || Err(token)), Err(token));
+        }
+    }
+
+    #[test]
+    fn what_was_not_good_is_asked_again() {
+        let callers = VerifiedCallers::new();
+        assert_eq!(callers.get_or_verify("a.b.c", NOW, || Err("forged")), Err("forged"));
+        assert_eq!(callers.get_or_verify("a.b.c", NOW, || Ok::<_, ()>(caller(60))).as_deref(), Ok(&caller(60)));
+    }
+
+    #[test]
+    fn as_many_as_one_likes_take_bounded_room() {
+        let callers = VerifiedCallers::new();
+        for number in 0..3 * MOST_CALLERS {
+            assert!(callers.get_or_verify(&number.to_string(), NOW, || Ok::<_, ()>(caller(60))).is_ok());
+        }
+        callers.0.run_pending_tasks();
+        assert!(callers.0.entry_count() <= MOST_CALLERS);
+    }
+}
