@@ -274,6 +274,9 @@ fn common(path: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(STATEMENTS_KEPT)
         // A schema that somebody tampered with runs no function that has side effects.
         .pragma("trusted_schema", "OFF")
+        // What a statement puts aside stays in memory: a file in the system's directory for temporary files would hold rows of
+        // ours outside the data directory, and a batch would open and write one each time.
+        .pragma("temp_store", "MEMORY")
         .disable_statement_logging()
 }
 
@@ -411,6 +414,7 @@ mod tests {
             ("PRAGMA foreign_keys", 1),
             ("PRAGMA secure_delete", 1),
             ("PRAGMA trusted_schema", 0),
+            ("PRAGMA temp_store", 2),
             ("PRAGMA wal_autocheckpoint", 10_000),
         ] {
             let value: i64 = sqlx::query_scalar(pragma).fetch_one(&mut opened.connection).await.expect(pragma);

@@ -125,13 +125,17 @@ pub(super) fn micros(span: Duration) -> i64 {
 
 /// Bytes as JSON carries them into `unhex()`: JSON has no blobs.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
-    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]) {
+        text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }));
+    }
+    text
 }
 
 /// The JSON array of values that are JSON already.
-pub(super) fn json_array<'v>(values: impl Iterator<Item = &'v str>) -> String {
-    let mut array = String::from("[");
+pub(super) fn json_array<'v>(values: impl Iterator<Item = &'v str> + Clone) -> String {
+    let mut array = String::with_capacity(2 + values.clone().map(|value| value.len() + 1).sum::<usize>());
+    array.push('[');
     for (place, value) in values.enumerate() {
         if place > 0 {
             array.push(',');
