@@ -44,12 +44,8 @@ impl<'a> From<&'a PersonId> for PersonName<'a> {
 }
 
 impl<'a> PersonName<'a> {
-    const fn new(kind: PersonKind, id: &'a str) -> Self {
-        let kind = match kind {
-            PersonKind::Broker => AuditedKind::Broker,
-            PersonKind::Customer => AuditedKind::Customer,
-        };
-        Self { kind, id }
+    fn new(kind: PersonKind, id: &'a str) -> Self {
+        Self { kind: kind.into(), id }
     }
 }
 
@@ -202,6 +198,20 @@ impl App {
         let people = involved.people();
         let salts = self.salts(tenant, &people, introduced).await?;
         self.audit_entry_with(call, involved, deed, &people, &salts)
+    }
+
+    /// The salts of everybody involved; those seen for the first time get theirs now, for good as `introduced` says.
+    pub(super) async fn salts_of(
+        &self,
+        tenant: &TenantId,
+        people: &[AuditedPerson],
+        known: &[Option<Salt>],
+        introduced: Introduced,
+    ) -> Result<Vec<Salt>, Failure> {
+        match known.iter().copied().collect::<Option<Vec<_>>>() {
+            Some(salts) if salts.len() == people.len() => Ok(salts),
+            _ => self.salts(tenant, people, introduced).await,
+        }
     }
 
     /// Reads the salts of `people`, in their order; makes those that are missing, and keeps them as `introduced` says.

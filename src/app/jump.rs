@@ -15,7 +15,7 @@
 
 use super::effects::{Deed, Introduced, Involved};
 use super::{App, Call, Failure};
-use crate::domain::audit::{Action, AuditObject, AuditOutcome, AuditedPerson, Salt};
+use crate::domain::audit::{Action, AuditObject, AuditOutcome};
 use crate::domain::caller::TenantRole;
 use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, LineOfBusiness, ProviderId, SubjectId, TargetId, TenantId};
@@ -234,20 +234,6 @@ impl App {
         }
         let target = inputs.target.as_ref().ok_or(Reason::NotFound)?;
         Ok(IssuedJump::of(earlier, self.passage(&attempt.tenant, keys, target, earlier)?))
-    }
-
-    /// The salts of everybody involved; those seen for the first time get theirs now, for good as `introduced` says.
-    async fn salts_of(
-        &self,
-        tenant: &TenantId,
-        people: &[AuditedPerson],
-        known: &[Option<Salt>],
-        introduced: Introduced,
-    ) -> Result<Vec<Salt>, Failure> {
-        match known.iter().copied().collect::<Option<Vec<_>>>() {
-            Some(salts) if salts.len() == people.len() => Ok(salts),
-            _ => self.salts(tenant, people, introduced).await,
-        }
     }
 
     fn new_jump(

@@ -20,7 +20,7 @@ use crate::domain::error::Reason;
 use crate::domain::ids::{AttemptId, JumpId, LineOfBusiness, ProviderId, TargetId, TenantId};
 use crate::domain::jump::{
     ActorClaim, Context, JumpClaims, JumpState, Nonce, Person, PersonKind, ProofHash, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, RedeemUser, SessionLimits, Subject,
+    RedeemOutcome, RedeemQuery, RedeemUser, SessionLimits, Subject,
 };
 use crate::domain::provider::ProviderScope;
 use crate::domain::target::WebUrl;
@@ -107,7 +107,9 @@ impl App {
         };
         let now = self.now();
         let presented = self.front_door(call, audience, proof, now).await?;
-        let Some(inputs) = self.store.redeem_inputs(&presented.tenant, &presented.proof, now).await? else {
+        let people = Involved::caller_of(call)?.people();
+        let query = RedeemQuery { proof: &presented.proof, people: &people, now };
+        let Some(inputs) = self.store.redeem_inputs(&presented.tenant, query).await? else {
             return self.without_row(call, &presented, now).await;
         };
         if let Some(reason) = mismatch(&presented, audience, nonce, &inputs) {
@@ -128,7 +130,7 @@ impl App {
             target_id: audience.clone(),
             at: now,
         };
-        let entry = self.redeem_entry(call, &presented.tenant, Some(&inputs), now).await?;
+        let entry = self.redeem_entry(call, &presented.tenant, &inputs, now).await?;
         let reason = match self.store.redeem_jump(&presented.tenant, &attempt, &entry).await? {
             // A jump that could not be redeemed at the read never can be later, so there is nothing to hand over.
             RedeemOutcome::Redeemed if inputs.state == JumpState::Issued => {
@@ -191,7 +193,9 @@ impl App {
 
     /// Writes down a refusal before the consuming transaction, and answers it.
     async fn refuse<T>(&self, call: &Call, tenant: &TenantId, at: Timestamp, reason: Reason) -> Result<T, Failure> {
-        let entry = self.redeem_entry(call, tenant, None, at).await?;
+        let deed = Deed { action: Action::RedeemJump, object: None, at };
+        let involved = Involved::caller_of(call)?;
+        let entry = self.audit_entry(tenant, call, involved, deed, Introduced::CallersOnly).await?;
         self.store.record_audit(tenant, &entry, AuditOutcome::Refused(reason)).await?;
         Err(reason.into())
     }
@@ -200,18 +204,16 @@ impl App {
         &self,
         call: &Call,
         tenant: &TenantId,
-        inputs: Option<&RedeemInputs>,
+        inputs: &RedeemInputs,
         at: Timestamp,
     ) -> Result<AuditEntry, Failure> {
-        let mut involved = Involved::caller_of(call)?;
-        let mut object = None;
-        if let Some(inputs) = inputs {
-            involved = involved.with_people(&inputs.jump.order.person, inputs.jump.order.actor.as_ref());
-            object = Some(AuditObject::new(&inputs.jump.jump_id));
-        }
-        let deed = Deed { action: Action::RedeemJump, object, at };
+        let order = &inputs.jump.order;
+        let involved = Involved::caller_of(call)?.with_people(&order.person, order.actor.as_ref());
+        let people = involved.people();
         // The person has been known since the jump was issued, unless he was erased meanwhile.
-        self.audit_entry(tenant, call, involved, deed, Introduced::CallersOnly).await
+        let salts = self.salts_of(tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;
+        let deed = Deed { action: Action::RedeemJump, object: Some(AuditObject::new(&inputs.jump.jump_id)), at };
+        self.audit_entry_with(call, involved, deed, &people, &salts)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::audit::{AuditedPerson, Salt};
+use super::audit::{AuditedKind, AuditedPerson, Salt};
 pub use super::claims::{
     ActorClaim, CLOCK_LEEWAY, Context, InvalidContext, InvalidNonce, InvalidTokenLife, Jti, JumpClaims, Nonce,
     ProofHash, Subject, TokenLife,
@@ -49,6 +49,15 @@ pub enum PersonKind {
     Broker,
     /// A customer.
     Customer,
+}
+
+impl From<PersonKind> for AuditedKind {
+    fn from(kind: PersonKind) -> Self {
+        match kind {
+            PersonKind::Broker => Self::Broker,
+            PersonKind::Customer => Self::Customer,
+        }
+    }
 }
 
 impl PersonKind {
@@ -130,6 +139,17 @@ pub struct JumpOrder {
     pub line_of_business: Option<LineOfBusiness>,
     /// For which product provider.
     pub provider_id: Option<ProviderId>,
+}
+
+impl JumpOrder {
+    /// Who is the jump's own for the audit log: the actor, where there is one, and then the person.
+    #[must_use]
+    pub fn people(&self) -> Vec<AuditedPerson> {
+        let named = |kind, id: &str| AuditedPerson { kind, id: id.to_owned() };
+        let actor = self.actor.as_ref().map(|actor| named(AuditedKind::Subject, actor.id.as_str()));
+        let person = named(self.person.kind().into(), self.person.id());
+        actor.into_iter().chain([person]).collect()
+    }
 }
 
 /// What a jump carries to the target beside the decision.
@@ -322,6 +342,17 @@ pub struct JumpQuery<'a> {
     pub now: Timestamp,
 }
 
+/// What redeeming a jump asks the store, in one read.
+#[derive(Debug, Clone, Copy)]
+pub struct RedeemQuery<'a> {
+    /// The hash of the token's `jti` or of the handle.
+    pub proof: &'a ProofHash,
+    /// Whose salts are wanted beside those of the jump's own people.
+    pub people: &'a [AuditedPerson],
+    /// The instant that tells whether the jump is expired.
+    pub now: Timestamp,
+}
+
 /// Everything that one read finds for redeeming a jump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedeemInputs {
@@ -337,6 +368,9 @@ pub struct RedeemInputs {
     pub hands_over_secret: bool,
     /// The tenant's keys.
     pub keys: WrappedKeys,
+    /// The salts of the people asked about and then of the jump's own ([`JumpOrder::people`]), in their order; `None` for
+    /// one who has none.
+    pub salts: Vec<Option<Salt>>,
 }
 
 /// The con:center user of a jump, as redeeming needs it.

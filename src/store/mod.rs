@@ -22,6 +22,7 @@
 mod codes;
 mod location;
 pub mod postgres;
+mod reader;
 pub mod relocate;
 pub mod sqlite;
 
@@ -37,8 +38,8 @@ use crate::domain::ids::{
     ActivationId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId,
 };
 use crate::domain::jump::{
-    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, ProofHash, RecordOutcome, RedeemAttempt,
-    RedeemInputs, RedeemOutcome, RequestKey, RevokedCounts,
+    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, RecordOutcome, RedeemAttempt, RedeemInputs,
+    RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts,
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProductProvider, State};
@@ -564,8 +565,7 @@ pub trait JumpStore: Send + Sync {
     async fn redeem_inputs(
         &self,
         tenant: &TenantId,
-        proof: &ProofHash,
-        now: Timestamp,
+        query: RedeemQuery<'_>,
     ) -> Result<Option<RedeemInputs>, StoreError>;
 
     /// Consumes a jump if it is unredeemed, in time, for this target, and everything that it was decided on still holds

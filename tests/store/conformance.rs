@@ -216,6 +216,7 @@ macro_rules! conformance {
                 scopes_of_users_read_as_they_were_set
                 only_an_enabled_return_url_is_allowed
                 salts_are_read_in_the_order_asked_for
+                who_asks_with_others_learns_what_he_learns_alone
                 a_deleted_tenant_decides_nothing
                 a_decision_sees_the_settings
             }
@@ -244,6 +245,7 @@ macro_rules! conformance {
             redeems {
                 a_jump_is_redeemed_once
                 redeeming_reads_what_is_handed_over
+                redeeming_reads_salts_in_the_order_caller_actor_person
                 redeeming_at_a_portal_reads_that_it_gets_no_secret
                 the_newest_secret_is_read_with_its_version
                 a_jump_is_found_by_its_handle_too

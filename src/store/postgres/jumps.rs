@@ -2,15 +2,14 @@
 //! [`super::jump_history`].
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgRow;
 
 use super::PostgresStore;
-use super::error::Step;
+use super::error::{Gone, Step};
 use super::hot::{RecordWork, RedeemWork};
 use super::jump_history;
 pub(super) use super::jump_history::forget_customer;
-use super::questions::{Question, by_place};
-use super::row::{Cells, uuid};
+use super::row::Cells;
 use super::session::Rows;
 use super::settings::settings_of;
 use super::tenants::keys_of;
@@ -23,7 +22,7 @@ use crate::domain::ids::{
 use crate::domain::jump::{
     Actor, Context, Jump, JumpFilter, JumpInputs, JumpMarks, JumpOrder, JumpQuery, JumpRecord, JumpSelection,
     JumpState, JumpVersions, Luggage, Nonce, Person, PersonKind, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, RedeemUser, RequestKey, RevokedCounts, Standing, Subject,
+    RedeemOutcome, RedeemQuery, RedeemUser, RequestKey, RevokedCounts, Standing, Subject,
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::target::WebUrl;
@@ -35,7 +34,7 @@ use crate::store::{Effect, JumpStore, Outcome, StoreError};
 #[async_trait]
 impl JumpStore for PostgresStore {
     async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Result<Option<JumpInputs>, StoreError> {
-        self.reader().jump_inputs(Question::of(tenant, query)).await
+        self.unless_silent(self.reader().jump_inputs(tenant, query)).await
     }
 
     async fn record_jump(
@@ -50,10 +49,9 @@ impl JumpStore for PostgresStore {
     async fn redeem_inputs(
         &self,
         tenant: &TenantId,
-        proof: &ProofHash,
-        now: Timestamp,
+        query: RedeemQuery<'_>,
     ) -> Result<Option<RedeemInputs>, StoreError> {
-        self.reader().redeem_inputs(Proof { tenant: *tenant, hash: *proof, now }).await
+        self.unless_silent(self.reader().redeem_inputs(tenant, query)).await
     }
 
     async fn redeem_jump(
@@ -102,106 +100,21 @@ impl JumpStore for PostgresStore {
     }
 }
 
-/// What finds a jump that is to be redeemed, and the instant that tells whether it is expired.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Proof {
-    pub(super) tenant: TenantId,
-    hash: ProofHash,
-    now: Timestamp,
-}
-
-// JOIN LATERAL with LIMIT as in [`super::questions`].
-pub(super) const REDEEM_INPUTS: &str = "
-SELECT
-    q.place,
-    jump.*,
-    t.state AS tenant_state,
-    t.config_version AS current_config_version,
-    t.kek_id,
-    t.dek_version,
-    t.wrapped_dek,
-    t.sealed_mac_key,
-    x.jump_life,
-    x.customer_idle,
-    x.customer_absolute,
-    x.broker_idle,
-    x.broker_absolute,
-    x.import_change_limit,
-    x.default_mvp_user,
-    x.version AS settings_version,
-    s.epoch AS current_epoch,
-    s.catalog_version AS current_catalog_version,
-    (
-        SELECT c.jump_version
-        FROM customer AS c
-        WHERE jump.person_kind = 'customer'
-          AND c.tenant_id = jump.tenant_id
-          AND c.customer_id = jump.person_id
-    ) AS current_customer_version,
-    u.user_name,
-    u.kind AS user_kind,
-    u.providers,
-    u.sealed_secret,
-    u.secret_version,
-    g.hands_over_secret
-FROM unnest($1::UUID[], $2::BYTEA[]) WITH ORDINALITY AS q (tenant_id, proof, place)
--- Not jti_hash = .. OR handle_hash = ..: that would walk through all jumps of the tenant.
-CROSS JOIN LATERAL (
-    SELECT j.jump_id
-    FROM jump AS j
-    WHERE j.tenant_id = q.tenant_id
-      AND j.jti_hash = q.proof
-    UNION ALL
-    SELECT j.jump_id
-    FROM jump AS j
-    WHERE j.tenant_id = q.tenant_id
-      AND j.handle_hash = q.proof
-) AS found
-CROSS JOIN LATERAL (
-    SELECT *
-    FROM jump
-    WHERE tenant_id = q.tenant_id
-      AND jump_id = found.jump_id
-    LIMIT 1
-) AS jump
-JOIN service AS s ON s.singleton = 1
-CROSS JOIN LATERAL (
-    SELECT *
-    FROM tenant
-    WHERE tenant_id = q.tenant_id
-    LIMIT 1
-) AS t
-JOIN target AS g ON g.target_id = jump.target_id
-LEFT JOIN LATERAL (
-    SELECT *
-    FROM tenant_settings
-    WHERE tenant_id = q.tenant_id
-    LIMIT 1
-) AS x ON TRUE
-LEFT JOIN concenter_user AS u
-    ON u.tenant_id = jump.tenant_id
-    AND u.user_id = jump.user_id
--- Not one that has forgotten its customer.
-WHERE jump.person_id <> ''
-";
-
-/// Reads what redeeming needs, in the order of the proofs; `None` where a proof finds nothing. One whose rows do not read
-/// fails alone.
-pub(super) async fn find(tx: &mut PgConnection, proofs: &[Proof]) -> Step<Vec<Step<Option<RedeemInputs>>>> {
-    if proofs.is_empty() {
-        return Ok(Vec::new());
+impl PostgresStore {
+    /// Waits for an answer, but no longer than the database answers at all.
+    async fn unless_silent<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        if self.pulse().is_silent() {
+            return Err(Gone::Silent.into());
+        }
+        tokio::select! {
+            answer = answer => answer,
+            () = self.pulse().falls_silent() => Err(Gone::Silent.into()),
+        }
     }
-    let rows = sqlx::query(REDEEM_INPUTS)
-        .bind(proofs.iter().map(|proof| uuid(proof.tenant.as_bytes())).collect::<Vec<_>>())
-        .bind(proofs.iter().map(|proof| proof.hash.0.as_slice()).collect::<Vec<_>>())
-        .fetch_all(tx)
-        .await?;
-    let rows = by_place(rows)?;
-    let find = |(place, proof): (i64, &Proof)| rows.get(&place).map(|row| redeem_inputs_of(row, proof.now)).transpose();
-    Ok((1..).zip(proofs).map(find).collect())
 }
 
-fn redeem_inputs_of(row: &PgRow, now: Timestamp) -> Step<RedeemInputs> {
+/// What a row of [`super::questions::REDEEM_INPUTS`] tells, but for the salts.
+pub(super) fn redeem_inputs_of(row: &PgRow, now: Timestamp) -> Step<RedeemInputs> {
     let cells = Cells::of(row, "jump");
     let standing = Standing {
         tenant: cells.code("tenant_state")?,
@@ -225,6 +138,7 @@ fn redeem_inputs_of(row: &PgRow, now: Timestamp) -> Step<RedeemInputs> {
         settings: settings_of(Cells::of(row, "tenant_settings"))?,
         hands_over_secret: Cells::of(row, "target").plain("hands_over_secret")?,
         keys: keys_of(Cells::of(row, "tenant"))?,
+        salts: Vec::new(),
     })
 }
 

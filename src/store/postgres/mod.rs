@@ -44,9 +44,10 @@ use sqlx::PgPool;
 
 use self::error::Gone;
 use self::pulse::{Pulse, PulseTask};
-use self::reader::Reader;
+use self::reader::{PoolReads, READERS};
 use self::session::Turns;
 use self::writer::Writer;
+use super::reader::Reader;
 use super::{DatabaseUrl, MostInABatch, StoreError};
 use crate::domain::time::Clock;
 
@@ -110,7 +111,7 @@ impl PostgresStore {
 
     fn of(opened: open::Opened, writer: Option<Writer>) -> Self {
         let open::Opened { connector: _, pool, pulse, pulse_task, worker_role } = opened;
-        let reader = Reader::start(&pool, pulse.clone());
+        let reader = Reader::start(&PoolReads(pool.clone()), READERS);
         Self(Arc::new(Shared {
             pool,
             writer,

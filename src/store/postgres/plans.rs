@@ -3,7 +3,7 @@
 
 use sqlx::{ConnectOptions as _, Row as _};
 
-use super::{hot, jump_history, jumps, open, questions};
+use super::{hot, jump_history, open, questions};
 
 #[path = "../../../tests/support/postgres/mod.rs"]
 #[expect(dead_code, unreachable_pub, unused_imports, reason = "the tests beside use what is left out here")]
@@ -106,7 +106,7 @@ async fn a_decision_reads_what_is_the_persons_own() {
 #[tokio::test]
 async fn a_proof_is_found_as_a_jti_and_as_a_handle() {
     let found = ["jump (jti_hash =, tenant_id =)", "jump (handle_hash =, tenant_id =)", JUMP, USER];
-    assert_plan(jumps::REDEEM_INPUTS, &found).await;
+    assert_plan(questions::REDEEM_INPUTS, &found).await;
 }
 
 #[tokio::test]

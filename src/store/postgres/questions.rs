@@ -1,4 +1,4 @@
-//! What deciding jumps asks, many at once: one statement for each kind of row, whatever the number of questions.
+//! What deciding and redeeming ask, many at once: one statement for each kind of row, whatever the number of questions.
 //!
 //! Each statement takes the questions apart by UNNEST and says with every row which question it answers.
 
@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use super::catalog::target_of;
 use super::error::{Failure, Step};
 use super::hot::minute_before;
-use super::jumps::jump_of;
+use super::jumps::{jump_of, redeem_inputs_of};
 use super::row::{Cells, uuid};
 use super::settings::settings_of;
 use super::tenants::keys_of;
@@ -18,27 +18,15 @@ use super::users::scope_of;
 use crate::domain::audit::{AuditedPerson, Salt};
 use crate::domain::customer::Segment;
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, ProviderId, TenantId, UserId};
-use crate::domain::jump::{
-    JUMPS_A_MINUTE, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, JumpVersions, Person, RequestKey, Standing,
-};
+use crate::domain::jump::{JUMPS_A_MINUTE, Jump, JumpInputs, JumpState, JumpVersions, Person, RedeemInputs, Standing};
 use crate::domain::provider::State;
 use crate::domain::resolve::{
     Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser, Candidates,
 };
 use crate::domain::target::{Target, WebUrl};
-use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::codes::Code as _;
-
-/// What is asked before a decision, and of which tenant.
-pub(super) struct Question {
-    pub(super) tenant: TenantId,
-    order: JumpOrder,
-    return_url: Option<WebUrl>,
-    request: Option<RequestKey>,
-    people: Vec<AuditedPerson>,
-    now: Timestamp,
-}
+use crate::store::reader::{Answer, Answers, JumpQuestion, PersonKey, RedeemQuestion};
 
 // JOIN LATERAL with LIMIT: looked up by its whole key for each row, which LIMIT keeps the planner from taking apart. Without
 // statistics it would take the key of the tenant for as good, and walk through all that the tenant has.
@@ -244,24 +232,88 @@ CROSS JOIN LATERAL (
 ) AS p
 ";
 
-impl Question {
-    /// What `query` asks of `tenant`, for as long as it has to wait.
-    pub(super) fn of(tenant: &TenantId, query: JumpQuery<'_>) -> Self {
-        let JumpQuery { order, return_url, request, people, now } = query;
-        Self {
-            tenant: *tenant,
-            order: order.clone(),
-            return_url: return_url.cloned(),
-            request: request.cloned(),
-            people: people.to_vec(),
-            now,
-        }
-    }
+pub(super) const REDEEM_INPUTS: &str = "
+SELECT
+    q.place,
+    jump.*,
+    t.state AS tenant_state,
+    t.config_version AS current_config_version,
+    t.kek_id,
+    t.dek_version,
+    t.wrapped_dek,
+    t.sealed_mac_key,
+    x.jump_life,
+    x.customer_idle,
+    x.customer_absolute,
+    x.broker_idle,
+    x.broker_absolute,
+    x.import_change_limit,
+    x.default_mvp_user,
+    x.version AS settings_version,
+    s.epoch AS current_epoch,
+    s.catalog_version AS current_catalog_version,
+    (
+        SELECT c.jump_version
+        FROM customer AS c
+        WHERE jump.person_kind = 'customer'
+          AND c.tenant_id = jump.tenant_id
+          AND c.customer_id = jump.person_id
+    ) AS current_customer_version,
+    u.user_name,
+    u.kind AS user_kind,
+    u.providers,
+    u.sealed_secret,
+    u.secret_version,
+    g.hands_over_secret
+FROM unnest($1::UUID[], $2::BYTEA[]) WITH ORDINALITY AS q (tenant_id, proof, place)
+-- Not jti_hash = .. OR handle_hash = ..: that would walk through all jumps of the tenant.
+CROSS JOIN LATERAL (
+    SELECT j.jump_id
+    FROM jump AS j
+    WHERE j.tenant_id = q.tenant_id
+      AND j.jti_hash = q.proof
+    UNION ALL
+    SELECT j.jump_id
+    FROM jump AS j
+    WHERE j.tenant_id = q.tenant_id
+      AND j.handle_hash = q.proof
+) AS found
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM jump
+    WHERE tenant_id = q.tenant_id
+      AND jump_id = found.jump_id
+    LIMIT 1
+) AS jump
+JOIN service AS s ON s.singleton = 1
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM tenant
+    WHERE tenant_id = q.tenant_id
+    LIMIT 1
+) AS t
+JOIN target AS g ON g.target_id = jump.target_id
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM tenant_settings
+    WHERE tenant_id = q.tenant_id
+    LIMIT 1
+) AS x ON TRUE
+LEFT JOIN concenter_user AS u
+    ON u.tenant_id = jump.tenant_id
+    AND u.user_id = jump.user_id
+-- Not one that has forgotten its customer.
+WHERE jump.person_id <> ''
+";
+
+/// Reads what all of them ask, in their order. One whose rows do not read fails alone.
+pub(super) async fn read(tx: &mut PgConnection, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Step<Answers> {
+    let found = Answers { jumps: find_jumps(tx, jumps).await?, redeems: find_redeems(tx, redeems).await? };
+    let salts = salts(tx, &found.people(jumps, redeems)).await?;
+    Ok(found.with_salts(jumps, redeems, &salts))
 }
 
-/// Reads what the questions ask, in their order; `None` where there is no such tenant. A question whose rows do not read
-/// fails alone.
-pub(super) async fn read(tx: &mut PgConnection, questions: &[Question]) -> Step<Vec<Step<Option<JumpInputs>>>> {
+async fn find_jumps(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<Vec<Answer<JumpInputs>>> {
     if questions.is_empty() {
         return Ok(Vec::new());
     }
@@ -273,26 +325,42 @@ pub(super) async fn read(tx: &mut PgConnection, questions: &[Question]) -> Step<
         activations,
         customers,
         earlier: earlier(tx, questions).await?,
-        salts: salts(tx, questions).await?,
     };
-    let answer = |(place, question): (i64, &Question)| match frames.get(&place) {
-        Some(frame) => found.inputs(place, question, frame).map(Some),
+    let answer = |(place, question): (i64, &JumpQuestion)| match frames.get(&place) {
+        Some(frame) => Ok(Some(found.inputs(place, question, frame)?)),
         None => Ok(None),
     };
     Ok(places(questions).map(answer).collect())
 }
 
+async fn find_redeems(tx: &mut PgConnection, questions: &[RedeemQuestion]) -> Step<Vec<Answer<RedeemInputs>>> {
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(REDEEM_INPUTS)
+        .bind(questions.iter().map(|question| uuid(question.tenant.as_bytes())).collect::<Vec<_>>())
+        .bind(questions.iter().map(|question| question.proof.0.as_slice()).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    let rows = by_place(rows)?;
+    let answer = |(place, question): (i64, &RedeemQuestion)| match rows.get(&place) {
+        Some(row) => Ok(Some(redeem_inputs_of(row, question.now)?)),
+        None => Ok(None),
+    };
+    Ok((1..).zip(questions).map(answer).collect())
+}
+
 /// The questions with their places, the first of which is 1 as in the database.
-fn places(questions: &[Question]) -> impl Iterator<Item = (i64, &Question)> {
+fn places(questions: &[JumpQuestion]) -> impl Iterator<Item = (i64, &JumpQuestion)> {
     (1..).zip(questions)
 }
 
 /// Rows of which each question has one at most, by its place.
-pub(super) fn by_place(rows: Vec<PgRow>) -> Step<HashMap<i64, PgRow>> {
+fn by_place(rows: Vec<PgRow>) -> Step<HashMap<i64, PgRow>> {
     rows.into_iter().map(|row| Ok((Cells::of(&row, "jump").plain("place")?, row))).collect()
 }
 
-async fn frames(tx: &mut PgConnection, questions: &[Question]) -> Step<Vec<PgRow>> {
+async fn frames(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<Vec<PgRow>> {
     let all = || questions.iter();
     let requests = || all().map(|question| question.request.as_ref());
     let query = sqlx::query(FRAME)
@@ -309,7 +377,7 @@ async fn frames(tx: &mut PgConnection, questions: &[Question]) -> Step<Vec<PgRow
 }
 
 /// The activations of each broker that is asked for, with their users.
-async fn activations(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<i64, Vec<PgRow>>> {
+async fn activations(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<HashMap<i64, Vec<PgRow>>> {
     let (mut at, mut tenants, mut brokers) = (Vec::new(), Vec::new(), Vec::new());
     for (place, question) in places(questions) {
         if let Person::Broker(broker) = &question.order.person {
@@ -351,15 +419,16 @@ impl CustomerRow {
         })
     }
 
-    /// Every user that could be meant, each once.
+    /// Every user that could be meant, each once, and always in the same order.
     fn users(&self) -> impl Iterator<Item = UserId> {
-        let named = [self.own_user, self.private_user, self.commercial_user].into_iter().flatten();
-        named.collect::<HashSet<_>>().into_iter()
+        let mut seen = HashSet::new();
+        let named = [self.own_user, self.private_user, self.commercial_user];
+        named.into_iter().flatten().filter(move |user| seen.insert(*user))
     }
 }
 
 /// What leads each customer that is asked for to a user.
-async fn customers(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<i64, CustomerRow>> {
+async fn customers(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<HashMap<i64, CustomerRow>> {
     let (mut at, mut tenants, mut customers) = (Vec::new(), Vec::new(), Vec::new());
     for (place, question) in places(questions) {
         if let Person::Customer { customer_id, .. } = &question.order.person {
@@ -381,7 +450,7 @@ type UserKey = (TenantId, UserId);
 /// The users that could be meant for customers.
 async fn users(
     tx: &mut PgConnection,
-    questions: &[Question],
+    questions: &[JumpQuestion],
     customers: &HashMap<i64, CustomerRow>,
 ) -> Step<HashMap<UserKey, CandidateUser>> {
     let mut wanted: HashSet<UserKey> = HashSet::new();
@@ -405,7 +474,7 @@ async fn users(
 }
 
 /// The jumps that the same requests made before.
-async fn earlier(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<i64, PgRow>> {
+async fn earlier(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<HashMap<i64, PgRow>> {
     let (mut at, mut tenants) = (Vec::new(), Vec::new());
     let (mut callers, mut requests) = (Vec::new(), Vec::new());
     for (place, question) in places(questions) {
@@ -422,22 +491,15 @@ async fn earlier(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<
     by_place(sqlx::query(EARLIER).bind(at).bind(tenants).bind(callers).bind(requests).fetch_all(tx).await?)
 }
 
-/// A person of a tenant.
-type PersonKey = (TenantId, AuditedPerson);
-
-/// The salts of everybody who is asked about and has one.
-async fn salts(tx: &mut PgConnection, questions: &[Question]) -> Step<HashMap<PersonKey, Salt>> {
-    let of_question = |question: &Question| {
-        question.people.iter().map(|person| (question.tenant, person.clone())).collect::<Vec<_>>()
-    };
-    let wanted: HashSet<PersonKey> = questions.iter().flat_map(of_question).collect();
-    if wanted.is_empty() {
+/// The salts of all of `people` who have one.
+async fn salts(tx: &mut PgConnection, people: &HashSet<PersonKey>) -> Step<HashMap<PersonKey, Salt>> {
+    if people.is_empty() {
         return Ok(HashMap::new());
     }
     let rows = sqlx::query(SALTS)
-        .bind(wanted.iter().map(|(tenant, _)| uuid(tenant.as_bytes())).collect::<Vec<_>>())
-        .bind(wanted.iter().map(|(_, person)| person.kind.code()).collect::<Vec<_>>())
-        .bind(wanted.iter().map(|(_, person)| person.id.as_str()).collect::<Vec<_>>())
+        .bind(people.iter().map(|(tenant, _)| uuid(tenant.as_bytes())).collect::<Vec<_>>())
+        .bind(people.iter().map(|(_, person)| person.kind.code()).collect::<Vec<_>>())
+        .bind(people.iter().map(|(_, person)| person.id.as_str()).collect::<Vec<_>>())
         .fetch_all(tx)
         .await?;
     let salt = |row: &PgRow| {
@@ -454,14 +516,14 @@ struct Found {
     customers: HashMap<i64, CustomerRow>,
     users: HashMap<UserKey, CandidateUser>,
     earlier: HashMap<i64, PgRow>,
-    salts: HashMap<PersonKey, Salt>,
 }
 
 /// What could lead to a user, every user that it names, and the version of the customer's record.
 type Assigned = (Assignments, Vec<CandidateUser>, Option<i64>);
 
 impl Found {
-    fn inputs(&self, place: i64, question: &Question, frame: &PgRow) -> Step<JumpInputs> {
+    /// All but the salts.
+    fn inputs(&self, place: i64, question: &JumpQuestion, frame: &PgRow) -> Step<JumpInputs> {
         let (assignments, users, customer_version) = match &question.order.person {
             Person::Broker(_) => self.of_broker(place)?,
             Person::Customer { customer_id, .. } => self.of_customer(place, question.tenant, customer_id)?,
@@ -497,7 +559,7 @@ impl Found {
             had_other_effect: cells.plain("had_other_effect")?,
             crowded_since: crowding.map(|jump| jump.made_at()),
             settings: settings_of(Cells::of(frame, "tenant_settings"))?,
-            salts: self.salts(question),
+            salts: Vec::new(),
         })
     }
 
@@ -538,7 +600,7 @@ impl Found {
         Ok((assignments, users, row.jump_version))
     }
 
-    fn earlier(&self, place: i64, question: &Question, standing: &Standing) -> Step<Option<(Jump, JumpState)>> {
+    fn earlier(&self, place: i64, question: &JumpQuestion, standing: &Standing) -> Step<Option<(Jump, JumpState)>> {
         let Some(row) = self.earlier.get(&place) else {
             return Ok(None);
         };
@@ -546,11 +608,6 @@ impl Found {
         let customer = row.try_get("current_customer_version")?;
         let standing = Standing { versions: JumpVersions { customer, ..standing.versions }, ..*standing };
         Ok(Some(jump_of(row, &standing, question.now)?))
-    }
-
-    fn salts(&self, question: &Question) -> Vec<Option<Salt>> {
-        let salt = |person: &AuditedPerson| self.salts.get(&(question.tenant, person.clone())).copied();
-        question.people.iter().map(salt).collect()
     }
 }
 

@@ -1,18 +1,19 @@
 //! The audit log and the salts that it forgets people by.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{SqliteConnection, SqliteExecutor};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
-use super::error::Step;
-
+use super::error::{Failure, Step};
 use super::row::{Cells, hex, json_array};
-use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Salt};
+use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedPerson, Salt};
 use crate::domain::ids::TenantId;
 use crate::store::codes::{Code as _, outcome_codes};
+use crate::store::reader::PersonKey;
 use crate::store::{AuditStore, StoreError};
 
 /// An audit row that waits for its outcome, as JSON.
@@ -111,7 +112,8 @@ impl AuditStore for SqliteStore {
     }
 
     async fn known_salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Option<Salt>>, StoreError> {
-        Ok(read_salts(self.readers(), tenant, people.iter()).await?)
+        let mut reader = self.readers().acquire().await.map_err(Failure::from)?;
+        Ok(salts_of(&mut reader, tenant, people.iter()).await?)
     }
 }
 
@@ -133,54 +135,68 @@ async fn keep_salts(tx: &mut SqliteConnection, tenant: &TenantId, people: &[(Aud
         ",
     )
     .bind(tenant.to_string())
-    .bind(people_json(people.iter().map(|(person, salt)| (person, Some(salt))))?)
+    .bind(people_json(people)?)
     .bind(TenantId::SYSTEM.to_string())
     .execute(&mut *tx)
     .await?;
-    let salts = read_salts(tx, tenant, people.iter().map(|(person, _)| person)).await?;
+    let salts = salts_of(tx, tenant, people.iter().map(|(person, _)| person)).await?;
     Ok(salts.into_iter().zip(people).map(|(kept, (_, offered))| kept.unwrap_or(*offered)).collect())
 }
 
-/// Reads salts in the order asked for.
-pub(super) async fn read_salts<'p>(
-    executor: impl SqliteExecutor<'_>,
+/// Reads the salts of people of one tenant, in the order asked for.
+async fn salts_of<'p>(
+    connection: &mut SqliteConnection,
     tenant: &TenantId,
     people: impl Iterator<Item = &'p AuditedPerson> + Clone,
 ) -> Step<Vec<Option<Salt>>> {
-    let rows = sqlx::query(
-        "
-        SELECT p.kind, p.person_id, p.salt
-        FROM json_each(?2) AS item
-        CROSS JOIN person_salt AS p
-            ON p.tenant_id = ?1
-            AND p.kind = item.value ->> 'kind'
-            AND p.person_id = item.value ->> 'person_id'
-        ",
-    )
-    .bind(tenant.to_string())
-    .bind(people_json(people.clone().map(|person| (person, None)))?)
-    .fetch_all(executor)
-    .await?;
-    let mut salts: HashMap<(AuditedKind, &str), Salt> = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let cells = Cells::of(row, "person_salt");
-        salts.insert((cells.code("kind")?, cells.plain("person_id")?), Salt(cells.bytes32("salt")?));
+    let key = |person: &AuditedPerson| (*tenant, person.clone());
+    let salts = read_salts(connection, &people.clone().map(key).collect()).await?;
+    Ok(people.map(|person| salts.get(&key(person)).copied()).collect())
+}
+
+pub(super) const SALTS: &str = "
+WITH item AS MATERIALIZED (
+    SELECT jsonb(value) AS asked
+    FROM json_each(?1)
+)
+SELECT p.tenant_id, p.kind, p.person_id, p.salt
+FROM item
+CROSS JOIN person_salt AS p
+    ON p.tenant_id = item.asked ->> 0
+    AND p.kind = item.asked ->> 1
+    AND p.person_id = item.asked ->> 2
+";
+
+/// Reads the salts of all of `people` who have one.
+pub(super) async fn read_salts(
+    connection: &mut SqliteConnection,
+    people: &HashSet<PersonKey>,
+) -> Step<HashMap<PersonKey, Salt>> {
+    if people.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(people.map(|person| salts.get(&(person.kind, person.id.as_str())).copied()).collect())
+    let keys = people.iter().map(|(tenant, person)| (tenant.to_string(), person.kind.code(), person.id.as_str()));
+    let keys = serde_json::to_string(&keys.collect::<Vec<_>>())?;
+    let salt = |row: &SqliteRow| {
+        let cells = Cells::of(row, "person_salt");
+        let person = AuditedPerson { kind: cells.code("kind")?, id: cells.plain("person_id")? };
+        Ok(((cells.parsed("tenant_id", TenantId::parse)?, person), Salt(cells.bytes32("salt")?)))
+    };
+    sqlx::query(SALTS).bind(keys).fetch_all(connection).await?.iter().map(salt).collect()
 }
 
 #[derive(Serialize)]
 struct PersonRow<'a> {
     kind: &'static str,
     person_id: &'a str,
-    salt: Option<String>,
+    salt: String,
 }
 
-fn people_json<'p>(people: impl Iterator<Item = (&'p AuditedPerson, Option<&'p Salt>)>) -> Step<String> {
-    let rows = people.map(|(person, salt)| PersonRow {
+fn people_json(people: &[(AuditedPerson, Salt)]) -> Step<String> {
+    let rows = people.iter().map(|(person, salt)| PersonRow {
         kind: person.kind.code(),
         person_id: &person.id,
-        salt: salt.map(|salt| hex(&salt.0)),
+        salt: hex(&salt.0),
     });
     Ok(serde_json::to_string(&rows.collect::<Vec<_>>())?)
 }

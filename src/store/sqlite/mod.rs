@@ -1,7 +1,7 @@
 //! The SQLite engine: embedded, one process, the default. See `docs/adr/0002-embedded-sqlite-with-one-writer.md`.
 //!
 //! The map: `open` takes the lock and brings the schema up to date; `writer` owns the connection that writes and
-//! commits in groups; `hot` is what it does for jumps, many at once; `requests` is what every other effect has in
+//! commits in groups; `hot` is what it does for jumps, many at once; `questions` reads in groups what they rest on; `requests` is what every other effect has in
 //! common; `versions` moves the numbers that revoke jumps; `row` reads cells; `relocate` reads everything. Then a file for each noun, with the same
 //! name and functions as in the other engines.
 //!
@@ -22,6 +22,7 @@ mod jump_history;
 mod jumps;
 mod open;
 mod plans;
+mod questions;
 mod relocate;
 mod requests;
 mod retention;
@@ -38,7 +39,9 @@ use std::path::Path;
 use sqlx::SqlitePool;
 
 use self::error::WriterGone;
+use self::questions::{PoolReads, READERS};
 use self::writer::Writer;
+use super::reader::Reader;
 use super::{MostInABatch, StoreError};
 
 pub use self::backup::{BackupError, StagedBackup};
@@ -50,6 +53,7 @@ pub use self::writer::WriterHold;
 #[derive(Debug)]
 pub struct SqliteStore {
     readers: SqlitePool,
+    reader: Reader,
     /// `None` where it was opened for reading only.
     writer: Option<Writer>,
 }
@@ -71,7 +75,7 @@ impl SqliteStore {
     pub async fn open_with(data_dir: &Path, most: MostInABatch) -> Result<Self, OpenError> {
         let opened = open::for_writing(data_dir).await?;
         let writer = Writer::start(opened.connection, opened.options, opened.lock, most);
-        Ok(Self { readers: opened.readers, writer: Some(writer) })
+        Ok(Self::of(opened.readers, Some(writer)))
     }
 
     /// Opens the database in `data_dir` beside a running server, or none: takes no lock and changes nothing. Every
@@ -82,7 +86,12 @@ impl SqliteStore {
     /// [`OpenError::SchemaOlder`] and [`OpenError::SchemaNewer`].
     pub async fn open_read_only(data_dir: &Path) -> Result<Self, OpenError> {
         let readers = open::for_reading(data_dir).await?;
-        Ok(Self { readers, writer: None })
+        Ok(Self::of(readers, None))
+    }
+
+    fn of(readers: SqlitePool, writer: Option<Writer>) -> Self {
+        let reader = Reader::start(&PoolReads(readers.clone()), READERS);
+        Self { readers, reader, writer }
     }
 
     /// Reads the whole database in `data_dir`, beside a running server or none, and looks whether it is as SQLite left
@@ -112,7 +121,12 @@ impl SqliteStore {
         }
     }
 
-    /// Where reads go.
+    /// Where is read what deciding and redeeming need.
+    const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Where all else is read.
     const fn readers(&self) -> &SqlitePool {
         &self.readers
     }

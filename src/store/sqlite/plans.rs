@@ -3,7 +3,7 @@
 
 use sqlx::Row as _;
 
-use super::{hot, jump_history, jumps, open};
+use super::{audit, hot, jump_history, open, questions};
 
 /// The steps of a statement's plan on an empty database, as it is at the worst: without statistics.
 async fn plan(statement: &str) -> Vec<String> {
@@ -43,22 +43,38 @@ async fn recording_looks_up_whatever_it_compares() {
     assert_plan(hot::REPEATED, &BATCH, "(tenant_id=? AND caller=? AND request_id=?)").await;
 }
 
+/// A list of keys, each looked up.
+const LIST: [&str; 1] = ["SCAN q VIRTUAL TABLE INDEX 1:"];
+/// The questions, taken apart and then member by member, and then the outer loop of all that follows.
+const QUESTIONS: [&str; 3] = ["SCAN json_each VIRTUAL TABLE INDEX 1:", "SCAN item", "SCAN q"];
+
+#[tokio::test]
+async fn what_questions_share_is_found_by_its_key() {
+    assert_plan(questions::TENANTS, &LIST, "SEARCH t USING PRIMARY KEY (tenant_id=?)").await;
+    assert_plan(questions::TARGETS, &LIST, "SEARCH g USING PRIMARY KEY (target_id=?)").await;
+    assert_plan(questions::PROVIDERS, &LIST, "SEARCH p USING PRIMARY KEY (provider_id=?)").await;
+    assert_plan(questions::RETURN_URLS, &LIST, "(url=?)").await;
+    assert_plan(questions::USERS, &BATCH, "SEARCH u USING PRIMARY KEY (tenant_id=? AND user_id=?)").await;
+    let salt = "SEARCH p USING PRIMARY KEY (tenant_id=? AND kind=? AND person_id=?)";
+    assert_plan(audit::SALTS, &BATCH, salt).await;
+}
+
 #[tokio::test]
 async fn a_decision_reads_what_is_the_persons_own() {
-    assert_plan(jumps::FRAME, &[], "SEARCH t USING PRIMARY KEY (tenant_id=?)").await;
     let of_the_person = "COVERING INDEX jump_by_person (tenant_id=? AND person_kind=? AND person_id=? AND jump_id>?)";
-    assert_plan(jumps::FRAME, &[], of_the_person).await;
-    assert_plan(jumps::OF_BROKER, &[], "SEARCH b USING PRIMARY KEY (tenant_id=? AND broker_id=?)").await;
-    assert_plan(jumps::OF_CUSTOMER, &[], "SEARCH c USING PRIMARY KEY (tenant_id=? AND customer_id=?)").await;
-    assert_plan(jumps::USERS_OF_CUSTOMER, &[], "SEARCH u USING PRIMARY KEY (tenant_id=? AND user_id=?)").await;
-    assert_plan(jumps::EARLIER, &[], "(tenant_id=? AND caller=? AND request_id=?)").await;
+    assert_plan(questions::BEFORE, &QUESTIONS, of_the_person).await;
+    assert_plan(questions::BEFORE, &QUESTIONS, "(tenant_id=? AND caller=? AND request_id=?)").await;
+    assert_plan(questions::OF_BROKERS, &BATCH, "SEARCH b USING PRIMARY KEY (tenant_id=? AND broker_id=?)").await;
+    assert_plan(questions::OF_CUSTOMERS, &BATCH, "SEARCH c USING PRIMARY KEY (tenant_id=? AND customer_id=?)").await;
+    assert_plan(questions::EARLIER, &BATCH, "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;
 }
 
 #[tokio::test]
 async fn a_proof_is_found_as_a_jti_and_as_a_handle() {
-    assert_plan(jumps::REDEEM_INPUTS, &[], "(tenant_id=? AND jti_hash=?)").await;
-    assert_plan(jumps::REDEEM_INPUTS, &[], "(tenant_id=? AND handle_hash=?)").await;
-    assert_plan(jumps::REDEEM_INPUTS, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;
+    assert_plan(questions::OF_PROOFS, &QUESTIONS, "(tenant_id=? AND jti_hash=?)").await;
+    assert_plan(questions::OF_PROOFS, &QUESTIONS, "(tenant_id=? AND handle_hash=?)").await;
+    let jump = "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)";
+    assert_plan(questions::OF_PROOFS, &QUESTIONS, jump).await;
 }
 
 #[tokio::test]

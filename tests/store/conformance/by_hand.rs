@@ -48,7 +48,7 @@ pub(crate) async fn a_jump_that_looks_open_without_its_user_does_not_read(h: &Ha
     let firm = h.example().await;
     let jump = h.issue(&firm.tenant, for_broker("m.meier")).await;
     h.inspect.change_by_hand("DELETE FROM concenter_user WHERE user_name = 'meier'").await;
-    let inputs = h.store.redeem_inputs(&firm.tenant, &jump.jti_hash, h.now()).await;
+    let inputs = h.redeem_inputs_at(&firm.tenant, &jump.jti_hash, h.now()).await;
     assert!(matches!(inputs, Err(StoreError::Corrupt { table: "jump" })), "{inputs:?}");
 }
 

@@ -1,5 +1,6 @@
 //! What deciding a jump reads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use concenter_gateway::domain::activation::NewActivation;
@@ -213,6 +214,54 @@ pub(crate) async fn salts_are_read_in_the_order_asked_for(h: &Harness) {
     let query = JumpQuery { order: &order, return_url: None, request: None, people: &people, now: h.now() };
     let inputs = h.store.jump_inputs(&firm.tenant, query).await.expect("an answer").expect("a tenant");
     assert!(inputs.salts == [None, Some(salt), None], "of the one in the middle only");
+}
+
+pub(crate) async fn who_asks_with_others_learns_what_he_learns_alone(h: &Harness) {
+    let firm = h.example().await;
+    let other = h.firm().await;
+    for customer in ["k-1", "k-2"] {
+        h.issue(&firm.tenant, for_customer(customer)).await;
+    }
+    let known = AuditedPerson { kind: AuditedKind::Broker, id: "m.meier".to_owned() };
+    h.store.ensure_salts(&firm.tenant, &[(known.clone(), Salt(h.bytes()))]).await.expect("salts");
+    let unknown = h.id(TenantId::new);
+    let orders = [
+        for_broker("m.meier"),
+        for_broker("niemand"),
+        for_customer("k-1"),
+        for_customer("k-2"),
+        for_stranger("neu", Segment::Commercial),
+        JumpOrder { target_id: target("gibt-es-nicht"), ..for_broker("m.meier") },
+        JumpOrder { provider_id: Some(provider("vergleich")), ..for_broker("m.meier") },
+        JumpOrder { provider_id: Some(provider("gibt-es-nicht")), ..for_customer("k-1") },
+    ];
+    let return_url = url("https://portal.example/nicht-erlaubt");
+    let people = [known];
+    let now = h.now();
+    let asked = || {
+        let mut asked = Vec::new();
+        for tenant in [firm.tenant, other.tenant, unknown] {
+            for (order, return_url) in orders.iter().zip([None, Some(return_url.clone())].into_iter().cycle()) {
+                let (store, order, return_url, people) =
+                    (Arc::clone(&h.store), order.clone(), return_url, people.clone());
+                asked.push(async move {
+                    let return_url = return_url.as_ref();
+                    let query = JumpQuery { order: &order, return_url, request: None, people: &people, now };
+                    store.jump_inputs(&tenant, query).await.expect("an answer")
+                });
+            }
+        }
+        asked
+    };
+    let mut alone = Vec::new();
+    for question in asked() {
+        alone.push(question.await);
+    }
+    let together: Vec<_> = asked().into_iter().map(tokio::spawn).collect();
+    for (task, alone) in together.into_iter().zip(&alone) {
+        assert_eq!(task.await.expect("a task"), *alone);
+    }
+    assert!(alone[..orders.len()].iter().all(Option::is_some) && alone[2 * orders.len()..].iter().all(Option::is_none));
 }
 
 pub(crate) async fn a_deleted_tenant_decides_nothing(h: &Harness) {

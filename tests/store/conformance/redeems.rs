@@ -1,12 +1,12 @@
 //! Redeeming a jump (`docs/domain.md#redeem`).
 
-use concenter_gateway::domain::audit::Action;
+use concenter_gateway::domain::audit::{Action, AuditedKind, AuditedPerson, Salt};
 use concenter_gateway::domain::customer::Segment;
 use concenter_gateway::domain::error::Reason;
-use concenter_gateway::domain::ids::JumpId;
+use concenter_gateway::domain::ids::{JumpId, SubjectId};
 use concenter_gateway::domain::jump::{
-    CLOCK_LEEWAY, Jump, JumpOrder, JumpSelection, JumpState, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, RedeemUser,
+    Actor, ActorRole, CLOCK_LEEWAY, Jump, JumpOrder, JumpSelection, JumpState, ProofHash, RecordOutcome, RedeemAttempt,
+    RedeemInputs, RedeemOutcome, RedeemQuery, RedeemUser, Subject,
 };
 use concenter_gateway::domain::provider::{ProviderScope, State};
 use concenter_gateway::domain::settings::Settings;
@@ -48,8 +48,32 @@ pub(crate) async fn redeeming_reads_what_is_handed_over(h: &Harness) {
         hands_over_secret: true,
         keys: h.store.tenant_keys(&firm.tenant).await.expect("an answer").expect("a tenant"),
         jump: jump.clone(),
+        salts: vec![None],
     };
     assert_eq!(h.redeem_inputs(&firm.tenant, &jump.jti_hash).await, Some(expected));
+}
+
+pub(crate) async fn redeeming_reads_salts_in_the_order_caller_actor_person(h: &Harness) {
+    let firm = h.example().await;
+    let actor = Actor { id: SubjectId::parse("s-1").expect("a subject"), role: ActorRole::BrokerStaff };
+    let order = JumpOrder { actor: Some(actor), ..for_broker("m.meier") };
+    let actor_subject = Some(Subject::from_computed("a".repeat(43)));
+    let jump = Jump { actor_subject, ..h.decide(&firm.tenant, order).await };
+    assert_eq!(h.record(&firm.tenant, &jump).await, RecordOutcome::Recorded);
+    let audited = |kind, id: &str| AuditedPerson { kind, id: id.to_owned() };
+    let caller = audited(AuditedKind::Subject, "rechner");
+    let people = [caller.clone(), audited(AuditedKind::Subject, "s-1"), audited(AuditedKind::Broker, "m.meier")];
+    let salts = people.map(|person| (person, Salt(h.bytes())));
+    let query = RedeemQuery { proof: &jump.jti_hash, people: &[caller], now: h.now() };
+    for (known, expected) in [
+        (&salts[..0], [None, None, None]),
+        (&salts[2..], [None, None, Some(salts[2].1)]),
+        (&salts[..2], [Some(salts[0].1), Some(salts[1].1), Some(salts[2].1)]),
+    ] {
+        h.store.ensure_salts(&firm.tenant, known).await.expect("salts");
+        let inputs = h.store.redeem_inputs(&firm.tenant, query).await.expect("an answer").expect("a jump");
+        assert_eq!(inputs.salts, expected);
+    }
 }
 
 pub(crate) async fn redeeming_at_a_portal_reads_that_it_gets_no_secret(h: &Harness) {
@@ -143,7 +167,7 @@ pub(crate) async fn a_jump_ends_five_seconds_after_it_expires(h: &Harness) {
     let late = RedeemAttempt { at: over(&jump), ..h.attempt(&jump) };
     assert_eq!(h.redeem_by(&firm.tenant, &late).await, RedeemOutcome::Expired);
     let state = async |now| {
-        let inputs = h.store.redeem_inputs(&firm.tenant, &jump.jti_hash, now).await.expect("an answer");
+        let inputs = h.redeem_inputs_at(&firm.tenant, &jump.jti_hash, now).await.expect("an answer");
         inputs.expect("a jump").state
     };
     assert_eq!(state(over(&jump)).await, JumpState::Expired);

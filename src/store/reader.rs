@@ -1,0 +1,259 @@
+//! The readers of jumps: what deciding and redeeming ask, of several callers at once.
+//!
+//! A read costs its statements, whatever they find. So questions wait in one bounded queue, and a reader takes all that
+//! wait: one transaction, one statement for each kind of row, however many ask. There is no timer; alone, nobody waits
+//! longer than before. Nothing is kept: every answer is fresh.
+//!
+//! How they are read is the engine's ([`Reads`]).
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::StoreError;
+use crate::domain::audit::{AuditedPerson, Salt};
+use crate::domain::ids::TenantId;
+use crate::domain::jump::{JumpInputs, JumpOrder, JumpQuery, ProofHash, RedeemInputs, RedeemQuery, RequestKey};
+use crate::domain::target::WebUrl;
+use crate::domain::time::Timestamp;
+
+/// Most questions that wait; one more is refused as [`StoreError::Busy`].
+const MOST_WAITING: usize = 2_048;
+/// Most questions that are read together.
+const MOST_AT_ONCE: usize = 128;
+
+/// What is asked before a decision, and of which tenant.
+pub(super) struct JumpQuestion {
+    pub(super) tenant: TenantId,
+    pub(super) order: JumpOrder,
+    pub(super) return_url: Option<WebUrl>,
+    pub(super) request: Option<RequestKey>,
+    pub(super) people: Vec<AuditedPerson>,
+    pub(super) now: Timestamp,
+}
+
+/// What is asked before a redemption, and of which tenant.
+pub(super) struct RedeemQuestion {
+    pub(super) tenant: TenantId,
+    pub(super) proof: ProofHash,
+    pub(super) people: Vec<AuditedPerson>,
+    pub(super) now: Timestamp,
+}
+
+/// What one of them is answered; `None` where there is no such tenant or jump.
+pub(super) type Answer<T> = Result<Option<T>, StoreError>;
+
+/// What all of them are answered, in the order of the questions. One whose rows do not read fails alone.
+pub(super) struct Answers {
+    pub(super) jumps: Vec<Answer<JumpInputs>>,
+    pub(super) redeems: Vec<Answer<RedeemInputs>>,
+}
+
+/// A person of a tenant.
+pub(super) type PersonKey = (TenantId, AuditedPerson);
+
+impl Answers {
+    /// Everybody whose salt is wanted, each once.
+    pub(super) fn people(&self, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> HashSet<PersonKey> {
+        let of_jumps = jumps.iter().flat_map(|question| keys(question.tenant, question.people.iter().cloned()));
+        let of_redeems = redeems.iter().zip(&self.redeems);
+        let of_redeems = of_redeems.flat_map(|(question, answer)| keys(question.tenant, question.people_of(answer)));
+        of_jumps.chain(of_redeems).collect()
+    }
+
+    /// Puts the salts into the answers.
+    pub(super) fn with_salts(
+        mut self,
+        jumps: &[JumpQuestion],
+        redeems: &[RedeemQuestion],
+        salts: &HashMap<PersonKey, Salt>,
+    ) -> Self {
+        let of_all = |tenant, people: Vec<AuditedPerson>| {
+            keys(tenant, people).map(|person| salts.get(&person).copied()).collect()
+        };
+        for (question, answer) in jumps.iter().zip(&mut self.jumps) {
+            if let Ok(Some(inputs)) = answer {
+                inputs.salts = of_all(question.tenant, question.people.clone());
+            }
+        }
+        for (question, answer) in redeems.iter().zip(&mut self.redeems) {
+            let people = question.people_of(answer);
+            if let Ok(Some(inputs)) = answer {
+                inputs.salts = of_all(question.tenant, people);
+            }
+        }
+        self
+    }
+}
+
+fn keys(tenant: TenantId, people: impl IntoIterator<Item = AuditedPerson>) -> impl Iterator<Item = PersonKey> {
+    people.into_iter().map(move |person| (tenant, person))
+}
+
+/// An engine that reads for several callers at once.
+#[async_trait]
+pub(super) trait Reads: Clone + Send + Sync + 'static {
+    /// Reads what all of them ask, at one point in time.
+    async fn read(&self, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Result<Answers, StoreError>;
+}
+
+/// Where a caller waits for his answer.
+type Reply<T> = oneshot::Sender<Answer<T>>;
+
+/// The store's end of the queue. When it is dropped the readers end.
+#[derive(Debug)]
+pub(super) struct Reader(mpsc::Sender<Asked>);
+
+/// A question that waits for a reader.
+enum Asked {
+    Jump(Box<JumpQuestion>, Reply<JumpInputs>),
+    Redeem(Box<RedeemQuestion>, Reply<RedeemInputs>),
+}
+
+/// Why a question was not answered.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum ReaderGone {
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The runtime is shutting down, or a question panicked.
+    #[error("the reader ended before it answered")]
+    Ended,
+}
+
+impl From<ReaderGone> for StoreError {
+    fn from(gone: ReaderGone) -> Self {
+        Self::Down(Arc::new(gone))
+    }
+}
+
+impl JumpQuestion {
+    /// What `query` asks of `tenant`, for as long as it has to wait.
+    fn of(tenant: &TenantId, query: JumpQuery<'_>) -> Self {
+        let JumpQuery { order, return_url, request, people, now } = query;
+        Self {
+            tenant: *tenant,
+            order: order.clone(),
+            return_url: return_url.cloned(),
+            request: request.cloned(),
+            people: people.to_vec(),
+            now,
+        }
+    }
+}
+
+impl RedeemQuestion {
+    fn of(tenant: &TenantId, query: RedeemQuery<'_>) -> Self {
+        let RedeemQuery { proof, people, now } = query;
+        Self { tenant: *tenant, proof: *proof, people: people.to_vec(), now }
+    }
+
+    /// Whose salts the answer is to tell: those of whom is asked about, and those of the jump's own people.
+    fn people_of(&self, answer: &Answer<RedeemInputs>) -> Vec<AuditedPerson> {
+        match answer {
+            Ok(Some(inputs)) => self.people.iter().cloned().chain(inputs.jump.order.people()).collect(),
+            Ok(None) | Err(_) => Vec::new(),
+        }
+    }
+}
+
+impl Reader {
+    /// Starts so many readers of `engine`. Needs a Tokio runtime.
+    pub(super) fn start(engine: &impl Reads, readers: usize) -> Self {
+        let (queue, inbox) = mpsc::channel(MOST_WAITING);
+        let inbox = Arc::new(Mutex::new(inbox));
+        for _ in 0..readers {
+            tokio::spawn(supervise(engine.clone(), Arc::clone(&inbox)));
+        }
+        Self(queue)
+    }
+
+    /// Asks what a decision needs.
+    pub(super) async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Answer<JumpInputs> {
+        self.ask(|reply| Asked::Jump(Box::new(JumpQuestion::of(tenant, query)), reply)).await
+    }
+
+    /// Asks what a redemption needs.
+    pub(super) async fn redeem_inputs(&self, tenant: &TenantId, query: RedeemQuery<'_>) -> Answer<RedeemInputs> {
+        self.ask(|reply| Asked::Redeem(Box::new(RedeemQuestion::of(tenant, query)), reply)).await
+    }
+
+    async fn ask<T>(&self, asked: impl FnOnce(Reply<T>) -> Asked) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(asked(reply)).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => ReaderGone::Closed.into(),
+        })?;
+        answer.await.map_err(|_| ReaderGone::Ended)?
+    }
+}
+
+/// Reads until the store is dropped. A question that panics costs those that are read with it, not the reader.
+async fn supervise(engine: impl Reads, inbox: Arc<Mutex<mpsc::Receiver<Asked>>>) {
+    loop {
+        match tokio::spawn(serve(engine.clone(), Arc::clone(&inbox))).await {
+            Err(ended) if ended.is_panic() => tracing::error!("store.reader.panicked"),
+            Ok(()) | Err(_) => break,
+        }
+    }
+}
+
+async fn serve(engine: impl Reads, inbox: Arc<Mutex<mpsc::Receiver<Asked>>>) {
+    let mut asked = Vec::with_capacity(MOST_AT_ONCE);
+    // One reader waits for questions, the others for their turn.
+    while inbox.lock().await.recv_many(&mut asked, MOST_AT_ONCE).await > 0 {
+        let mut batch = Batch::default();
+        for one in asked.drain(..) {
+            match one {
+                Asked::Jump(question, reply) => {
+                    batch.jumps.push(*question);
+                    batch.jump_replies.push(reply);
+                }
+                Asked::Redeem(question, reply) => {
+                    batch.redeems.push(*question);
+                    batch.redeem_replies.push(reply);
+                }
+            }
+        }
+        let read = engine.read(&batch.jumps, &batch.redeems).await;
+        batch.answer(read);
+        // Whoever was answered runs first: what others ask meanwhile then joins those that wait, and not the batch after.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Questions that are read together, and where their answers go.
+#[derive(Default)]
+struct Batch {
+    jumps: Vec<JumpQuestion>,
+    jump_replies: Vec<Reply<JumpInputs>>,
+    redeems: Vec<RedeemQuestion>,
+    redeem_replies: Vec<Reply<RedeemInputs>>,
+}
+
+impl Batch {
+    /// Answers everybody; with one failure if there is no answer for anybody.
+    fn answer(self, read: Result<Answers, StoreError>) {
+        // Nobody listens where the caller went away.
+        match read {
+            Ok(answers) => {
+                for (reply, answer) in self.jump_replies.into_iter().zip(answers.jumps) {
+                    let _ = reply.send(answer);
+                }
+                for (reply, answer) in self.redeem_replies.into_iter().zip(answers.redeems) {
+                    let _ = reply.send(answer);
+                }
+            }
+            Err(failure) => {
+                for reply in self.jump_replies {
+                    let _ = reply.send(Err(failure.clone()));
+                }
+                for reply in self.redeem_replies {
+                    let _ = reply.send(Err(failure.clone()));
+                }
+            }
+        }
+    }
+}
