@@ -35,7 +35,8 @@ pub(crate) const BROKERS: usize = 100;
 /// What a target gets for its one redemption.
 pub(crate) const PASSWORD: &str = "geheim~meier";
 const PROVIDER: &str = "vergleich";
-const TARGET: &str = "rechner";
+/// The target that they jump to.
+pub(crate) const TARGET: &str = "rechner";
 
 /// Mints callers' tokens by the embedded issuer of one database.
 #[derive(Clone)]

@@ -4,7 +4,6 @@
 //! by `#[path = "../support/proxy.rs"] pub mod proxy`.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,7 +16,9 @@ use url::Url;
 
 /// Most bytes that are passed on at once; what the tests send and get is smaller.
 const CHUNK: usize = 64 * 1024;
-/// The message that commits a transaction, as a driver sends it.
+/// What the message begins with that begins a transaction, as the driver sends it.
+const BEGIN: &[u8] = b"BEGIN ";
+/// The message that commits a transaction, as the driver sends it.
 const COMMIT: &[u8] = b"COMMIT\0";
 
 /// Where a connection that commits is cut.
@@ -56,20 +57,26 @@ struct Weather {
 pub struct Proxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
-    next_commit: NextCommit,
-    messages: Arc<AtomicU64>,
+    aim: Arc<Mutex<Option<Aim>>>,
+    messages: watch::Sender<u64>,
     task: JoinHandle<()>,
 }
 
-/// What is to happen at the next COMMIT.
-type NextCommit = Arc<Mutex<Option<(CommitCut, Others)>>>;
+/// A COMMIT that is to be cut.
+#[derive(Debug)]
+struct Aim {
+    /// What its transaction has sent before.
+    sent: Vec<u8>,
+    cut: CommitCut,
+    others: Others,
+}
 
 /// What the two directions of a connection share.
 #[derive(Clone)]
 struct Line {
     weather: watch::Sender<Weather>,
-    next_commit: NextCommit,
-    messages: Arc<AtomicU64>,
+    aim: Arc<Mutex<Option<Aim>>>,
+    messages: watch::Sender<u64>,
     /// The answer to a COMMIT is not to pass.
     drops_answer: Arc<watch::Sender<Option<Others>>>,
 }
@@ -84,17 +91,17 @@ impl Proxy {
         let address = listener.local_addr().expect("its address");
         let (weather, _) =
             watch::channel(Weather { delay: Duration::ZERO, is_still: false, cuts: 0, is_closed: false });
-        let (next_commit, messages) = (NextCommit::default(), Arc::default());
+        let (aim, messages) = (Arc::default(), watch::Sender::new(0));
         let line = Line {
             weather: weather.clone(),
-            next_commit: Arc::clone(&next_commit),
-            messages: Arc::clone(&messages),
+            aim: Arc::clone(&aim),
+            messages: messages.clone(),
             drops_answer: Arc::new(watch::Sender::new(None)),
         };
         let url = Url::parse(url).expect("a URL");
         let server = format!("{}:{}", url.host_str().expect("it has a host"), url.port().unwrap_or(5432));
         let task = tokio::spawn(serve(listener, server, line));
-        Self { address, weather, next_commit, messages, task }
+        Self { address, weather, aim, messages, task }
     }
 
     /// The same database, by way of this proxy.
@@ -123,25 +130,31 @@ impl Proxy {
         self.weather.send_modify(|weather| (weather.is_still, weather.is_closed) = (false, false));
     }
 
-    /// Cuts the next connection that commits.
+    /// Cuts the connection that commits the next transaction in which these bytes are sent. Whatever else is committed
+    /// meanwhile, by somebody in the background, passes.
     ///
     /// # Panics
     /// Never: nobody panics while he holds the lock.
-    pub fn cut_next_commit(&self, cut: CommitCut, others: Others) {
-        *self.next_commit.lock().expect("nobody panics") = Some((cut, others));
+    pub fn cut_commit_of(&self, sent: &str, cut: CommitCut, others: Others) {
+        *self.aim.lock().expect("nobody panics") = Some(Aim { sent: sent.into(), cut, others });
     }
 
-    /// Tells whether the connection that [`Self::cut_next_commit`] was about has been cut.
+    /// Tells whether the connection that [`Self::cut_commit_of`] was about has been cut.
     ///
     /// # Panics
     /// Never: nobody panics while he holds the lock.
     pub fn has_cut_commit(&self) -> bool {
-        self.next_commit.lock().expect("nobody panics").is_none()
+        self.aim.lock().expect("nobody panics").is_none()
     }
 
-    /// How many messages have passed.
-    pub fn messages(&self) -> u64 {
-        self.messages.load(Ordering::Relaxed)
+    /// Waits until so many more messages have come by, in either direction.
+    ///
+    /// # Panics
+    /// Never: this proxy counts them.
+    pub async fn passes(&self, messages: u64) {
+        let mut passed = self.messages.subscribe();
+        let until = *passed.borrow() + messages;
+        passed.wait_for(|passed| *passed >= until).await.expect("it counts");
     }
 }
 
@@ -182,12 +195,17 @@ async fn carry(client: TcpStream, server: String, line: Line) {
 
 async fn pump_to_server(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, line: &Line) {
     let mut chunk = vec![0; CHUNK];
+    // All of the transaction, whose messages may come in pieces.
+    let mut transaction = Vec::new();
     while let Some(message) = line.next(&mut from, &mut chunk).await {
-        let is_commit = message.windows(COMMIT.len()).any(|window| window == COMMIT);
-        let cut = if is_commit { line.next_commit.lock().expect("nobody panics").take() } else { None };
-        match cut {
-            Some((CommitCut::Before, others)) => return line.cut(others),
-            Some((CommitCut::After, others)) => drop(line.drops_answer.send_replace(Some(others))),
+        if contains(message, BEGIN) {
+            transaction.clear();
+        }
+        transaction.extend_from_slice(message);
+        let aim = if contains(message, COMMIT) { line.aimed_at(&transaction) } else { None };
+        match aim {
+            Some(Aim { cut: CommitCut::Before, others, .. }) => return line.cut(others),
+            Some(Aim { cut: CommitCut::After, others, .. }) => drop(line.drops_answer.send_replace(Some(others))),
             None => {}
         }
         if to.write_all(message).await.is_err() {
@@ -209,7 +227,16 @@ async fn pump_to_client(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, line: &
     }
 }
 
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
 impl Line {
+    /// Takes the aim, if it is at this transaction.
+    fn aimed_at(&self, transaction: &[u8]) -> Option<Aim> {
+        self.aim.lock().expect("nobody panics").take_if(|aim| contains(transaction, &aim.sent))
+    }
+
     /// Cuts the others too, if that is wanted. This connection ends by itself.
     fn cut(&self, others: Others) {
         if others == Others::AreCut {
@@ -220,7 +247,7 @@ impl Line {
     /// Reads what comes next, and holds it back as the weather says. `None` at the end.
     async fn next<'a>(&self, from: &mut OwnedReadHalf, chunk: &'a mut [u8]) -> Option<&'a [u8]> {
         let length = from.read(chunk).await.ok().filter(|length| *length > 0)?;
-        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.messages.send_modify(|messages| *messages += 1);
         let mut weather = self.weather.subscribe();
         let delay = weather.borrow().delay;
         if !delay.is_zero() {
