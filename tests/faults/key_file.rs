@@ -91,7 +91,7 @@ async fn a_whole_key_file_with_another_key_under_the_same_id_is_refused() {
 }
 
 /// A key file of a new key as it would be if that had this id.
-fn another_key(id: &str) -> String {
+pub(crate) fn another_key(id: &str) -> String {
     let directory = tempfile::tempdir().expect("a directory");
     let other = kek_file::create(directory.path(), &SystemRandom).expect("another key");
     let file = directory.path().join("keys").join(format!("kek-{}.key", other.id()));

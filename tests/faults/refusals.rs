@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use url::Url;
 
 use crate::gateway::Gateway;
+use crate::key_file::another_key;
 use crate::postgres::{self, PrivateServer};
 use crate::process::{Ended, Process};
 use crate::stopped::{Stopped, data_in};
@@ -109,13 +110,30 @@ async fn a_database_that_takes_no_writes_ends_the_start_with_78() {
     serve(&url).await.is_error(78, &["read-only", "name the primary (--database-url)"]);
 }
 
-/// F20, F21: as `a_missing_key_file_is_never_made_anew` and its neighbours, with the code that the process ends with.
+/// F20: as `a_missing_key_file_is_never_made_anew`, with the code that the process ends with.
 #[tokio::test]
-async fn a_service_whose_database_has_other_keys_ends_with_78() {
+async fn a_service_without_the_key_file_of_its_database_ends_with_78() {
     let Some(database) = postgres::database().await else { return };
     let gateway = Gateway::start(&database.service_url()).await;
     gateway.stop().await;
     serve(&database.service_url()).await.is_error(78, &["keys/kek-", "restore it from its backup"]);
+}
+
+/// F21: as `a_whole_key_file_with_another_key_under_the_same_id_is_refused`, with the code that the process ends with.
+#[tokio::test]
+async fn a_service_with_another_key_than_its_database_ends_with_78() {
+    for stopped in Stopped::on_each_store().await {
+        let file = stopped.key_file();
+        let whole = fs::read_to_string(&file).expect("the key file");
+        let id = whole.split(':').nth(1).expect("an id");
+        fs::write(&file, another_key(id)).expect("another key");
+        let file_name = file.to_str().expect("a path");
+        let ended = Process::serve(&stopped.data_dir(), stopped.url().as_deref()).ended().await;
+        ended.is_error(78, &[file_name, "not the one that this database was made with", "restore the right one"]);
+
+        fs::write(&file, whole).expect("the right file");
+        stopped.starts_and_redeems().await;
+    }
 }
 
 #[tokio::test]

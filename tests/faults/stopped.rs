@@ -72,6 +72,11 @@ impl Stopped {
         data_in(&self.directory)
     }
 
+    /// How a service finds the database; `None` where it is in the directory.
+    pub(crate) fn url(&self) -> Option<String> {
+        self.database.as_ref().map(TestDatabase::service_url)
+    }
+
     /// Has the next start serve from a PostgreSQL, with the key file of the directory.
     pub(crate) fn serve_from(&mut self, database: TestDatabase) {
         self.database = Some(database);
@@ -121,8 +126,7 @@ impl Stopped {
     async fn start(&self) -> Result<Running, StartError> {
         let outside = Outside { clock: Arc::new(StoppedClock), random: Arc::new(SystemRandom) };
         let mut settings = ServerSettings::local(data_in(&self.directory));
-        let url = self.database.as_ref().map(TestDatabase::service_url);
-        settings.data.database_url = url.map(|url| url.parse().expect("a URL"));
+        settings.data.database_url = self.url().map(|url| url.parse().expect("a URL"));
         Server::start_with(settings, outside).await
     }
 }
