@@ -1,10 +1,12 @@
 //! Two services on one database, each a process of its own with a copy of the keys.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use sqlx::PgConnection;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -17,9 +19,9 @@ use tonic::{Code, Status};
 use crate::chance::{Dice, number};
 use crate::contention::waiting;
 use crate::firm::{BROKERS, Callers, Firm, PASSWORD, reason, request_id};
-use crate::gateway::{AT_MOST, until};
+use crate::gateway::{AT_MOST, Gateway, until};
 use crate::postgres::{self, TestDatabase};
-use crate::process::{Replica, copy_keys};
+use crate::process::{Process, Replica, copy_keys};
 
 /// Redemptions of one token at the same time.
 const AT_ONCE: usize = 64;
@@ -61,6 +63,84 @@ impl Pair {
     fn channels(&self) -> [Channel; 2] {
         self.replicas.each_ref().map(|replica| replica.channel.clone())
     }
+}
+
+/// Holds up whoever makes the keys of the service, and has found none.
+async fn hold_keys(database: &TestDatabase) -> PgConnection {
+    let mut shell = database.admin().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE signing_key IN SHARE MODE").execute(&mut shell).await.expect("the keys are held");
+    shell
+}
+
+/// Lets those go on whom [`hold_keys`] holds up, once there are two: neither knows of the other then. Waits for the keys.
+async fn let_two_make_keys(database: &TestDatabase, mut held: PgConnection) {
+    let mut admin = database.admin().await;
+    until("two replicas make keys", async || waiting(&mut admin).await == 2).await;
+    sqlx::raw_sql("COMMIT").execute(&mut held).await.expect("the keys are free");
+    until("there are keys", async || {
+        let made = sqlx::query_scalar("SELECT count(*) FROM signing_key").fetch_one(&mut admin).await;
+        made.is_ok_and(|made: i64| made > 0)
+    })
+    .await;
+}
+
+/// Asserts that there is one service, with a key for jumps and one for callers. Gives the id of its key file.
+async fn the_one_key_of(database: &TestDatabase) -> String {
+    let mut owner = database.owner().await;
+    let services: Vec<String> =
+        sqlx::query_scalar("SELECT kek_id FROM service").fetch_all(&mut owner).await.expect("services");
+    let keys: i64 = sqlx::query_scalar("SELECT count(*) FROM signing_key").fetch_one(&mut owner).await.expect("keys");
+    assert_eq!((services.len(), keys), (1, 2));
+    services.concat()
+}
+
+#[tokio::test]
+async fn replicas_that_start_at_the_same_instant_have_the_same_keys() {
+    let Some(database) = postgres::database().await else { return };
+    let (directory, url) = (Arc::new(tempfile::tempdir().expect("a directory")), database.service_url());
+    let start = || Gateway::start_in(Arc::clone(&directory), Some(&url));
+    let held = hold_keys(&database).await;
+    let started = Box::pin(async { tokio::join!(start(), start(), let_two_make_keys(&database, held)) });
+    let (one, other, ()) = timeout(AT_MOST, started).await.expect("they start");
+    the_one_key_of(&database).await;
+
+    // The tokens of callers, which one of them mints, and of jumps.
+    let firm = one.firm().await;
+    for [issues, redeems] in [[&one, &other], [&other, &one]] {
+        let token = firm.jump(&issues.channel, &request_id(), 0).await.expect("a jump");
+        assert_eq!(firm.redeem(&redeems.channel, &token).await.expect("a redemption"), PASSWORD);
+    }
+    one.stop().await;
+    other.stop().await;
+}
+
+/// F20: each has a directory of its own, and so a key of its own, of which one comes too late.
+#[tokio::test]
+async fn of_replicas_that_start_at_the_same_instant_elsewhere_one_is_told_which_key_it_needs() {
+    let Some(database) = postgres::database().await else { return };
+    let (directory, url) = (tempfile::tempdir().expect("a directory"), database.service_url());
+    let data_dirs = [0, 1].map(|number| directory.path().join(number.to_string()));
+    let held = hold_keys(&database).await;
+    let replicas = data_dirs.each_ref().map(|data_dir| Process::serve(data_dir, Some(&url)));
+    let_two_make_keys(&database, held).await;
+    let file = format!("keys/kek-{}.key", the_one_key_of(&database).await);
+
+    let files = data_dirs.each_ref().map(|data_dir| data_dir.join(&file));
+    let [has_first, has_second] = files.each_ref().map(|file| file.exists());
+    assert_ne!(has_first, has_second, "one of the two made it");
+    let ([mut one, other], [has, lacks]) = if has_first {
+        (replicas, [0, 1])
+    } else {
+        let [first, second] = replicas;
+        ([second, first], [1, 0])
+    };
+    one.said("gRPC  http://").await;
+    let lacking = files[lacks].to_str().expect("a path");
+    other.ended().await.is_error(78, &[lacking, "restore it from its backup"]);
+
+    // With its rights.
+    fs::copy(&files[has], &files[lacks]).expect("a copy");
+    Replica::start(&data_dirs[lacks], &url).await;
 }
 
 #[tokio::test]
