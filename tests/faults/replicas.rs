@@ -22,11 +22,13 @@ use crate::firm::{BROKERS, Callers, Firm, PASSWORD, reason, request_id};
 use crate::gateway::{AT_MOST, Gateway, until};
 use crate::postgres::{self, TestDatabase};
 use crate::process::{Process, Replica, copy_keys};
+use crate::proxy::Proxy;
 
 /// Redemptions of one token at the same time.
 const AT_ONCE: usize = 64;
-/// A replica is killed within this time after they began.
-const KILLED_WITHIN: Duration = Duration::from_millis(60);
+/// A replica is killed after fewer messages between the replicas and their database than this, or when all are answered: 400
+/// to 700 come by until then.
+const KILLED_WITHIN: u64 = 600;
 /// Clients of the rolling restart.
 const CLIENTS: usize = 8;
 /// How often a client calls before he gives up. He waits a little before each further attempt, as a gRPC client with a retry
@@ -46,13 +48,19 @@ struct Pair {
 impl Pair {
     async fn start() -> Option<Self> {
         let database = postgres::database().await?;
-        let (directory, url) = (tempfile::tempdir().expect("a directory"), database.service_url());
+        let url = database.service_url();
+        Some(Self::start_at(database, url).await)
+    }
+
+    /// The same where the replicas find the database by this URL.
+    async fn start_at(database: TestDatabase, url: String) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
         let [first, second] = [0, 1].map(|number| directory.path().join(number.to_string()));
         let replica = Replica::start(&first, &url).await;
         copy_keys(&first, &second);
         let replicas = [replica, Replica::start(&second, &url).await];
         let firm = Firm::make(&replicas[0].channel, Callers::of(&url, &first).await).await;
-        Some(Self { replicas, firm, url, directory, _database: database })
+        Self { replicas, firm, url, directory, _database: database }
     }
 
     /// Starts another process in place of one that has ended or is about to.
@@ -165,23 +173,33 @@ async fn what_one_replica_answered_holds_on_the_other_at_once() {
 
 #[tokio::test]
 async fn a_token_is_redeemed_at_most_once_however_many_replicas_are_asked_and_killed() {
-    let Some(mut pair) = Pair::start().await else { return };
+    let Some(database) = postgres::database().await else { return };
+    let proxy = Proxy::in_front_of(&database.service_url()).await;
+    let url = proxy.url(&database.service_url());
+    let mut pair = Pair::start_at(database, url).await;
     let mut dice = Dice::of(2);
     let mut redeemed = 0;
     for round in 0..number("CONCENTER_KILLS", 20) {
         let victim = usize::try_from(dice.below(2)).expect("0 or 1");
         let broker = usize::try_from(round).expect("a number");
         let token = pair.firm.jump(&pair.replicas[1 - victim].channel, &request_id(), broker).await.expect("a jump");
-        let mut redeems = JoinSet::new();
+        let (mut redeems, mut told) = (JoinSet::new(), Vec::new());
+        // It is to be killed in any step, from before the first redemption until after the last one.
+        let mut its_end = Box::pin(proxy.passes(dice.below(KILLED_WITHIN)));
         for number in 0..AT_ONCE {
             let (firm, token) = (pair.firm.clone(), token.clone());
             let channel = pair.replicas[number % 2].channel.clone();
             redeems.spawn(async move { timeout(AT_MOST, firm.redeem(&channel, &token)).await.expect("an answer") });
         }
-        // It is to be killed at any time from before the first redemption until after the last one.
-        sleep(dice.time_below(KILLED_WITHIN)).await;
+        while let Some(answered) = tokio::select! {
+            () = &mut its_end => None,
+            answered = redeems.join_next() => answered,
+        } {
+            told.push(answered.expect("it ends"));
+        }
         pair.replicas[victim].signal(Signal::KILL);
-        let credentials = redeems.join_all().await.into_iter().flatten().count();
+        told.extend(redeems.join_all().await);
+        let credentials = told.into_iter().flatten().count();
         assert!(credentials <= 1, "{credentials} credentials for one token in round {round}");
         redeemed += credentials;
         // One that was killed before it heard of anybody leaves nothing behind: the token is used up now or was before.
