@@ -9,7 +9,7 @@
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use clap::builder::TypedValueParser;
@@ -68,12 +68,14 @@ pub struct DataSettings {
     pub database_password_file: Option<PathBuf>,
 }
 
-/// The file of the database's password cannot be used.
+/// A file with the password of a user or role of the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordFileError {
     /// It does not read.
-    #[error("cannot read {} (--database-password-file)", path.display())]
+    #[error("cannot read {} ({setting})", path.display())]
     Read {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -81,8 +83,10 @@ pub enum PasswordFileError {
         source: io::Error,
     },
     /// It holds nothing, or more than a password.
-    #[error("{} (--database-password-file) must hold one line: the password", path.display())]
+    #[error("{} ({setting}) must hold one line: the password", path.display())]
     NotALine {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
     },
@@ -106,21 +110,21 @@ impl DataSettings {
         let Some(path) = &self.database_password_file else {
             return Ok(Location::Server(url));
         };
-        let password = read_password(path)?;
+        let password = read_password("--database-password-file", path)?;
         Ok(Location::Server(url.with_password(&password)))
     }
 }
 
-/// Reads a password that a file holds as its one line.
+/// Reads a password that a file holds as its one line; `setting` is what names the file.
 ///
 /// # Errors
 /// [`PasswordFileError`].
-pub fn read_password(path: &std::path::Path) -> Result<Zeroizing<String>, PasswordFileError> {
-    let read = |source| PasswordFileError::Read { path: path.to_owned(), source };
+pub fn read_password(setting: &'static str, path: &Path) -> Result<Zeroizing<String>, PasswordFileError> {
+    let read = |source| PasswordFileError::Read { setting, path: path.to_owned(), source };
     let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
     let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     if line.is_empty() || line.contains(['\n', '\r', '\0']) {
-        return Err(PasswordFileError::NotALine { path: path.to_owned() });
+        return Err(PasswordFileError::NotALine { setting, path: path.to_owned() });
     }
     Ok(Zeroizing::new(line.to_owned()))
 }

@@ -73,7 +73,7 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     if let (Some(from), Some(to)) = (&args.from, args.to.clone()) {
         let to = match &args.to_password_file {
-            Some(path) => to.with_password(&read_password(path)?),
+            Some(path) => to.with_password(&read_password("--to-password-file", path)?),
             None => to,
         };
         return relocate::run(from, &to).await;
@@ -102,7 +102,8 @@ async fn migrate_directory(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn migrate_server(url: &DatabaseUrl, args: &Args) -> anyhow::Result<()> {
-    let password = args.role_password_file.as_deref().map(read_password).transpose()?;
+    let file = args.role_password_file.as_deref();
+    let password = file.map(|path| read_password("--role-password-file", path)).transpose()?;
     let role = args.create_role.clone().map(|name| NewRole { name, password });
     let done = PostgresStore::migrate(url, role.as_ref()).await.map_err(crate::store::OpenError::from)?;
     print(&format!("the database {url} {}\n", told(done)))?;

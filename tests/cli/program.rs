@@ -139,6 +139,27 @@ fn a_wrong_flag_is_wrong_usage() {
 }
 
 #[test]
+fn a_bad_password_file_is_told_with_the_flag_that_names_it() {
+    // Nobody is asked: the file is read before.
+    const URL: &str = "postgres://me@127.0.0.1:1/makler";
+    let place = Place::new();
+    let (gone, long) = (place.path().join("gone"), place.path().join("long"));
+    fs::write(&long, "geheim\ngeheimer\n").expect("a file");
+    for (flag, words) in [
+        ("--database-password-file", &["check", "--database-url", URL][..]),
+        ("--role-password-file", &["migrate", "--database-url", URL, "--create-role", "concenter"]),
+        ("--to-password-file", &["migrate", "--from", "elsewhere", "--to", URL]),
+    ] {
+        for file in [&gone, &long] {
+            let file = file.to_str().expect("a path");
+            let ended = place.run(&[words, &[flag, file]].concat());
+            assert!(ended.error(78).contains(&format!("{file} ({flag})")), "{words:?}: {ended:?}");
+            assert!(!ended.err.contains("geheim"), "the password is told: {}", ended.err);
+        }
+    }
+}
+
+#[test]
 fn migrate_makes_a_database_and_says_so() {
     let place = Place::new();
     let made = place.run(&["migrate"]);
