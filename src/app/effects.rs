@@ -7,7 +7,7 @@ use crate::domain::audit::{
 use crate::domain::caller::{Caller, Role, TenantRole};
 use crate::domain::error::Reason;
 use crate::domain::ids::{AuditId, SubjectId, TenantId};
-use crate::domain::jump::{Actor, Person, PersonId, PersonKind, RequestKey};
+use crate::domain::jump::{Actor, Person, PersonId, PersonKind, RequestKey, SeenCustomer};
 use crate::domain::time::Timestamp;
 use crate::secrets::person_pseudonym;
 use crate::store::Effect;
@@ -79,10 +79,12 @@ impl<'a> Involved<'a> {
 }
 
 /// Whom an audit row makes known, by a salt that is kept where he has none yet.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Introduced {
     /// Everybody in it: it tells of something that is kept about them.
     Everybody,
+    /// Everybody in it, but the customer only if he was not erased meanwhile: it tells of his jump, which is not kept then.
+    WhoeverIsNotErased(SeenCustomer),
     /// Whoever called or acted, and no broker or customer: it tells of a refusal, a look or a farewell. One without a salt
     /// stands there by one that nobody keeps, so that he is not known again after he was erased.
     CallersOnly,
@@ -222,13 +224,17 @@ impl App {
         introduced: Introduced,
     ) -> Result<Vec<Salt>, Failure> {
         let known = self.store.known_salts(tenant, people).await?;
-        let is_kept = |person: &AuditedPerson| match introduced {
-            Introduced::Everybody => true,
+        let is_kept = |person: &AuditedPerson| match &introduced {
+            Introduced::Everybody | Introduced::WhoeverIsNotErased(_) => true,
             Introduced::CallersOnly => person.kind == AuditedKind::Subject,
         };
         let missing = people.iter().zip(&known).filter(|(person, known)| known.is_none() && is_kept(person));
         let offered: Vec<_> = missing.map(|(person, _)| (person.clone(), self.new_salt())).collect();
-        let kept = if offered.is_empty() { Vec::new() } else { self.store.ensure_salts(tenant, &offered).await? };
+        let kept = match &introduced {
+            _ if offered.is_empty() => Vec::new(),
+            Introduced::WhoeverIsNotErased(seen) => self.store.ensure_salts_of_jump(tenant, &offered, seen).await?,
+            Introduced::Everybody | Introduced::CallersOnly => self.store.ensure_salts(tenant, &offered).await?,
+        };
         let mut kept = kept.into_iter();
         let salts = people.iter().zip(known).map(|(person, known)| match known {
             Some(salt) => salt,

@@ -21,7 +21,7 @@ use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, LineOfBusiness, ProviderId, SubjectId, TargetId, TenantId};
 use crate::domain::jump::{
     Actor, ActorRole, JUMP_RATE_WINDOW, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person,
-    RecordOutcome, RequestKey, TokenLife,
+    RecordOutcome, RequestKey, SeenCustomer, TokenLife,
 };
 use crate::domain::resolve::{Decision, Resolution, resolve};
 use crate::domain::target::{Delivery, Target, TargetKind};
@@ -181,7 +181,14 @@ impl App {
             }
             Err(failure) => return Err(failure),
         };
-        let entry = entry(deed(AuditObject::new(&jump.jump_id)), Introduced::Everybody).await?;
+        let introduced = match &order.person {
+            Person::Broker(_) => Introduced::Everybody,
+            Person::Customer { customer_id, .. } => Introduced::WhoeverIsNotErased(SeenCustomer {
+                customer_id: customer_id.clone(),
+                jump_version: inputs.versions.customer,
+            }),
+        };
+        let entry = entry(deed(AuditObject::new(&jump.jump_id)), introduced).await?;
         match self.store.record_jump(tenant, &jump, &entry).await? {
             RecordOutcome::Recorded => Ok(Some(IssuedJump::of(&jump, passage))),
             RecordOutcome::Stale | RecordOutcome::Repeated => Ok(None),

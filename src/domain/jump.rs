@@ -176,6 +176,23 @@ pub struct JumpVersions {
     pub catalog: i64,
 }
 
+/// What a decision found of a customer's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenCustomer {
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// As in [`JumpVersions::customer`].
+    pub jump_version: Option<i64>,
+}
+
+impl SeenCustomer {
+    /// Tells whether the audit log has him as this person.
+    #[must_use]
+    pub fn is(&self, person: &AuditedPerson) -> bool {
+        person.kind == AuditedKind::Customer && person.id == self.customer_id.as_str()
+    }
+}
+
 /// A request of one caller that must have one effect, however often it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {

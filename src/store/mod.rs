@@ -39,7 +39,7 @@ use crate::domain::ids::{
 };
 use crate::domain::jump::{
     Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, RecordOutcome, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts,
+    RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProductProvider, State};
@@ -622,6 +622,15 @@ pub trait AuditStore: Send + Sync {
     /// Reads the salts of people, in the order asked for; whoever has none gets the one offered with him, for good. Where
     /// there is no such tenant nothing is kept.
     async fn ensure_salts(&self, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Result<Vec<Salt>, StoreError>;
+
+    /// The same for a customer's jump, except that he is given none for good unless his record is still as `seen`. Somebody
+    /// who was erased since would be made known again by a jump that is never recorded.
+    async fn ensure_salts_of_jump(
+        &self,
+        tenant: &TenantId,
+        people: &[(AuditedPerson, Salt)],
+        seen: &SeenCustomer,
+    ) -> Result<Vec<Salt>, StoreError>;
 
     /// Reads the salts of people, in the order asked for; `None` for one who has none, and he gets none. Writes nothing.
     async fn known_salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Option<Salt>>, StoreError>;

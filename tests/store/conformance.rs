@@ -200,6 +200,8 @@ macro_rules! conformance {
                 erasing_revokes_the_customers_own_jumps_only
                 a_record_put_after_an_erasure_revives_nothing
                 a_record_put_after_an_erasure_is_counted_once
+                a_jump_makes_its_customer_known
+                a_jump_that_an_erasure_overtook_makes_nobody_known
             }
             decisions {
                 an_unknown_tenant_decides_nothing

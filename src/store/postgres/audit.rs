@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use super::error::Step;
+use super::hot::HOLD_TENANTS;
 use super::row::{Cells, uuid};
 use super::session::Rows;
 use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Salt};
 use crate::domain::ids::TenantId;
+use crate::domain::jump::SeenCustomer;
 use crate::store::codes::{Code as _, outcome_codes};
 use crate::store::{AuditStore, StoreError};
 
@@ -141,6 +143,22 @@ impl AuditStore for PostgresStore {
         .await
     }
 
+    async fn ensure_salts_of_jump(
+        &self,
+        tenant: &TenantId,
+        people: &[(AuditedPerson, Salt)],
+        seen: &SeenCustomer,
+    ) -> Result<Vec<Salt>, StoreError> {
+        let (tenant, people, seen) = (*tenant, people.to_vec(), seen.clone());
+        let again = people.clone();
+        self.write(
+            Rows::of(&tenant),
+            move |tx| Box::pin(async move { keep_salts_of_jump(tx, &tenant, &people, &seen).await }),
+            move |tx| Box::pin(async move { kept_salts(tx, &tenant, &again).await }),
+        )
+        .await
+    }
+
     async fn known_salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Option<Salt>>, StoreError> {
         let (tenant, people) = (*tenant, people.to_vec());
         self.read(Rows::of(&tenant), move |tx| Box::pin(async move { read_salts(tx, &tenant, people.iter()).await }))
@@ -193,6 +211,37 @@ async fn keep_salts(tx: &mut PgConnection, tenant: &TenantId, people: &[(Audited
     .await?;
     let salts = read_salts(tx, tenant, people.iter().map(|(person, _)| person)).await?;
     Ok(salts.into_iter().zip(people).map(|(kept, (_, offered))| kept.unwrap_or(*offered)).collect())
+}
+
+/// Gives salts as [`keep_salts`] does, but to the customer only if his record is still as it was seen.
+async fn keep_salts_of_jump(
+    tx: &mut PgConnection,
+    tenant: &TenantId,
+    people: &[(AuditedPerson, Salt)],
+    seen: &SeenCustomer,
+) -> Step<Vec<Salt>> {
+    // Whoever erases him is at the end before, or waits and finds his salt.
+    sqlx::query(HOLD_TENANTS).bind(vec![uuid(tenant.as_bytes())]).execute(&mut *tx).await?;
+    let record: Option<i64> = sqlx::query_scalar(
+        "
+        SELECT jump_version
+        FROM customer
+        WHERE tenant_id = $1
+          AND customer_id = $2
+        ",
+    )
+    .bind(uuid(tenant.as_bytes()))
+    .bind(seen.customer_id.as_str())
+    .fetch_optional(&mut *tx)
+    .await?;
+    if record == seen.jump_version {
+        return keep_salts(tx, tenant, people).await;
+    }
+    let others: Vec<_> = people.iter().filter(|(person, _)| !seen.is(person)).cloned().collect();
+    let mut kept = keep_salts(tx, tenant, &others).await?.into_iter();
+    let salts = people.iter().map(|(person, offered)| if seen.is(person) { Some(*offered) } else { kept.next() });
+    // There are as many as others.
+    Ok(salts.flatten().collect())
 }
 
 /// The salts of people who all have one.

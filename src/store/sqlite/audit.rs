@@ -12,6 +12,7 @@ use super::error::{Failure, Step};
 use super::row::{Cells, hex, json_array};
 use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedPerson, Salt};
 use crate::domain::ids::TenantId;
+use crate::domain::jump::SeenCustomer;
 use crate::store::codes::{Code as _, outcome_codes};
 use crate::store::reader::PersonKey;
 use crate::store::{AuditStore, StoreError};
@@ -111,6 +112,18 @@ impl AuditStore for SqliteStore {
         self.writer()?.effect(move |tx| Box::pin(async move { keep_salts(tx, &tenant, &people).await })).await
     }
 
+    async fn ensure_salts_of_jump(
+        &self,
+        tenant: &TenantId,
+        people: &[(AuditedPerson, Salt)],
+        seen: &SeenCustomer,
+    ) -> Result<Vec<Salt>, StoreError> {
+        let (tenant, people, seen) = (*tenant, people.to_vec(), seen.clone());
+        self.writer()?
+            .effect(move |tx| Box::pin(async move { keep_salts_of_jump(tx, &tenant, &people, &seen).await }))
+            .await
+    }
+
     async fn known_salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Option<Salt>>, StoreError> {
         let mut reader = self.readers().acquire().await.map_err(Failure::from)?;
         Ok(salts_of(&mut reader, tenant, people.iter()).await?)
@@ -141,6 +154,35 @@ async fn keep_salts(tx: &mut SqliteConnection, tenant: &TenantId, people: &[(Aud
     .await?;
     let salts = salts_of(tx, tenant, people.iter().map(|(person, _)| person)).await?;
     Ok(salts.into_iter().zip(people).map(|(kept, (_, offered))| kept.unwrap_or(*offered)).collect())
+}
+
+/// Gives salts as [`keep_salts`] does, but to the customer only if his record is still as it was seen.
+async fn keep_salts_of_jump(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    people: &[(AuditedPerson, Salt)],
+    seen: &SeenCustomer,
+) -> Step<Vec<Salt>> {
+    let record: Option<i64> = sqlx::query_scalar(
+        "
+        SELECT jump_version
+        FROM customer
+        WHERE tenant_id = ?1
+          AND customer_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(seen.customer_id.as_str())
+    .fetch_optional(&mut *tx)
+    .await?;
+    if record == seen.jump_version {
+        return keep_salts(tx, tenant, people).await;
+    }
+    let others: Vec<_> = people.iter().filter(|(person, _)| !seen.is(person)).cloned().collect();
+    let mut kept = keep_salts(tx, tenant, &others).await?.into_iter();
+    let salts = people.iter().map(|(person, offered)| if seen.is(person) { Some(*offered) } else { kept.next() });
+    // There are as many as others.
+    Ok(salts.flatten().collect())
 }
 
 /// Reads the salts of people of one tenant, in the order asked for.

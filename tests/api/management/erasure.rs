@@ -11,6 +11,10 @@ const INVALID: (Code, &str) = (Code::PermissionDenied, "JUMP_INVALID");
 const NOT_FOUND: (Code, &str) = (Code::NotFound, "NOT_FOUND");
 /// A customer whose id stands in nothing else.
 const GOES: &str = "vn.4711-geht";
+/// How often somebody is erased while he jumps.
+const RACES: usize = 50;
+/// By so many looks more does whoever was first start later the next time.
+const HANDICAP: i32 = 3;
 /// Something that a portal wrote of him.
 const CONTEXT: &str = "Angebot fuer Frau Geht";
 
@@ -215,6 +219,48 @@ async fn a_repeated_request_of_an_erased_customer_gets_no_old_jump() {
     world.a.put_private(&[GOES]).await;
     let again = made(&world.a.portal, wish).await;
     assert_ne!(again.jump_id, first.jump_id);
+}
+
+/// E03, E06: an erasure and a jump at the same time. Whoever was first starts later the next time: sooner or later it is a
+/// near thing.
+#[tokio::test]
+async fn an_erasure_that_races_a_jump_leaves_nothing_of_him() {
+    let world = World::example().await;
+    let after = async |looks: i32| {
+        for _ in 0..looks {
+            world.a.access().await;
+        }
+    };
+    let (mut jumps, mut start_of_jump) = (Vec::new(), 0);
+    for race in 0..RACES {
+        let id = format!("vn.{race}-rennt");
+        world.a.put_private(&[&id]).await;
+        let jump = async {
+            after(-start_of_jump).await;
+            world.a.portal.jumps().jump_to_tarif(to(X, Some(customer(&id)))).await
+        };
+        let erase = async {
+            after(start_of_jump).await;
+            world.a.erase(&id).await
+        };
+        let (jumped, erased) = tokio::join!(jump, erase);
+        erased.expect("erased");
+        match jumped {
+            Ok(jump) => {
+                jumps.push(jump.into_inner());
+                start_of_jump -= HANDICAP;
+            }
+            Err(refused) => {
+                assert_eq!(reason(&refused), (Code::FailedPrecondition, "SEGMENT_UNKNOWN".to_owned()));
+                start_of_jump += HANDICAP;
+            }
+        }
+    }
+    assert!((1..RACES).contains(&jumps.len()), "each was first now and then: {} jumps", jumps.len());
+    for jump in &jumps {
+        world.service.refuses("jump.redeem", INVALID, world.redeem(X, proof(jump))).await;
+    }
+    assert_eq!(naming(&everything_kept(&world).await, "-rennt"), Vec::<&str>::new());
 }
 
 /// E05

@@ -5,7 +5,7 @@ use concenter_gateway::domain::change::Change;
 use concenter_gateway::domain::customer::{AccessChange, Customer, CustomerAccess, PutCounts, Segment};
 use concenter_gateway::domain::error::{Reason, Refusal, Version};
 use concenter_gateway::domain::ids::UserId;
-use concenter_gateway::domain::jump::{JumpOrder, RecordOutcome, RedeemOutcome};
+use concenter_gateway::domain::jump::{JumpOrder, RecordOutcome, RedeemOutcome, SeenCustomer};
 use concenter_gateway::domain::user::UserKind;
 use concenter_gateway::store::{MOST_CUSTOMERS_AT_ONCE, Outcome, StoreError};
 
@@ -327,4 +327,39 @@ pub(crate) async fn a_record_put_after_an_erasure_is_counted_once(h: &Harness) {
     h.erase(&firm, "k-1").await;
     let counts = h.put_customers(&firm, &[entry("k-1", Segment::Private), entry("k-2", Segment::Private)]).await;
     assert_eq!(counts, PutCounts { created: 1, changed: 0, unchanged: 1 });
+}
+
+/// What a decision finds of a customer's record now.
+async fn seen(h: &Harness, firm: &Firm, id: &str) -> SeenCustomer {
+    let jump_version = h.inputs(&firm.tenant, &for_customer(id)).await.versions.customer;
+    SeenCustomer { customer_id: customer(id), jump_version }
+}
+
+pub(crate) async fn a_jump_makes_its_customer_known(h: &Harness) {
+    let firm = h.example().await;
+    h.put_customers(&firm, &[entry("im-bestand", Segment::Private)]).await;
+    for id in ["im-bestand", "ohne-akte"] {
+        let (offered, seen) = ([(audited(id), Salt(h.bytes()))], seen(h, &firm, id).await);
+        let salts = h.store.ensure_salts_of_jump(&firm.tenant, &offered, &seen).await.expect("salts");
+        assert!(salts == [offered[0].1], "{id}");
+        let known = h.store.known_salts(&firm.tenant, &[audited(id)]).await.expect("salts");
+        assert!(known == [Some(offered[0].1)], "{id}");
+    }
+}
+
+pub(crate) async fn a_jump_that_an_erasure_overtook_makes_nobody_known(h: &Harness) {
+    let firm = h.example().await;
+    h.put_customers(&firm, &[entry("einmalig", Segment::Private)]).await;
+    let seen = seen(h, &firm, "einmalig").await;
+    h.erase(&firm, "einmalig").await;
+    let portal = AuditedPerson { kind: AuditedKind::Subject, id: "portal".to_owned() };
+    let clerk = AuditedPerson { kind: AuditedKind::Subject, id: "n.neu".to_owned() };
+    let people = [portal, audited("einmalig"), clerk];
+    let offered = people.clone().map(|person| (person, Salt(h.bytes())));
+    let [of_portal, _, of_clerk] = offered.each_ref().map(|(_, salt)| Some(*salt));
+    let salts = h.store.ensure_salts_of_jump(&firm.tenant, &offered, &seen).await.expect("salts");
+    assert!(salts == offered.map(|(_, salt)| salt), "in the order asked for");
+    let known = h.store.known_salts(&firm.tenant, &people).await.expect("salts");
+    assert!(known == [of_portal, None, of_clerk], "all but the one who is forgotten");
+    assert!(h.inspect.tables_with("einmalig").await.is_empty(), "{:?}", h.inspect.tables_with("einmalig").await);
 }
