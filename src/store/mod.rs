@@ -16,6 +16,8 @@
 //! - Instants are parameters; no statement asks the database for the time.
 //! - Lists are keyset-paged by the id that names their rows.
 //!
+//! What deciding and redeeming read is asked by many callers at once; `reader` gathers their questions for each engine.
+//!
 //! To add a method: its trait below, both engines under the same file and function name, a case in
 //! the conformance suite (`tests/store`).
 

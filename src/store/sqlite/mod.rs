@@ -1,9 +1,10 @@
 //! The SQLite engine: embedded, one process, the default. See `docs/adr/0002-embedded-sqlite-with-one-writer.md`.
 //!
 //! The map: `open` takes the lock and brings the schema up to date; `writer` owns the connection that writes and
-//! commits in groups; `hot` is what it does for jumps, many at once; `questions` reads in groups what they rest on; `requests` is what every other effect has in
-//! common; `versions` moves the numbers that revoke jumps; `row` reads cells; `relocate` reads everything. Then a file for each noun, with the same
-//! name and functions as in the other engines.
+//! commits in groups; `hot` is what it does for jumps, many at once; `questions` reads in groups what they rest on;
+//! `requests` is what every other effect has in common; `versions` moves the numbers that revoke jumps; `row` reads
+//! cells; `relocate` reads everything. Then a file for each noun, with the same name and functions as in the other
+//! engines.
 //!
 //! Reads go to a pool of read-only connections. A read of several statements takes a transaction, so that all of them
 //! see the same moment.
