@@ -198,11 +198,13 @@ impl App {
         introduced: Introduced,
     ) -> Result<AuditEntry, Failure> {
         let people = involved.people();
-        let salts = self.salts(tenant, &people, introduced).await?;
+        let known = self.store.known_salts(tenant, &people).await?;
+        let salts = self.salts_of(tenant, &people, &known, introduced).await?;
         self.audit_entry_with(call, involved, deed, &people, &salts)
     }
 
-    /// The salts of everybody involved; those seen for the first time get theirs now, for good as `introduced` says.
+    /// The salts of `people`, in their order; `known` are those that were read. Makes those that are missing, and keeps them
+    /// as `introduced` says.
     pub(super) async fn salts_of(
         &self,
         tenant: &TenantId,
@@ -210,25 +212,11 @@ impl App {
         known: &[Option<Salt>],
         introduced: Introduced,
     ) -> Result<Vec<Salt>, Failure> {
-        match known.iter().copied().collect::<Option<Vec<_>>>() {
-            Some(salts) if salts.len() == people.len() => Ok(salts),
-            _ => self.salts(tenant, people, introduced).await,
-        }
-    }
-
-    /// Reads the salts of `people`, in their order; makes those that are missing, and keeps them as `introduced` says.
-    pub(super) async fn salts(
-        &self,
-        tenant: &TenantId,
-        people: &[AuditedPerson],
-        introduced: Introduced,
-    ) -> Result<Vec<Salt>, Failure> {
-        let known = self.store.known_salts(tenant, people).await?;
         let is_kept = |person: &AuditedPerson| match &introduced {
             Introduced::Everybody | Introduced::WhoeverIsNotErased(_) => true,
             Introduced::CallersOnly => person.kind == AuditedKind::Subject,
         };
-        let missing = people.iter().zip(&known).filter(|(person, known)| known.is_none() && is_kept(person));
+        let missing = people.iter().zip(known).filter(|(person, known)| known.is_none() && is_kept(person));
         let offered: Vec<_> = missing.map(|(person, _)| (person.clone(), self.new_salt())).collect();
         let kept = match &introduced {
             _ if offered.is_empty() => Vec::new(),
@@ -237,7 +225,7 @@ impl App {
         };
         let mut kept = kept.into_iter();
         let salts = people.iter().zip(known).map(|(person, known)| match known {
-            Some(salt) => salt,
+            Some(salt) => *salt,
             None if is_kept(person) => kept.next().unwrap_or_else(|| self.new_salt()),
             None => self.new_salt(),
         });
