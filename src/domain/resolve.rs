@@ -10,7 +10,7 @@ use super::error::{Reason, Refusal, Related};
 use super::ids::{ActivationId, CustomerId, ProviderId, UserId};
 use super::jump::{JumpOrder, Person, PersonKind};
 use super::provider::{ProviderScope, State};
-use super::target::{AcceptedPersons, LineScope, TargetKind};
+use super::target::{AcceptedPersons, LineScope, Target, TargetKind};
 use super::tenant::TenantState;
 use super::user::UserKind;
 
@@ -146,6 +146,21 @@ pub struct CandidateTarget {
     pub accepts: AcceptedPersons,
     /// Which lines of business it takes.
     pub lines: LineScope,
+}
+
+impl CandidateTarget {
+    /// What the decision sees of `target`, whose provider is in this state.
+    #[must_use]
+    pub fn of(target: &Target, provider_state: State) -> Self {
+        Self {
+            kind: target.kind,
+            state: target.state,
+            provider_id: target.provider_id.clone(),
+            provider_state,
+            accepts: target.accepts,
+            lines: target.lines.clone(),
+        }
+    }
 }
 
 /// The assignments that could lead to a user.

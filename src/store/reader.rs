@@ -14,8 +14,10 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::StoreError;
 use crate::domain::audit::{AuditedPerson, Salt};
-use crate::domain::ids::TenantId;
+use crate::domain::customer::Segment;
+use crate::domain::ids::{CustomerId, TenantId, UserId};
 use crate::domain::jump::{JumpInputs, JumpOrder, JumpQuery, ProofHash, RedeemInputs, RedeemQuery, RequestKey};
+use crate::domain::resolve::{Assignments, CandidateCustomer};
 use crate::domain::target::WebUrl;
 use crate::domain::time::Timestamp;
 
@@ -90,6 +92,36 @@ impl Answers {
 
 fn keys(tenant: TenantId, people: impl IntoIterator<Item = AuditedPerson>) -> impl Iterator<Item = PersonKey> {
     people.into_iter().map(move |person| (tenant, person))
+}
+
+/// What leads a customer to a user: his tenant's shared users, and his record if there is one.
+pub(super) struct CustomerRow {
+    pub(super) segment: Option<Segment>,
+    pub(super) own_user: Option<UserId>,
+    pub(super) private_user: Option<UserId>,
+    pub(super) commercial_user: Option<UserId>,
+    pub(super) commercial_falls_back: bool,
+    pub(super) jump_version: Option<i64>,
+}
+
+impl CustomerRow {
+    /// Every user that could be meant, each once, and always in the same order.
+    pub(super) fn users(&self) -> impl Iterator<Item = UserId> {
+        let mut seen = HashSet::new();
+        let named = [self.own_user, self.private_user, self.commercial_user];
+        named.into_iter().flatten().filter(move |user| seen.insert(*user))
+    }
+
+    /// What it assigns to `customer`, whose row it is.
+    pub(super) fn assignments(&self, customer: &CustomerId) -> Assignments {
+        let of_record = |segment| CandidateCustomer { customer_id: customer.clone(), segment, user_id: self.own_user };
+        Assignments::Customer {
+            record: self.segment.map(of_record),
+            private_user: self.private_user,
+            commercial_user: self.commercial_user,
+            commercial_falls_back: self.commercial_falls_back,
+        }
+    }
 }
 
 /// An engine that reads for several callers at once.

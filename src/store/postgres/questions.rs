@@ -16,17 +16,13 @@ use super::settings::settings_of;
 use super::tenants::keys_of;
 use super::users::scope_of;
 use crate::domain::audit::{AuditedPerson, Salt};
-use crate::domain::customer::Segment;
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, ProviderId, TenantId, UserId};
 use crate::domain::jump::{JUMPS_A_MINUTE, Jump, JumpInputs, JumpState, JumpVersions, Person, RedeemInputs, Standing};
-use crate::domain::provider::State;
-use crate::domain::resolve::{
-    Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser, Candidates,
-};
+use crate::domain::resolve::{Assignments, CandidateActivation, CandidateTarget, CandidateUser, Candidates};
 use crate::domain::target::{Target, WebUrl};
 use crate::store::StoreError;
 use crate::store::codes::Code as _;
-use crate::store::reader::{Answer, Answers, JumpQuestion, PersonKey, RedeemQuestion};
+use crate::store::reader::{Answer, Answers, CustomerRow, JumpQuestion, PersonKey, RedeemQuestion};
 
 // JOIN LATERAL with LIMIT: looked up by its whole key for each row, which LIMIT keeps the planner from taking apart. Without
 // statistics it would take the key of the tenant for as good, and walk through all that the tenant has.
@@ -347,11 +343,11 @@ async fn find_redeems(tx: &mut PgConnection, questions: &[RedeemQuestion]) -> St
         Some(row) => Ok(Some(redeem_inputs_of(row, question.now)?)),
         None => Ok(None),
     };
-    Ok((1..).zip(questions).map(answer).collect())
+    Ok(places(questions).map(answer).collect())
 }
 
 /// The questions with their places, the first of which is 1 as in the database.
-fn places(questions: &[JumpQuestion]) -> impl Iterator<Item = (i64, &JumpQuestion)> {
+fn places<Q>(questions: &[Q]) -> impl Iterator<Item = (i64, &Q)> {
     (1..).zip(questions)
 }
 
@@ -396,39 +392,8 @@ async fn activations(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<
     Ok(found)
 }
 
-/// What leads a customer to a user.
-struct CustomerRow {
-    segment: Option<Segment>,
-    own_user: Option<UserId>,
-    private_user: Option<UserId>,
-    commercial_user: Option<UserId>,
-    commercial_falls_back: bool,
-    jump_version: Option<i64>,
-}
-
-impl CustomerRow {
-    fn of(row: &PgRow) -> Step<Self> {
-        let cells = Cells::of(row, "customer");
-        Ok(Self {
-            segment: cells.code_or_null("segment")?,
-            own_user: cells.id_or_null("user_id", UserId::parse)?,
-            private_user: cells.id_or_null("private_user_id", UserId::parse)?,
-            commercial_user: cells.id_or_null("commercial_user_id", UserId::parse)?,
-            commercial_falls_back: cells.plain("commercial_falls_back")?,
-            jump_version: cells.plain("jump_version")?,
-        })
-    }
-
-    /// Every user that could be meant, each once, and always in the same order.
-    fn users(&self) -> impl Iterator<Item = UserId> {
-        let mut seen = HashSet::new();
-        let named = [self.own_user, self.private_user, self.commercial_user];
-        named.into_iter().flatten().filter(move |user| seen.insert(*user))
-    }
-}
-
 /// What leads each customer that is asked for to a user.
-async fn customers(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<HashMap<i64, CustomerRow>> {
+async fn customers(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<HashMap<i64, Step<CustomerRow>>> {
     let (mut at, mut tenants, mut customers) = (Vec::new(), Vec::new(), Vec::new());
     for (place, question) in places(questions) {
         if let Person::Customer { customer_id, .. } = &question.order.person {
@@ -441,21 +406,21 @@ async fn customers(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<Ha
         return Ok(HashMap::new());
     }
     let rows = sqlx::query(OF_CUSTOMERS).bind(at).bind(tenants).bind(customers).fetch_all(tx).await?;
-    rows.iter().map(|row| Ok((Cells::of(row, "customer").plain("place")?, CustomerRow::of(row)?))).collect()
+    rows.iter().map(|row| Ok((Cells::of(row, "customer").plain("place")?, customer_row_of(row)))).collect()
 }
 
 /// A user of a tenant.
 type UserKey = (TenantId, UserId);
 
-/// The users that could be meant for customers.
+/// The users that could be meant for customers; one whose row does not read fails those whom it is meant for.
 async fn users(
     tx: &mut PgConnection,
     questions: &[JumpQuestion],
-    customers: &HashMap<i64, CustomerRow>,
-) -> Step<HashMap<UserKey, CandidateUser>> {
+    customers: &HashMap<i64, Step<CustomerRow>>,
+) -> Step<HashMap<UserKey, Step<CandidateUser>>> {
     let mut wanted: HashSet<UserKey> = HashSet::new();
     for (place, question) in places(questions) {
-        let users = customers.get(&place).into_iter().flat_map(CustomerRow::users);
+        let users = customers.get(&place).into_iter().flatten().flat_map(CustomerRow::users);
         wanted.extend(users.map(|user| (question.tenant, user)));
     }
     if wanted.is_empty() {
@@ -467,8 +432,8 @@ async fn users(
         .fetch_all(tx)
         .await?;
     let user = |row: &PgRow| {
-        let user = user_of(row)?;
-        Ok(((Cells::of(row, "concenter_user").id("tenant_id", TenantId::parse)?, user.user_id), user))
+        let cells = Cells::of(row, "concenter_user");
+        Ok(((cells.id("tenant_id", TenantId::parse)?, cells.id("user_id", UserId::parse)?), user_of(row)))
     };
     rows.iter().map(user).collect()
 }
@@ -513,8 +478,8 @@ async fn salts(tx: &mut PgConnection, people: &HashSet<PersonKey>) -> Step<HashM
 /// What was found beside the frames, by the place of the question or by what was asked for.
 struct Found {
     activations: HashMap<i64, Vec<PgRow>>,
-    customers: HashMap<i64, CustomerRow>,
-    users: HashMap<UserKey, CandidateUser>,
+    customers: HashMap<i64, Step<CustomerRow>>,
+    users: HashMap<UserKey, Step<CandidateUser>>,
     earlier: HashMap<i64, PgRow>,
 }
 
@@ -543,7 +508,7 @@ impl Found {
         let provider_state = cells.code_or_null("provider_state")?;
         let candidates = Candidates {
             tenant: standing.tenant,
-            target: target.as_ref().zip(provider_state).map(|(target, state)| candidate_of(target, state)),
+            target: target.as_ref().zip(provider_state).map(|(target, state)| CandidateTarget::of(target, state)),
             named_provider: cells.code_or_null("named_state")?,
             assignments,
             users,
@@ -586,18 +551,9 @@ impl Found {
     fn of_customer(&self, place: i64, tenant: TenantId, customer: &CustomerId) -> Step<Assigned> {
         // Every tenant is made with its row.
         let row = self.customers.get(&place).ok_or(Failure(StoreError::Corrupt { table: "customer_access" }))?;
-        let assignments = Assignments::Customer {
-            record: row.segment.map(|segment| CandidateCustomer {
-                customer_id: customer.clone(),
-                segment,
-                user_id: row.own_user,
-            }),
-            private_user: row.private_user,
-            commercial_user: row.commercial_user,
-            commercial_falls_back: row.commercial_falls_back,
-        };
-        let users = row.users().filter_map(|user| self.users.get(&(tenant, user)).cloned()).collect();
-        Ok((assignments, users, row.jump_version))
+        let row = row.as_ref().map_err(Failure::clone)?;
+        let users = row.users().filter_map(|user| self.users.get(&(tenant, user)).cloned()).collect::<Step<_>>()?;
+        Ok((row.assignments(customer), users, row.jump_version))
     }
 
     fn earlier(&self, place: i64, question: &JumpQuestion, standing: &Standing) -> Step<Option<(Jump, JumpState)>> {
@@ -616,15 +572,16 @@ fn target_of_frame(frame: &PgRow) -> Step<Option<Target>> {
     is_there.map(|_| target_of(frame)).transpose()
 }
 
-fn candidate_of(target: &Target, provider_state: State) -> CandidateTarget {
-    CandidateTarget {
-        kind: target.kind,
-        state: target.state,
-        provider_id: target.provider_id.clone(),
-        provider_state,
-        accepts: target.accepts,
-        lines: target.lines.clone(),
-    }
+fn customer_row_of(row: &PgRow) -> Step<CustomerRow> {
+    let cells = Cells::of(row, "customer");
+    Ok(CustomerRow {
+        segment: cells.code_or_null("segment")?,
+        own_user: cells.id_or_null("user_id", UserId::parse)?,
+        private_user: cells.id_or_null("private_user_id", UserId::parse)?,
+        commercial_user: cells.id_or_null("commercial_user_id", UserId::parse)?,
+        commercial_falls_back: cells.plain("commercial_falls_back")?,
+        jump_version: cells.plain("jump_version")?,
+    })
 }
 
 fn user_of(row: &PgRow) -> Step<CandidateUser> {

@@ -20,19 +20,16 @@ use super::row::{Cells, hex};
 use super::settings::settings_of;
 use super::tenants::keys_of;
 use super::users::scope_of;
-use crate::domain::customer::Segment;
 use crate::domain::ids::{ActivationId, JumpId, ProviderId, TargetId, TenantId, UserId};
 use crate::domain::jump::{JUMPS_A_MINUTE, Jump, JumpInputs, JumpState, JumpVersions, Person, RedeemInputs, Standing};
 use crate::domain::provider::State;
-use crate::domain::resolve::{
-    Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser, Candidates,
-};
+use crate::domain::resolve::{Assignments, CandidateActivation, CandidateTarget, CandidateUser, Candidates};
 use crate::domain::settings::Settings;
 use crate::domain::target::{Target, WebUrl};
 use crate::domain::tenant::{TenantState, WrappedKeys};
 use crate::store::StoreError;
 use crate::store::codes::Code as _;
-use crate::store::reader::{Answer, Answers, JumpQuestion, Reads, RedeemQuestion};
+use crate::store::reader::{Answer, Answers, CustomerRow, JumpQuestion, Reads, RedeemQuestion};
 
 /// Readers of jumps. One is enough: while it reads, more questions gather, and each of them gets cheaper.
 pub(super) const READERS: usize = 1;
@@ -309,12 +306,12 @@ WHERE jump.person_id <> ''
 
 /// What stands before a jump, for [`BEFORE`]; members are named after the columns.
 #[derive(Serialize)]
-struct BeforeItem<'a> {
+struct BeforeItem {
     tenant_id: String,
     caller: Option<String>,
     request_id: Option<String>,
     person_kind: &'static str,
-    person_id: &'a str,
+    person_id: String,
     counts_from: String,
 }
 
@@ -504,17 +501,16 @@ async fn return_urls(snapshot: &mut SqliteConnection, questions: &[JumpQuestion]
 async fn before(snapshot: &mut SqliteConnection, questions: &[JumpQuestion]) -> Step<HashMap<usize, SqliteRow>> {
     let item = |question: &JumpQuestion| {
         let request = question.request.as_ref();
-        serde_json::to_string(&BeforeItem {
+        BeforeItem {
             tenant_id: question.tenant.to_string(),
             caller: request.map(|request| hex(&request.caller)),
             request_id: request.map(|request| request.request_id.to_string()),
             person_kind: question.order.person.kind().code(),
-            person_id: question.order.person.id(),
+            person_id: question.order.person.id().to_owned(),
             counts_from: minute_before(question.now).to_string(),
-        })
+        }
     };
-    let items = questions.iter().map(item).collect::<Result<Vec<_>, _>>()?;
-    let items = super::row::json_array(items.iter().map(String::as_str));
+    let items = serde_json::to_string(&questions.iter().map(item).collect::<Vec<_>>())?;
     by_place(sqlx::query(BEFORE).bind(items).bind(JUMPS_A_MINUTE).fetch_all(snapshot).await?)
 }
 
@@ -561,37 +557,6 @@ async fn activations(
     Ok(found)
 }
 
-/// What leads a customer to a user.
-struct CustomerRow {
-    segment: Option<Segment>,
-    own_user: Option<UserId>,
-    private_user: Option<UserId>,
-    commercial_user: Option<UserId>,
-    commercial_falls_back: bool,
-    jump_version: Option<i64>,
-}
-
-impl CustomerRow {
-    fn of(row: &SqliteRow) -> Step<Self> {
-        let cells = Cells::of(row, "customer");
-        Ok(Self {
-            segment: cells.code_or_null("segment")?,
-            own_user: cells.parsed_or_null("user_id", UserId::parse)?,
-            private_user: cells.parsed_or_null("private_user_id", UserId::parse)?,
-            commercial_user: cells.parsed_or_null("commercial_user_id", UserId::parse)?,
-            commercial_falls_back: cells.plain("commercial_falls_back")?,
-            jump_version: cells.plain("jump_version")?,
-        })
-    }
-
-    /// Every user that could be meant, each once, and always in the same order.
-    fn users(&self) -> impl Iterator<Item = UserId> {
-        let mut seen = HashSet::new();
-        let named = [self.own_user, self.private_user, self.commercial_user];
-        named.into_iter().flatten().filter(move |user| seen.insert(*user))
-    }
-}
-
 /// What leads each customer that is asked for to a user.
 async fn customers(
     snapshot: &mut SqliteConnection,
@@ -604,7 +569,7 @@ async fn customers(
         Person::Broker(_) => None,
     });
     let rows = rows_of(snapshot, OF_CUSTOMERS, items).await?;
-    rows.iter().map(|row| Ok((place_of(row)?, CustomerRow::of(row)))).collect()
+    rows.iter().map(|row| Ok((place_of(row)?, customer_row_of(row)))).collect()
 }
 
 /// A user of a tenant.
@@ -661,7 +626,7 @@ impl Found {
         let return_url = question.return_url.as_ref();
         let candidates = Candidates {
             tenant: standing.tenant,
-            target: target.as_ref().map(|(target, provider_state)| candidate_of(target, *provider_state)),
+            target: target.as_ref().map(|(target, provider_state)| CandidateTarget::of(target, *provider_state)),
             named_provider: found_in(&self.providers, order.provider_id.as_ref())?,
             assignments,
             users,
@@ -697,18 +662,8 @@ impl Found {
                 let row =
                     self.customers.get(&place).ok_or(Failure(StoreError::Corrupt { table: "customer_access" }))?;
                 let row = row.as_ref().map_err(Failure::clone)?;
-                let assignments = Assignments::Customer {
-                    record: row.segment.map(|segment| CandidateCustomer {
-                        customer_id: customer_id.clone(),
-                        segment,
-                        user_id: row.own_user,
-                    }),
-                    private_user: row.private_user,
-                    commercial_user: row.commercial_user,
-                    commercial_falls_back: row.commercial_falls_back,
-                };
                 let users = row.users().filter_map(|user| user_of(user).transpose());
-                Ok((assignments, users.collect::<Step<_>>()?, row.jump_version))
+                Ok((row.assignments(customer_id), users.collect::<Step<_>>()?, row.jump_version))
             }
         }
     }
@@ -729,15 +684,16 @@ fn found_in<K: Eq + Hash, V: Clone>(found: &HashMap<K, Step<V>>, key: Option<&K>
     key.and_then(|key| found.get(key)).cloned().transpose()
 }
 
-fn candidate_of(target: &Target, provider_state: State) -> CandidateTarget {
-    CandidateTarget {
-        kind: target.kind,
-        state: target.state,
-        provider_id: target.provider_id.clone(),
-        provider_state,
-        accepts: target.accepts,
-        lines: target.lines.clone(),
-    }
+fn customer_row_of(row: &SqliteRow) -> Step<CustomerRow> {
+    let cells = Cells::of(row, "customer");
+    Ok(CustomerRow {
+        segment: cells.code_or_null("segment")?,
+        own_user: cells.parsed_or_null("user_id", UserId::parse)?,
+        private_user: cells.parsed_or_null("private_user_id", UserId::parse)?,
+        commercial_user: cells.parsed_or_null("commercial_user_id", UserId::parse)?,
+        commercial_falls_back: cells.plain("commercial_falls_back")?,
+        jump_version: cells.plain("jump_version")?,
+    })
 }
 
 fn user_of(row: &SqliteRow) -> Step<CandidateUser> {
