@@ -7,6 +7,8 @@
 //!
 //! Uses the types of `domain`, which know their bounds, and of `store` those that say where the data is.
 
+mod issuers;
+
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,8 +19,11 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
+use crate::domain::issuer::IssuerEntry;
 use crate::domain::retention::{JumpDays, RequestHours, Retention};
 use crate::store::{DatabaseUrl, Location, MostInABatch};
+
+pub use self::issuers::IssuersFileError;
 
 /// The issuer of jump tokens if nobody says otherwise.
 pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
@@ -184,6 +189,13 @@ pub struct ServerSettings {
     )]
     pub issuer: String,
 
+    /// File (TOML) with the issuers of callers' tokens beside the embedded one
+    ///
+    /// An [[issuer]] each: name, issuer, audience, jwks_url or jwks_file, and the tenants and roles that it may speak for,
+    /// which are none unless they are named. docs/operations.md has them all.
+    #[arg(long, env = "CONCENTER_ISSUERS_FILE", value_name = "FILE")]
+    pub issuers_file: Option<PathBuf>,
+
     /// How long the service keeps what it needs for a while only.
     #[command(flatten)]
     pub retention: RetentionSettings,
@@ -242,6 +254,14 @@ impl RetentionSettings {
 }
 
 impl ServerSettings {
+    /// The foreign issuers of callers' tokens.
+    ///
+    /// # Errors
+    /// [`IssuersFileError`].
+    pub fn issuers(&self) -> Result<Vec<IssuerEntry>, IssuersFileError> {
+        self.issuers_file.as_deref().map_or_else(|| Ok(Vec::new()), issuers::read_issuers)
+    }
+
     /// A service for this machine alone, on two free ports: for the demonstration and for tests.
     #[must_use]
     pub fn local(data_dir: PathBuf) -> Self {
@@ -251,6 +271,7 @@ impl ServerSettings {
             grpc_addr: any_port,
             http_addr: any_port,
             issuer: DEFAULT_ISSUER.to_owned(),
+            issuers_file: None,
             retention: RetentionSettings::DEFAULT,
             most_in_a_batch: MostInABatch::DEFAULT,
         }

@@ -36,13 +36,14 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::app::startup::{self, UnlockError};
 use crate::app::{App, Parts};
-use crate::config::{PasswordFileError, ServerSettings};
+use crate::config::{IssuersFileError, PasswordFileError, ServerSettings};
 use crate::domain::ids::Random;
+use crate::domain::issuer::IssuerEntry;
 use crate::domain::time::{Clock, Timestamp};
-use crate::edge::{CallLayer, Denial, Gate, GateParts};
+use crate::edge::{CallLayer, Denial, Gate, GateParts, IssuerError, Issuers};
 use crate::secrets::SystemRandom;
 use crate::store::{OpenError, Opened, Store};
-use crate::token::{CallerTokens, KeyRing, TokenError};
+use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing, TokenError};
 use crate::{api, proto, web, worker};
 
 use self::waiting::Sockets;
@@ -105,6 +106,15 @@ pub enum StartError {
     /// The file of the database's password cannot be used.
     #[error(transparent)]
     PasswordFile(#[from] PasswordFileError),
+    /// The file of the foreign issuers cannot be used.
+    #[error(transparent)]
+    IssuersFile(#[from] IssuersFileError),
+    /// A foreign issuer cannot be used.
+    #[error(transparent)]
+    ForeignIssuer(#[from] IssuerError),
+    /// Two issuers of callers' tokens are the same.
+    #[error("--issuers-file: two issuers have the same `issuer`, or one has that of the embedded issuer")]
+    IssuerTwice(#[from] IssuerTwice),
     /// The database does not open.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -177,6 +187,8 @@ impl Server {
         let usual = Outside::system();
         // The store first: it takes the lock, and a second start must hear of that rather than of a port in use.
         let location = settings.data.location()?;
+        // Before the store: what a person must put right is told without waiting for a database.
+        let foreign = settings.issuers()?;
         let (opened, sockets) = match location.open(settings.most_in_a_batch).await {
             Ok(opened) => (opened, None),
             Err(error) if error.may_pass() => {
@@ -189,7 +201,7 @@ impl Server {
         };
         let Opened { store, clock } = opened;
         let outside = given.unwrap_or(Outside { clock: clock.unwrap_or(usual.clock), random: usual.random });
-        match Self::start_on(&store, sockets, settings, outside).await {
+        match Self::start_on(&store, sockets, settings, foreign, outside).await {
             Ok(running) => Ok(running),
             Err(error) => {
                 // Dropped only, it would hold its lock a little longer than this call lasts.
@@ -203,6 +215,7 @@ impl Server {
         store: &Arc<dyn Store>,
         sockets: Option<Sockets>,
         settings: ServerSettings,
+        foreign: Vec<IssuerEntry>,
         outside: Outside,
     ) -> Result<Running, StartError> {
         let (app, caller_tokens) = unlock(Arc::clone(store), &settings, &outside).await?;
@@ -214,8 +227,11 @@ impl Server {
         let http_addr = http.local_addr().map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
 
         let calls = CallLayer { deadline: CALL_DEADLINE, random, render: render_denial };
+        let issuers = Arc::new(Issuers::open(foreign, Arc::clone(&clock))?);
+        let callers = Arc::new(Callers::new(Arc::clone(&caller_tokens), issuers.tokens())?);
         let gate = Gate::new(GateParts {
-            tokens: Arc::clone(&caller_tokens),
+            callers: Arc::clone(&callers),
+            issuers: Arc::clone(&issuers),
             app: Arc::clone(&app),
             clock,
             render: render_denial,
@@ -227,6 +243,7 @@ impl Server {
         listeners.spawn(serve_http(http, Arc::clone(&app), stopped.clone()));
         let mut workers = JoinSet::new();
         workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
+        workers.spawn(issuers.keep_fresh(callers, stopped.clone()));
         workers.spawn(worker::run(Arc::clone(&app), settings.retention.into(), stopped));
         let store = Arc::clone(store);
         Ok(Running { grpc_addr, http_addr, app, caller_tokens, store, health, services, stop, listeners, workers })

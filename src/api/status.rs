@@ -62,7 +62,9 @@ pub fn denial(denial: &Denial) -> Status {
         Denial::CredentialMissing => ErrorReason::CredentialMissing,
         Denial::CredentialInvalid => ErrorReason::CredentialInvalid,
         Denial::CredentialExpired => ErrorReason::CredentialExpired,
+        Denial::IssuerUnavailable => ErrorReason::KeyUnavailable,
         Denial::Role => ErrorReason::Role,
+        Denial::Tenant => ErrorReason::TenantMismatch,
         Denial::AuditUnavailable | Denial::StorageUnavailable => ErrorReason::StorageDown,
         Denial::Deadline => ErrorReason::Deadline,
         // As the library answers for a service that it does not know: no reason, and not the name that was asked for.

@@ -209,7 +209,13 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     let must_act = match error.downcast_ref::<StartError>() {
         Some(StartError::Store(error)) => !error.may_pass(),
-        Some(StartError::Issuer(_) | StartError::PasswordFile(_)) => true,
+        Some(
+            StartError::Issuer(_)
+            | StartError::PasswordFile(_)
+            | StartError::IssuersFile(_)
+            | StartError::ForeignIssuer(_)
+            | StartError::IssuerTwice(_),
+        ) => true,
         Some(StartError::Unlock(error)) => must_act_on(error),
         Some(StartError::Bind { .. } | StartError::Descriptors(_)) => false,
         None => {

@@ -123,9 +123,15 @@ pub enum Denial {
     /// The credential was good once.
     #[error("the credential has expired")]
     CredentialExpired,
+    /// The credential may be good, but the keys of its issuer cannot be had.
+    #[error("the keys of the credential's issuer cannot be had")]
+    IssuerUnavailable,
     /// The caller is known, and the method is not for his role.
     #[error("the role may not call this method")]
     Role,
+    /// The caller is known, and names a tenant that his credential is not for.
+    #[error("the credential is not for this tenant")]
+    Tenant,
     /// The policy table has no such method.
     #[error("there is no such method")]
     UnknownMethod,

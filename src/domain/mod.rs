@@ -15,6 +15,7 @@ pub mod claims;
 pub mod customer;
 pub mod error;
 pub mod ids;
+pub mod issuer;
 pub mod jump;
 pub mod page;
 pub mod provider;

@@ -1,4 +1,4 @@
-//! Who calls: from the metadata `authorization` alone.
+//! Who calls: from the metadata `authorization` alone. Of several tenants of his the metadata `concenter-tenant` picks one.
 
 use std::sync::Arc;
 
@@ -7,10 +7,12 @@ use http::header::AUTHORIZATION;
 
 use super::Denial;
 use crate::domain::time::Timestamp;
-use crate::token::{CallerTokenError, CallerTokens, VerifiedCaller};
+use crate::token::{CallerTokenError, Callers, TenantNotOfToken, VerifiedCaller};
 
 /// Most bytes of a credential with its scheme. Checked before anything is decoded.
 const CREDENTIAL_BYTES: usize = 8 * 1024;
+/// The metadata that names a tenant.
+const TENANT: &str = "concenter-tenant";
 /// The only authentication scheme (RFC 6750, section 2.1).
 const SCHEME: &str = "bearer";
 
@@ -18,20 +20,35 @@ const SCHEME: &str = "bearer";
 ///
 /// # Errors
 /// [`Denial::CredentialMissing`] without one, [`Denial::CredentialExpired`] for one that was good once,
+/// [`Denial::IssuerUnavailable`] if the keys of its issuer are not there,
 /// [`Denial::CredentialInvalid`] for everything else.
 pub(super) fn authenticate(
     headers: &HeaderMap,
-    tokens: &CallerTokens,
+    callers: &Callers,
     now: Timestamp,
 ) -> Result<Arc<VerifiedCaller>, Denial> {
-    tokens.verify(bearer_token(headers)?, now).map_err(|error| match error {
+    callers.verify(bearer_token(headers)?, now).map_err(|error| match error {
         CallerTokenError::Expired => Denial::CredentialExpired,
         CallerTokenError::Invalid(_) => Denial::CredentialInvalid,
+        CallerTokenError::KeysMissing => Denial::IssuerUnavailable,
     })
 }
 
+/// The tenant that a call names; `None` if it names none.
+///
+/// # Errors
+/// [`TenantNotOfToken`] if it names two, or something that is no text.
+pub(super) fn named_tenant(headers: &HeaderMap) -> Result<Option<&str>, TenantNotOfToken> {
+    let mut values = headers.get_all(TENANT).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(only), None) => only.to_str().map(Some).map_err(|_| TenantNotOfToken),
+        (Some(_), Some(_)) => Err(TenantNotOfToken),
+    }
+}
+
 /// The token of the only `authorization` of a call.
-fn bearer_token(headers: &HeaderMap) -> Result<&str, Denial> {
+pub(super) fn bearer_token(headers: &HeaderMap) -> Result<&str, Denial> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Denial::CredentialMissing)?;
     // Of two credentials a proxy in front of us may have checked the other one.

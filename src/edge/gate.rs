@@ -9,19 +9,23 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::Span;
 
-use super::authenticate::authenticate;
+use super::authenticate::{authenticate, bearer_token, named_tenant};
+use super::issuers::Issuers;
 use super::policy::{self, Access};
 use super::{Denial, Render};
 use crate::app::App;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::error::Reason;
 use crate::domain::time::{Clock, Timestamp};
-use crate::token::{CallerTokens, VerifiedCaller};
+use crate::domain::ids::TenantId;
+use crate::token::{Callers, VerifiedCaller};
 
 /// What a [`Gate`] is made of.
 pub struct GateParts {
     /// Verifies callers' tokens.
-    pub tokens: Arc<CallerTokens>,
+    pub callers: Arc<Callers>,
+    /// Where the keys of foreign issuers come from.
+    pub issuers: Arc<Issuers>,
     /// Where refusals of known callers are written down.
     pub app: Arc<App>,
     /// What tells the time.
@@ -92,14 +96,14 @@ where
 impl GateParts {
     /// Finds out who calls, and writes down if he may not.
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Denial> {
-        match judge(path, headers, &self.tokens, self.clock.now()) {
+        match self.judge_with_keys(path, headers).await {
             Verdict::Admitted(caller) => {
                 note_caller(&caller);
                 Ok(caller)
             }
-            Verdict::Refused(caller) => {
+            Verdict::Refused(caller, reason) => {
                 note_caller(&caller);
-                Err(self.refuse_known(&caller).await)
+                Err(self.refuse_known(&caller, reason).await)
             }
             Verdict::Denied(denial) => {
                 // A line, not a row: whoever floods us with it must not fill the audit log.
@@ -109,10 +113,27 @@ impl GateParts {
         }
     }
 
-    /// The answer to a known caller without the role. The audit row comes first; without it he is not told.
-    async fn refuse_known(&self, caller: &Caller) -> Denial {
-        match self.app.record_denial(caller, Reason::Role).await {
-            Ok(()) => Denial::Role,
+    /// Judges a call, and once more if the key of its credential was not known and its issuer knows it.
+    async fn judge_with_keys(&self, path: &str, headers: &HeaderMap) -> Verdict {
+        let verdict = judge(path, headers, &self.callers, self.clock.now());
+        let is_about_a_key = matches!(verdict, Verdict::Denied(Denial::CredentialInvalid | Denial::IssuerUnavailable));
+        if is_about_a_key
+            && let Ok(token) = bearer_token(headers)
+            && self.issuers.learn_key_of(token, &self.callers).await
+        {
+            return judge(path, headers, &self.callers, self.clock.now());
+        }
+        verdict
+    }
+
+    /// The answer to a known caller who may not. The audit row comes first; without it he is not told.
+    async fn refuse_known(&self, caller: &Caller, refusal: Refusal) -> Denial {
+        let (reason, denial) = match refusal {
+            Refusal::Role => (Reason::Role, Denial::Role),
+            Refusal::Tenant => (Reason::TenantMismatch, Denial::Tenant),
+        };
+        match self.app.record_denial(caller, reason).await {
+            Ok(()) => denial,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "edge.denial.not_recorded");
                 Denial::AuditUnavailable
@@ -127,34 +148,49 @@ enum Verdict {
     /// He may.
     Admitted(Caller),
     /// He is known, and may not.
-    Refused(Caller),
+    Refused(Caller, Refusal),
     /// Nobody knows who it is, or what he wants.
     Denied(Denial),
 }
 
-/// Looks up the method, then who calls it.
-fn judge(path: &str, headers: &HeaderMap, tokens: &CallerTokens, now: Timestamp) -> Verdict {
+/// Why a known caller may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// The method is not for his role.
+    Role,
+    /// He names a tenant that his credential is not for, or none of several.
+    Tenant,
+}
+
+/// Looks up the method, then who calls it, then for which tenant.
+fn judge(path: &str, headers: &HeaderMap, callers: &Callers, now: Timestamp) -> Verdict {
     let Some(row) = policy::find(path) else {
         return Verdict::Denied(Denial::UnknownMethod);
     };
     let Access::Roles(roles) = row.access else {
         return Verdict::Admitted(Caller::Anonymous);
     };
-    let verified = match authenticate(headers, tokens, now) {
+    let verified = match authenticate(headers, callers, now) {
         Ok(verified) => verified,
         Err(denial) => return Verdict::Denied(denial),
     };
-    match (first_fitting(&verified, roles), first_fitting(&verified, &verified.roles)) {
-        (Some(caller), _) => Verdict::Admitted(caller),
-        (None, Some(caller)) => Verdict::Refused(caller),
+    let chosen = named_tenant(headers).and_then(|named| verified.tenant(named));
+    let (tenant, refusal) = match chosen {
+        Ok(tenant) => (tenant, Refusal::Role),
+        // Written down in the log of the first of his own: that of another one is not his to write to.
+        Err(_) => (verified.tenants.first().copied(), Refusal::Tenant),
+    };
+    match (first_fitting(&verified, roles, tenant), first_fitting(&verified, &verified.roles, tenant)) {
+        (Some(caller), _) if refusal == Refusal::Role => Verdict::Admitted(caller),
+        (Some(caller), _) | (None, Some(caller)) => Verdict::Refused(caller, refusal),
         // Not one role that has what it needs: the credential says nothing of anybody.
         (None, None) => Verdict::Denied(Denial::CredentialInvalid),
     }
 }
 
 /// The caller in the first of `roles` that his credential carries, with everything that the role needs.
-fn first_fitting(verified: &VerifiedCaller, roles: &[Role]) -> Option<Caller> {
-    roles.iter().find_map(|role| verified.as_caller(*role))
+fn first_fitting(verified: &VerifiedCaller, roles: &[Role], tenant: Option<TenantId>) -> Option<Caller> {
+    roles.iter().find_map(|role| verified.as_caller(*role, tenant))
 }
 
 /// Puts role and tenant into the call's span; never the subject, which stands for a person.
@@ -179,7 +215,7 @@ mod tests {
     use crate::domain::caller::TenantRole;
     use crate::domain::ids::{BrokerId, Random, SubjectId, TargetId, TenantId};
     use crate::domain::service::KeyState;
-    use crate::token::{CallerGrant, KeyRing, SigningKey};
+    use crate::token::{CallerGrant, CallerTokens, KeyRing, SigningKey};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
     const JUMP: &str = "/concenter.v1.JumpService/JumpToTarif";
@@ -194,10 +230,15 @@ mod tests {
         }
     }
 
-    fn issuer() -> CallerTokens {
+    fn issuer() -> Arc<CallerTokens> {
         let (key, _) = SigningKey::generate().unwrap();
         let ring = KeyRing::new(vec![(key, KeyState::Current)]).unwrap();
-        CallerTokens::new(ring, "urn:test:issuer".to_owned(), "urn:test:service".to_owned())
+        Arc::new(CallerTokens::new(ring, "urn:test:issuer".to_owned(), "urn:test:service".to_owned()))
+    }
+
+    /// Those who may come with a token of `issuer`.
+    fn callers(issuer: &Arc<CallerTokens>) -> Callers {
+        Callers::embedded(Arc::clone(issuer))
     }
 
     fn tenant() -> TenantId {
@@ -238,7 +279,7 @@ mod tests {
     fn verdict(path: &str, grant: &CallerGrant) -> Verdict {
         let issuer = issuer();
         let token = issuer.mint(grant, NOW, &Ones).unwrap();
-        judge(path, &bearing(&token), &issuer, NOW)
+        judge(path, &bearing(&token), &callers(&issuer), NOW)
     }
 
     #[test]
@@ -248,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_caller_without_the_role_is_refused_by_name() {
-        assert_eq!(verdict(REDEEM, &grant(&[Role::Portal])), Verdict::Refused(within(TenantRole::Portal)));
+        assert_eq!(verdict(REDEEM, &grant(&[Role::Portal])), Verdict::Refused(within(TenantRole::Portal), Refusal::Role));
         let target = TargetId::parse("tarif").unwrap();
         let grant = CallerGrant {
             tenant: None,
@@ -258,7 +299,7 @@ mod tests {
         };
         let caller = Caller::Target { audience: target, subject: subject() };
         assert_eq!(verdict(REDEEM, &grant), Verdict::Admitted(caller.clone()));
-        assert_eq!(verdict(JUMP, &grant), Verdict::Refused(caller));
+        assert_eq!(verdict(JUMP, &grant), Verdict::Refused(caller, Refusal::Role));
     }
 
     #[test]
@@ -273,19 +314,19 @@ mod tests {
     fn an_unknown_method_is_denied_whoever_calls() {
         let path = "/concenter.v1.JumpService/JumpAnywhere";
         assert_eq!(verdict(path, &grant(&[Role::Admin])), Verdict::Denied(Denial::UnknownMethod));
-        assert_eq!(judge(path, &HeaderMap::new(), &issuer(), NOW), Verdict::Denied(Denial::UnknownMethod));
+        assert_eq!(judge(path, &HeaderMap::new(), &callers(&issuer()), NOW), Verdict::Denied(Denial::UnknownMethod));
     }
 
     #[test]
     fn a_call_without_a_credential_is_denied() {
-        let verdict = judge(JUMP, &HeaderMap::new(), &issuer(), NOW);
+        let verdict = judge(JUMP, &HeaderMap::new(), &callers(&issuer()), NOW);
         assert_eq!(verdict, Verdict::Denied(Denial::CredentialMissing));
     }
 
     #[test]
     fn a_token_of_another_issuer_is_denied() {
         let token = issuer().mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
-        let verdict = judge(JUMP, &bearing(&token), &issuer(), NOW);
+        let verdict = judge(JUMP, &bearing(&token), &callers(&issuer()), NOW);
         assert_eq!(verdict, Verdict::Denied(Denial::CredentialInvalid));
     }
 
@@ -294,13 +335,13 @@ mod tests {
         let issuer = issuer();
         let token = issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
         let late = NOW.plus(Duration::from_secs(66));
-        assert_eq!(judge(JUMP, &bearing(&token), &issuer, late), Verdict::Denied(Denial::CredentialExpired));
+        assert_eq!(judge(JUMP, &bearing(&token), &callers(&issuer), late), Verdict::Denied(Denial::CredentialExpired));
     }
 
     #[test]
     fn where_anyone_may_call_a_credential_is_not_looked_at() {
         for headers in [HeaderMap::new(), bearing("not.a.token")] {
-            assert_eq!(judge(JWKS, &headers, &issuer(), NOW), Verdict::Admitted(Caller::Anonymous));
+            assert_eq!(judge(JWKS, &headers, &callers(&issuer()), NOW), Verdict::Admitted(Caller::Anonymous));
         }
     }
 
@@ -308,10 +349,41 @@ mod tests {
     fn what_a_client_says_of_himself_changes_nothing() {
         let issuer = issuer();
         let mut headers = bearing(&issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap());
-        let plain = judge(JUMP, &headers, &issuer, NOW);
+        let plain = judge(JUMP, &headers, &callers(&issuer), NOW);
         for name in ["x-tenant-id", "x-actor", "x-forwarded-client-cert", "x-role"] {
             headers.insert(name, HeaderValue::from_static("operator"));
         }
-        assert_eq!(judge(JUMP, &headers, &issuer, NOW), plain);
+        assert_eq!(judge(JUMP, &headers, &callers(&issuer), NOW), plain);
+    }
+    /// What becomes of a call with a token of A that names tenants in `concenter-tenant`.
+    fn naming(names: &[&str]) -> Verdict {
+        let issuer = issuer();
+        let mut headers = bearing(&issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap());
+        for name in names {
+            headers.append("concenter-tenant", HeaderValue::from_str(name).unwrap());
+        }
+        judge(JUMP, &headers, &callers(&issuer), NOW)
+    }
+
+    #[test]
+    fn a_call_may_name_the_tenant_of_its_credential_and_no_other() {
+        let own = tenant().to_string();
+        assert_eq!(naming(&[&own]), Verdict::Admitted(within(TenantRole::Portal)));
+        let other = "019a0b6e-6a00-7000-8000-000000000002";
+        for names in [&[other][..], &[&own, &own], &[&own, other], &[""], &["*"]] {
+            assert_eq!(naming(names), Verdict::Refused(within(TenantRole::Portal), Refusal::Tenant), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn an_operator_has_no_tenant_to_name() {
+        let issuer = issuer();
+        let grant = CallerGrant { tenant: None, broker_id: None, ..grant(&[Role::Operator]) };
+        let mut headers = bearing(&issuer.mint(&grant, NOW, &Ones).unwrap());
+        let path = "/concenter.admin.v1.TenantService/GetTenant";
+        let operator = Caller::Operator { subject: subject() };
+        assert_eq!(judge(path, &headers, &callers(&issuer), NOW), Verdict::Admitted(operator.clone()));
+        headers.insert("concenter-tenant", HeaderValue::from_str(&tenant().to_string()).unwrap());
+        assert_eq!(judge(path, &headers, &callers(&issuer), NOW), Verdict::Refused(operator, Refusal::Tenant));
     }
 }

@@ -11,6 +11,7 @@ mod authenticate;
 mod call;
 mod closed;
 mod gate;
+mod issuers;
 pub mod policy;
 
 use http::Response;
@@ -19,6 +20,7 @@ use tonic::body::Body;
 pub use call::CallLayer;
 pub use closed::{Closed, ClosedGate};
 pub use gate::{Gate, GateParts, Gated};
+pub use issuers::{IssuerError, Issuers};
 
 pub use crate::domain::caller::Denial;
 

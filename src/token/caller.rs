@@ -1,13 +1,9 @@
 //! Callers' tokens of the embedded issuer: who calls, in which roles (RFC 9068).
 
-mod verified;
-
-use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 
-use self::verified::VerifiedCallers;
 use super::TokenError;
 use super::base64url;
 use super::claims::{CallerWire, read_tenant};
@@ -57,8 +53,8 @@ pub struct VerifiedCaller {
     pub subject: SubjectId,
     /// What he may act as: 1 to 4 roles, each once.
     pub roles: Vec<Role>,
-    /// His tenant.
-    pub tenant: Option<TenantId>,
+    /// His tenants, each once: those that the token names and its issuer may speak for.
+    pub tenants: Vec<TenantId>,
     /// The broker that he is.
     pub broker_id: Option<BrokerId>,
     /// The customer that he is, or is staff of.
@@ -71,31 +67,53 @@ pub struct VerifiedCaller {
 
 impl VerifiedCaller {
     /// Tells whether the token is over.
-    fn is_over(&self, now: Timestamp) -> bool {
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
         is_over(self.expires_at, now)
     }
 
-    /// The caller, acting in `role`; `None` if the token does not carry the role or does not say what it needs.
+    /// The tenant that a call is about: the one that it names, which must be one of the token's, or the token's only one.
+    ///
+    /// # Errors
+    /// [`TenantNotOfToken`] if the call names another one, or none where the token has several.
+    pub fn tenant(&self, named: Option<&str>) -> Result<Option<TenantId>, TenantNotOfToken> {
+        match (named, self.tenants.as_slice()) {
+            (None, []) => Ok(None),
+            (None, [only]) => Ok(Some(*only)),
+            (None, _) => Err(TenantNotOfToken),
+            (Some(named), tenants) => {
+                let named = TenantId::parse(named).map_err(|_| TenantNotOfToken)?;
+                if tenants.contains(&named) { Ok(Some(named)) } else { Err(TenantNotOfToken) }
+            }
+        }
+    }
+
+    /// The caller, acting in `role` within `tenant`, which is one of his; `None` if the token does not carry the role or does
+    /// not say what it needs.
     ///
     /// Operators and targets belong to no tenant: a token that names one is neither.
     #[must_use]
-    pub fn as_caller(&self, role: Role) -> Option<Caller> {
+    pub fn as_caller(&self, role: Role, tenant: Option<TenantId>) -> Option<Caller> {
         if !self.roles.contains(&role) {
             return None;
         }
         let subject = self.subject.clone();
-        let within = |role: TenantRole| Some(Caller::Tenant { tenant: self.tenant?, role, subject: subject.clone() });
+        let within = |role: TenantRole| Some(Caller::Tenant { tenant: tenant?, role, subject: subject.clone() });
         match role {
             Role::Admin => within(TenantRole::Admin),
             Role::Portal => within(TenantRole::Portal),
             Role::Broker => within(TenantRole::Broker(self.broker_id.clone()?)),
             Role::Customer => within(TenantRole::Customer(self.customer_id.clone()?)),
-            Role::Operator | Role::Target if self.tenant.is_some() => None,
+            Role::Operator | Role::Target if !self.tenants.is_empty() => None,
             Role::Operator => Some(Caller::Operator { subject }),
             Role::Target => Some(Caller::Target { audience: self.target_audience.clone()?, subject }),
         }
     }
 }
+
+/// A call is about a tenant that its token is not for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the token is not for this tenant")]
+pub struct TenantNotOfToken;
 
 /// A caller's token proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +124,9 @@ pub enum CallerTokenError {
     /// It is authentic and for us, but came 5 s or more after its end.
     #[error("the caller's token has expired")]
     Expired,
+    /// The keys of its issuer are not there, or too old: it may be good.
+    #[error("the keys of the issuer of the caller's token are not there")]
+    KeysMissing,
 }
 
 impl From<InvalidCause> for CallerTokenError {
@@ -120,14 +141,13 @@ pub struct CallerTokens {
     ring: KeyRing,
     issuer: String,
     audience: String,
-    verified: VerifiedCallers,
 }
 
 impl CallerTokens {
     /// Mints in the name of `issuer` for the service that is called `audience`, with keys that sign nothing else.
     #[must_use]
     pub fn new(ring: KeyRing, issuer: String, audience: String) -> Self {
-        Self { ring, issuer, audience, verified: VerifiedCallers::new() }
+        Self { ring, issuer, audience }
     }
 
     /// Mints a token that is good from `now`, at most 2 048 bytes, and one that [`CallerTokens::verify`] takes.
@@ -151,25 +171,25 @@ impl CallerTokens {
             .and_then(|entered| self.read(&entered, now))
             .map_err(|error| match error {
                 CallerTokenError::Invalid(cause) => TokenError::Refused(cause),
-                CallerTokenError::Expired => TokenError::Refused(InvalidCause::Time),
+                CallerTokenError::Expired | CallerTokenError::KeysMissing => TokenError::Refused(InvalidCause::Time),
             })?;
-        match read.roles.iter().find(|role| read.as_caller(**role).is_none()) {
+        match read.roles.iter().find(|role| read.as_caller(**role, grant.tenant).is_none()) {
             Some(role) => Err(TokenError::Unfit(*role)),
             None => Ok(token),
         }
     }
 
-    /// Verifies a token that somebody brings at `now`. No I/O. A token that was good within the last minute is believed
-    /// without its signature being computed again.
+    /// The claim `iss` of its tokens.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Verifies a token that somebody brings at `now`. No I/O.
     ///
     /// # Errors
     /// [`CallerTokenError::Invalid`] if it is not authentic or not for us; [`CallerTokenError::Expired`] 5 s or more
     /// after its end.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
-        self.verified.get_or_verify(token, now, || self.verify_anew(token, now))
-    }
-
-    fn verify_anew(&self, token: &str, now: Timestamp) -> Result<VerifiedCaller, CallerTokenError> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedCaller, CallerTokenError> {
         let entered = enter(token, TYPE, &self.ring)?;
         let (x, y) = entered.key.coordinates();
         let key = DecodingKey::from_ec_components(x, y).map_err(|_| InvalidCause::UnknownKey)?;
@@ -232,7 +252,7 @@ fn read_caller(wire: &CallerWire<'_>) -> Result<VerifiedCaller, InvalidId> {
     Ok(VerifiedCaller {
         subject: SubjectId::parse(wire.sub)?,
         roles: read_roles(&wire.roles).ok_or(InvalidId)?,
-        tenant: wire.tenant.map(read_tenant).transpose()?,
+        tenants: wire.tenant.map(read_tenant).transpose()?.into_iter().collect(),
         broker_id: wire.broker_id.map(BrokerId::parse).transpose()?,
         customer_id: wire.customer_id.map(CustomerId::parse).transpose()?,
         target_audience: wire.target_audience.map(TargetId::parse).transpose()?,

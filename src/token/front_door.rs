@@ -47,6 +47,8 @@ pub enum InvalidCause {
     Audience,
     /// It is from the future, or lives longer than its kind may.
     Time,
+    /// It is good only together with a key or a certificate of its owner, which was not shown.
+    Binding,
 }
 
 impl InvalidCause {
@@ -63,6 +65,7 @@ impl InvalidCause {
             Self::Issuer => "issuer",
             Self::Audience => "audience",
             Self::Time => "time",
+            Self::Binding => "binding",
         }
     }
 }
@@ -98,7 +101,7 @@ pub(super) struct Entered<'t, 'r> {
 
 /// Takes steps 1 to 3, and the part of step 4 that needs no cryptography.
 pub(super) fn enter<'t, 'r>(token: &'t str, kind: &str, ring: &'r KeyRing) -> Result<Entered<'t, 'r>, InvalidCause> {
-    let (header, payload, encoded_signature) = split(token).ok_or(InvalidCause::Format)?;
+    let (header, payload, encoded_signature) = split(token, TOKEN_BYTES).ok_or(InvalidCause::Format)?;
     let signed = token.get(..header.len() + 1 + payload.len()).ok_or(InvalidCause::Format)?;
 
     let header = base64url::decode(header).ok_or(InvalidCause::Header)?;
@@ -117,10 +120,10 @@ pub(super) fn enter<'t, 'r>(token: &'t str, kind: &str, ring: &'r KeyRing) -> Re
     Ok(Entered { signed, payload, encoded_signature, signature, key })
 }
 
-/// Step 1: the three parts; `None` if it is no compact token.
-fn split(token: &str) -> Option<(&str, &str, &str)> {
+/// Step 1: the three parts; `None` if it is no compact token of at most so many bytes.
+pub(super) fn split(token: &str, most: usize) -> Option<(&str, &str, &str)> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if token.len() > TOKEN_BYTES || !token.bytes().all(allowed) {
+    if token.len() > most || !token.bytes().all(allowed) {
         return None;
     }
     let (header, rest) = token.split_once('.')?;
@@ -131,7 +134,7 @@ fn split(token: &str) -> Option<(&str, &str, &str)> {
 
 /// Tells whether `typ` names `kind`: case does not matter, and `application/` may stand before it (RFC 8725,
 /// section 3.11; RFC 7515, section 4.1.9).
-fn is_type(typ: &str, kind: &str) -> bool {
+pub(super) fn is_type(typ: &str, kind: &str) -> bool {
     const PREFIX: &str = "application/";
     let name = match typ.split_at_checked(PREFIX.len()) {
         Some((prefix, name)) if prefix.eq_ignore_ascii_case(PREFIX) => name,
@@ -229,15 +232,15 @@ mod tests {
 
     #[test]
     fn a_compact_token_has_three_parts_of_its_alphabet() {
-        assert_eq!(split("a.b-_9.c"), Some(("a", "b-_9", "c")));
+        assert_eq!(split("a.b-_9.c", TOKEN_BYTES), Some(("a", "b-_9", "c")));
         let longest = format!("{}.b.c", "a".repeat(TOKEN_BYTES - 4));
-        assert!(split(&longest).is_some());
+        assert!(split(&longest, TOKEN_BYTES).is_some());
         let too_long = format!("a{longest}");
         for token in [
             "", ".", "..", "a.b", "a.b.", ".b.c", "a..c", "a.b.c.d", "a.b.c.", "a.b.c\n", " a.b.c", "a.b=.c", "ä.b.c",
             &too_long,
         ] {
-            assert_eq!(split(token), None, "{token:?}");
+            assert_eq!(split(token, TOKEN_BYTES), None, "{token:?}");
         }
     }
 

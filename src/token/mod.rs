@@ -1,8 +1,9 @@
 //! Tokens: what leaves the service signed, and what comes back.
 //!
-//! Two kinds, each with its own key ring, `typ` and audience, so that neither can stand for the other: a jump's
-//! token ([`JumpTokens`]) for a target, and a caller's token ([`CallerTokens`]) of the embedded issuer. Every compact
-//! token passes the same strict front door before anything in it is believed; a kind adds its own claims and limits.
+//! Two kinds that we sign, each with its own key ring, `typ` and audience, so that neither can stand for the other: a
+//! jump's token ([`JumpTokens`]) for a target, and a caller's token ([`CallerTokens`]) of the embedded issuer. A third one we
+//! only read: a caller's token of a foreign issuer ([`ForeignTokens`]). Whose tokens callers may bring, [`Callers`] knows.
+//! Every compact token passes the same strict front door before anything in it is believed; a kind adds its own claims and limits.
 //! A jump's token is only half of what redeems it: the row of its `jti` is the other half, and the authority.
 //!
 //! May use: [`crate::domain`]. Keys come in as PKCS#8 and codes come from a [`Mac`] that the caller brings: sealing
@@ -13,7 +14,9 @@
 
 mod base64url;
 mod caller;
+mod callers;
 mod claims;
+mod foreign;
 mod front_door;
 mod jump;
 mod keyring;
@@ -23,7 +26,11 @@ mod testing;
 
 use crate::domain::caller::Role;
 
-pub use caller::{CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, VerifiedCaller};
+pub use caller::{
+    CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, TenantNotOfToken, VerifiedCaller,
+};
+pub use callers::{Callers, IssuerTwice};
+pub use foreign::{ForeignKeys, ForeignTokens, JWK_SET_BYTES, JwkSetError};
 pub use front_door::InvalidCause;
 pub use jump::{JUMP_TOKEN_BYTES, JumpTokenError, JumpTokens};
 pub use keyring::{KeyError, KeyRing, KeyRingError, SigningKey};

@@ -14,10 +14,13 @@ mod enumeration;
 mod explain;
 pub(crate) mod harness;
 mod http;
+mod issuers;
 mod jump;
 mod management;
 mod resolve;
 mod retention;
 
+#[path = "../support/issuer/mod.rs"]
+pub mod issuer;
 #[path = "../support/postgres/mod.rs"]
 pub mod support;

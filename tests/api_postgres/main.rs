@@ -4,4 +4,4 @@
 #[path = "../api/main.rs"]
 pub mod api;
 
-use api::{harness, support};
+use api::{harness, issuer, support};

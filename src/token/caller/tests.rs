@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -5,6 +7,7 @@ use super::super::jump::{JumpTokenError, JumpTokens};
 use super::super::keyring::SigningKey;
 use super::super::testing::{Counting, header, opened, ring, signed, twin, with};
 use super::*;
+use crate::token::Callers;
 use crate::domain::customer::Segment;
 use crate::domain::jump::{Jti, JumpClaims, Subject};
 
@@ -64,12 +67,12 @@ fn cause(tokens: &CallerTokens, token: &str) -> Option<InvalidCause> {
 }
 
 /// What a token with this payload gets, correctly signed.
-fn verify_payload(payload: &str) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
+fn verify_payload(payload: &str) -> Result<VerifiedCaller, CallerTokenError> {
     let (tokens, key) = tokens();
     tokens.verify(&signed(&key, &header(&key, TYPE).to_string(), payload), at(NOW))
 }
 
-fn verify_with(claim: &str, value: Option<Value>) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
+fn verify_with(claim: &str, value: Option<Value>) -> Result<VerifiedCaller, CallerTokenError> {
     verify_payload(&with(&payload(), claim, value).to_string())
 }
 
@@ -84,7 +87,7 @@ fn a_minted_token_verifies() {
     let expected = grant();
     assert_eq!(caller.subject, expected.subject);
     assert_eq!(caller.roles, expected.roles);
-    assert_eq!(caller.tenant, expected.tenant);
+    assert_eq!(caller.tenants, Vec::from_iter(expected.tenant));
     assert_eq!(caller.broker_id, expected.broker_id);
     assert_eq!((&caller.customer_id, &caller.target_audience), (&None, &None));
     assert_eq!(caller.expires_at, at(NOW + 3_600));
@@ -317,7 +320,7 @@ fn each_role_becomes_its_caller() {
         let verified = tokens.verify(&mint(&tokens, &grant).unwrap(), at(NOW)).unwrap();
         for role in Role::ALL {
             let expected = (grant.roles == [role]).then(|| caller.clone());
-            assert_eq!(verified.as_caller(role), expected, "{role:?} of {grant:?}");
+            assert_eq!(verified.as_caller(role, grant.tenant), expected, "{role:?} of {grant:?}");
         }
     }
 }
@@ -349,7 +352,7 @@ fn a_role_without_what_it_needs_is_no_caller() {
         // Signed all the same, it is authentic and nobody.
         let [_, payload] = opened(&tokens.sign(&grant, at(NOW), &Counting::from(1)).unwrap());
         let token = signed(&key, &header(&key, TYPE).to_string(), &payload);
-        assert_eq!(tokens.verify(&token, at(NOW)).unwrap().as_caller(role), None, "{grant:?}");
+        assert_eq!(tokens.verify(&token, at(NOW)).unwrap().as_caller(role, grant.tenant), None, "{grant:?}");
     }
 }
 
@@ -358,7 +361,7 @@ fn roles_of_one_token_must_all_fit() {
     let (tokens, _) = tokens();
     let both = CallerGrant { roles: vec![Role::Admin, Role::Portal], ..grant() };
     let verified = tokens.verify(&mint(&tokens, &both).unwrap(), at(NOW)).unwrap();
-    assert!(verified.as_caller(Role::Admin).is_some() && verified.as_caller(Role::Portal).is_some());
+    assert!([Role::Admin, Role::Portal].iter().all(|role| verified.as_caller(*role, both.tenant).is_some()));
     let unfit = CallerGrant { roles: vec![Role::Admin, Role::Operator], ..grant() };
     assert_eq!(mint(&tokens, &unfit), Err(TokenError::Unfit(Role::Operator)));
 }
@@ -415,12 +418,13 @@ proptest! {
 fn a_token_that_was_believed_is_not_believed_with_another_signature() {
     let (tokens, _) = tokens();
     let token = mint(&tokens, &grant()).unwrap();
+    let callers = Callers::embedded(Arc::new(tokens));
     for _ in 0..2 {
-        assert!(tokens.verify(&token, at(NOW)).is_ok());
+        assert!(callers.verify(&token, at(NOW)).is_ok());
     }
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let other = if signature.starts_with('A') { "B" } else { "A" };
     let forged = format!("{signed}.{other}{}", &signature[1..]);
-    assert_eq!(cause(&tokens, &forged), Some(InvalidCause::Signature));
-    assert_eq!(tokens.verify(&token, at(NOW + 3_605)), Err(CallerTokenError::Expired), "believed or not");
+    assert_eq!(callers.verify(&forged, at(NOW)), Err(invalid(InvalidCause::Signature)));
+    assert_eq!(callers.verify(&token, at(NOW + 3_605)), Err(CallerTokenError::Expired), "believed or not");
 }

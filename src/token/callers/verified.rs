@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use moka::sync::Cache;
 
-use super::VerifiedCaller;
+use super::super::caller::VerifiedCaller;
 use crate::domain::time::Timestamp;
 
 /// For how long a verification is believed: a key that was revoked meanwhile stops within it.
@@ -60,6 +60,11 @@ impl VerifiedCallers {
         self.0.insert(key, Verified { caller: Arc::clone(&caller), at: now });
         Ok(caller)
     }
+
+    /// Forgets everybody.
+    pub(super) fn forget_all(&self) {
+        self.0.invalidate_all();
+    }
 }
 
 #[cfg(test)]
@@ -76,7 +81,7 @@ mod tests {
         VerifiedCaller {
             subject: SubjectId::parse("somebody").unwrap(),
             roles: Vec::new(),
-            tenant: None,
+            tenants: Vec::new(),
             broker_id: None,
             customer_id: None,
             target_audience: None,

@@ -1,0 +1,156 @@
+//! Whose tokens are taken as callers': those of the embedded issuer, and those of the foreign ones in the configuration.
+//!
+//! The claim `iss` of a token, not yet verified, only says whose rules it is read by; those then check it, so that no issuer
+//! can pass for another one.
+
+mod verified;
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use self::verified::VerifiedCallers;
+use super::base64url;
+use super::caller::{CallerTokenError, CallerTokens, VerifiedCaller};
+use super::foreign::{FOREIGN_TOKEN_BYTES, ForeignTokens};
+use super::front_door::{read_object, split};
+use crate::domain::time::Timestamp;
+
+/// Every issuer whose tokens are taken.
+#[derive(Debug)]
+pub struct Callers {
+    embedded: Arc<CallerTokens>,
+    foreign: Vec<Arc<ForeignTokens>>,
+    verified: VerifiedCallers,
+}
+
+/// Two issuers of the configuration have one `iss`, or one has that of the embedded issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("two issuers have the same `issuer`")]
+pub struct IssuerTwice;
+
+#[derive(Deserialize)]
+struct IssuerWire {
+    iss: String,
+}
+
+impl Callers {
+    /// Takes tokens of the embedded issuer and of these.
+    ///
+    /// # Errors
+    /// [`IssuerTwice`].
+    pub fn new(embedded: Arc<CallerTokens>, foreign: Vec<Arc<ForeignTokens>>) -> Result<Self, IssuerTwice> {
+        let mut issuers: Vec<_> = foreign.iter().map(|one| one.issuer()).chain([embedded.issuer()]).collect();
+        issuers.sort_unstable();
+        if issuers.array_windows().any(|[one, next]| one == next) {
+            return Err(IssuerTwice);
+        }
+        Ok(Self { embedded, foreign, verified: VerifiedCallers::new() })
+    }
+
+    /// Only the embedded issuer's.
+    #[must_use]
+    pub fn embedded(embedded: Arc<CallerTokens>) -> Self {
+        Self { embedded, foreign: Vec::new(), verified: VerifiedCallers::new() }
+    }
+
+    /// Verifies a token that somebody brings at `now`. No I/O. A token that was good within the last minute is believed
+    /// without its signature being computed again.
+    ///
+    /// # Errors
+    /// [`CallerTokenError::Invalid`] if it is not authentic or not for us; [`CallerTokenError::Expired`] 5 s or more
+    /// after its end; [`CallerTokenError::KeysMissing`] if its issuer's keys are not there.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
+        self.verified.get_or_verify(token, now, || match self.foreign_issuer_of(token) {
+            Some(foreign) => foreign.verify(token, now),
+            None => self.embedded.verify(token, now),
+        })
+    }
+
+    /// The foreign issuer that a token claims to be of, which nobody has verified.
+    #[must_use]
+    pub fn foreign_issuer_of(&self, token: &str) -> Option<&Arc<ForeignTokens>> {
+        let issuer = claimed_issuer(token)?;
+        self.foreign.iter().find(|foreign| foreign.issuer() == issuer)
+    }
+
+    /// Believes nobody who was verified before: a key that verified him may be gone.
+    pub fn forget_verified(&self) {
+        self.verified.forget_all();
+    }
+}
+
+/// The claim `iss` as it stands there.
+fn claimed_issuer(token: &str) -> Option<String> {
+    let (_, payload, _) = split(token, FOREIGN_TOKEN_BYTES)?;
+    let payload = base64url::decode(payload)?;
+    read_object::<IssuerWire>(&payload).map(|claims| claims.iss)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::issuer::{AssertableTenants, ClaimNames, ClaimPath, IssuerName, IssuerProfile};
+    use crate::token::front_door::InvalidCause;
+    use crate::token::testing::{header, ring, signed};
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+    const OURS: &str = "urn:test:issuer";
+
+    fn embedded() -> Arc<CallerTokens> {
+        Arc::new(CallerTokens::new(ring().0, OURS.to_owned(), "urn:test:service".to_owned()))
+    }
+
+    /// A foreign issuer of this `iss`, without keys.
+    fn foreign(issuer: &str) -> Arc<ForeignTokens> {
+        let path = || ClaimPath::parse("x").unwrap();
+        Arc::new(ForeignTokens::new(IssuerProfile {
+            name: IssuerName::parse("login").unwrap(),
+            issuer: issuer.to_owned(),
+            audience: "us".to_owned(),
+            typ: "at+jwt".to_owned(),
+            algorithms: BTreeSet::from(crate::domain::issuer::SignatureAlgorithm::ALL),
+            claims: ClaimNames {
+                tenant: path(),
+                tenants: path(),
+                roles: path(),
+                broker_id: path(),
+                customer_id: path(),
+                target_audience: path(),
+            },
+            roles: BTreeMap::new(),
+            tenants: AssertableTenants::All,
+        }))
+    }
+
+    #[test]
+    fn a_token_is_read_by_the_rules_of_the_issuer_that_it_names() {
+        let callers = Callers::new(embedded(), vec![foreign("https://a.example"), foreign("https://b.example")]).unwrap();
+        let (_, key) = ring();
+        let token = |iss: serde_json::Value| {
+            signed(&key, &header(&key, "at+jwt").to_string(), &json!({ "iss": iss }).to_string())
+        };
+        let issuer = |iss| callers.foreign_issuer_of(&token(iss)).map(|foreign| foreign.issuer().to_owned());
+        assert_eq!(issuer(json!("https://b.example")).as_deref(), Some("https://b.example"));
+        for iss in [json!(OURS), json!("https://c.example"), json!(["https://a.example"]), json!(null)] {
+            assert_eq!(issuer(iss.clone()), None, "{iss}");
+            let verified = callers.verify(&token(iss.clone()), NOW);
+            assert_eq!(verified, Err(InvalidCause::UnknownKey.into()), "the embedded issuer's rules: {iss}");
+        }
+        let verified = callers.verify(&token(json!("https://a.example")), NOW);
+        assert_eq!(verified, Err(CallerTokenError::KeysMissing));
+        let twice = signed(&key, &header(&key, "at+jwt").to_string(), r#"{"iss":"https://a.example","iss":"x"}"#);
+        assert!(callers.foreign_issuer_of(&twice).is_none());
+    }
+
+    #[test]
+    fn no_two_issuers_are_the_same() {
+        let twice = || vec![foreign("https://a.example"), foreign("https://a.example")];
+        assert_eq!(Callers::new(embedded(), twice()).err(), Some(IssuerTwice));
+        assert_eq!(Callers::new(embedded(), vec![foreign(OURS)]).err(), Some(IssuerTwice));
+    }
+}
