@@ -404,7 +404,7 @@ async fn a_role_that_may_not_call_is_refused_and_written_down() {
 }
 
 /// Who stands in these audit rows: role and tenant.
-fn callers(rows: &[AuditRow]) -> Vec<(&str, &str)> {
+pub(crate) fn callers(rows: &[AuditRow]) -> Vec<(&str, &str)> {
     rows.iter().map(|row| (row.role.as_str(), row.tenant.as_str())).collect()
 }
 
