@@ -191,7 +191,7 @@ pub struct ServerSettings {
 
     /// File (TOML) with the issuers of callers' tokens beside the embedded one
     ///
-    /// An [[issuer]] each: name, issuer, audience, jwks_url or jwks_file, and the tenants and roles that it may speak for,
+    /// An entry each: its name, issuer and audience, where its keys are, and the tenants and roles that it may speak for,
     /// which are none unless they are named. docs/operations.md has them all.
     #[arg(long, env = "CONCENTER_ISSUERS_FILE", value_name = "FILE")]
     pub issuers_file: Option<PathBuf>,

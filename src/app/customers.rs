@@ -45,7 +45,7 @@ impl App {
     /// Refused: `NotFound`.
     pub async fn erase_customer(&self, call: &Call, customer: &CustomerId) -> Result<(), Failure> {
         let person = PersonId::Customer(customer.clone());
-        let effect = self.tenant_effect_leaving_no_trace_of(call, &person, Action::EraseCustomer).await?;
+        let effect = self.tenant_effect_leaving_no_trace_of(call, &person, Action::EraseCustomer, None).await?;
         done(self.store.erase_customer(call.tenant()?, &effect, customer).await?)
     }
 
@@ -63,7 +63,13 @@ impl App {
         // The object is the con:center user; the customer stands in the log as a pseudonym.
         let object = user.map(AuditObject::new);
         let person = PersonId::Customer(customer.clone());
-        let effect = self.tenant_effect_on(call, &person, Action::AssignUser, object).await?;
+        // Whoever has no record, erased or never there, is refused, and must not be kept by that.
+        let has_record = self.store.get_customer(self.known_tenant(call).await?, customer).await?.is_some();
+        let effect = if has_record {
+            self.tenant_effect_on(call, &person, Action::AssignUser, object).await?
+        } else {
+            self.tenant_effect_leaving_no_trace_of(call, &person, Action::AssignUser, object).await?
+        };
         done(self.store.assign_user(call.tenant()?, &effect, customer, version, user).await?)
     }
 

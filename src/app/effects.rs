@@ -151,10 +151,11 @@ impl App {
         call: &Call,
         person: &PersonId,
         action: Action,
+        object: Option<AuditObject>,
     ) -> Result<Effect, Failure> {
         let tenant = self.known_tenant(call).await?;
         let involved = Involved::caller_of(call)?.with_people(person, None);
-        self.effect(call, tenant, involved, (action, None), Introduced::CallersOnly).await
+        self.effect(call, tenant, involved, (action, object), Introduced::CallersOnly).await
     }
 
     /// Builds the effect of an operator's call.

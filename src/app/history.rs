@@ -58,7 +58,7 @@ impl App {
                 self.tenant_effect(call, Action::RevokeJumps, Some(AuditObject::new(user))).await?
             }
             JumpSelection::Person(person) => {
-                self.tenant_effect_leaving_no_trace_of(call, person, Action::RevokeJumps).await?
+                self.tenant_effect_leaving_no_trace_of(call, person, Action::RevokeJumps, None).await?
             }
         };
         done(self.store.revoke_jumps(call.tenant()?, &effect, selection).await?)

@@ -329,7 +329,9 @@ mod tests {
 
     #[test]
     fn keys_come_by_https_or_from_this_machine() {
-        for url in ["https://a.example/jwks?x=1", "http://127.0.0.1:8080/jwks", "http://[::1]/jwks", "http://localhost/j"] {
+        for url in
+            ["https://a.example/jwks?x=1", "http://127.0.0.1:8080/jwks", "http://[::1]/jwks", "http://localhost/j"]
+        {
             assert!(jwks_url(url).is_ok(), "{url}");
         }
         for url in [

@@ -16,8 +16,8 @@ use super::{Denial, Render};
 use crate::app::App;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::error::Reason;
-use crate::domain::time::{Clock, Timestamp};
 use crate::domain::ids::TenantId;
+use crate::domain::time::{Clock, Timestamp};
 use crate::token::{Callers, VerifiedCaller};
 
 /// What a [`Gate`] is made of.
@@ -289,7 +289,10 @@ mod tests {
 
     #[test]
     fn a_caller_without_the_role_is_refused_by_name() {
-        assert_eq!(verdict(REDEEM, &grant(&[Role::Portal])), Verdict::Refused(within(TenantRole::Portal), Refusal::Role));
+        assert_eq!(
+            verdict(REDEEM, &grant(&[Role::Portal])),
+            Verdict::Refused(within(TenantRole::Portal), Refusal::Role)
+        );
         let target = TargetId::parse("tarif").unwrap();
         let grant = CallerGrant {
             tenant: None,

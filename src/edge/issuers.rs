@@ -125,10 +125,16 @@ impl Issuers {
         for issuer in &issuers {
             if let Place::File(path) = &issuer.place {
                 let name = || issuer.tokens.name().clone();
-                let json = fs::read(path)
-                    .map_err(|source| IssuerError::File { issuer: name(), path: path.clone(), source })?;
-                let keys = ForeignKeys::parse(&json)
-                    .map_err(|source| IssuerError::Keys { issuer: name(), path: path.clone(), source })?;
+                let json = fs::read(path).map_err(|source| IssuerError::File {
+                    issuer: name(),
+                    path: path.clone(),
+                    source,
+                })?;
+                let keys = ForeignKeys::parse(&json).map_err(|source| IssuerError::Keys {
+                    issuer: name(),
+                    path: path.clone(),
+                    source,
+                })?;
                 issuer.tokens.replace_keys(keys, clock.now());
             }
         }
@@ -259,11 +265,11 @@ impl Place {
 
 /// A client for one issuer alone.
 fn client(issuer: &IssuerName, ca_file: Option<PathBuf>) -> Result<Client, IssuerError> {
-    let mut builder = Client::builder()
-        .redirect(Policy::none())
-        .no_proxy()
-        .timeout(PATIENCE)
-        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")));
+    let mut builder = Client::builder().redirect(Policy::none()).no_proxy().timeout(PATIENCE).user_agent(concat!(
+        env!("CARGO_PKG_NAME"),
+        "/",
+        env!("CARGO_PKG_VERSION")
+    ));
     if let Some(path) = ca_file {
         let file = |source| IssuerError::File { issuer: issuer.clone(), path: path.clone(), source };
         let pem = fs::read(&path).map_err(file)?;

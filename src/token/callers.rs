@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_token_is_read_by_the_rules_of_the_issuer_that_it_names() {
-        let callers = Callers::new(embedded(), vec![foreign("https://a.example"), foreign("https://b.example")]).unwrap();
+        let callers =
+            Callers::new(embedded(), vec![foreign("https://a.example"), foreign("https://b.example")]).unwrap();
         let (_, key) = ring();
         let token = |iss: serde_json::Value| {
             signed(&key, &header(&key, "at+jwt").to_string(), &json!({ "iss": iss }).to_string())

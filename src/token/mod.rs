@@ -26,9 +26,7 @@ mod testing;
 
 use crate::domain::caller::Role;
 
-pub use caller::{
-    CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, TenantNotOfToken, VerifiedCaller,
-};
+pub use caller::{CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, TenantNotOfToken, VerifiedCaller};
 pub use callers::{Callers, IssuerTwice};
 pub use foreign::{ForeignKeys, ForeignTokens, JWK_SET_BYTES, JwkSetError};
 pub use front_door::InvalidCause;

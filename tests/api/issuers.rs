@@ -3,18 +3,19 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use concenter_gateway::proto::v1;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tonic::Code;
 
-use crate::auth::callers;
+use super::auth::callers;
 use crate::harness::*;
 use crate::issuer::{Got, OpenIdProvider};
 
@@ -228,7 +229,8 @@ fn made_up(issuer: &str, kid: &str, tenant: &str) -> String {
 
 #[tokio::test]
 async fn an_issuer_is_asked_at_its_own_place_only_and_not_for_every_name_that_somebody_makes_up() {
-    let (elsewhere, heard_elsewhere) = answering("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"keys\":[]}".to_owned());
+    let (elsewhere, heard_elsewhere) =
+        answering("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"keys\":[]}".to_owned());
     let redirect = format!("HTTP/1.1 302 Found\r\nlocation: http://{elsewhere}/jwks\r\ncontent-length: 0\r\n\r\n");
     let (issuer, heard) = answering(redirect);
     let issuer = format!("http://{issuer}");

@@ -92,6 +92,35 @@ fn a_service_whose_key_file_is_damaged_ends_with_78() {
     assert!(error.contains(&*file.to_string_lossy()) && error.contains("damaged"), "{error}");
 }
 
+#[test]
+fn an_issuers_file_that_cannot_be_used_ends_with_78_and_is_named() {
+    let place = Place::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("issuers.toml");
+    let (name, keys) = (file.to_string_lossy().into_owned(), directory.path().join("keys.json"));
+    let run =
+        || place.run(&["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--issuers-file", &name]);
+    let missing = run();
+    assert!(missing.error(78).contains(&name) && missing.err.contains("--issuers-file"), "{missing:?}");
+
+    let entry =
+        "[[issuer]]\nname = \"login\"\nissuer = \"https://a.example\"\naudience = \"us\"\njwks_file = \"keys.json\"\n";
+    for (text, told) in [
+        ("[[issuer]]\nnane = \"login\"\n".to_owned(), "nane"),
+        (format!("{entry}algorithms = [\"none\"]\n"), "`algorithms`"),
+        (entry.to_owned(), "keys.json"),
+        (entry.replace("https://a.example", "urn:concenter:embedded-issuer"), "keys.json"),
+    ] {
+        fs::write(&file, text).expect("a file");
+        let refused = run();
+        assert!(refused.error(78).contains(told), "{told}: {refused:?}");
+    }
+    fs::write(&keys, r#"{"keys":[{"kty":"oct","kid":"k","k":"AA"}]}"#).expect("a file");
+    let refused = run();
+    assert!(refused.error(78).contains("issuer login"), "{refused:?}");
+    assert!(place.run(&["serve", "--issuers-file", ""]).code != Some(0));
+}
+
 #[tokio::test]
 async fn a_token_minted_beside_the_service_is_taken_by_it() {
     let place = Place::new();

@@ -7,9 +7,9 @@ use super::super::jump::{JumpTokenError, JumpTokens};
 use super::super::keyring::SigningKey;
 use super::super::testing::{Counting, header, opened, ring, signed, twin, with};
 use super::*;
-use crate::token::Callers;
 use crate::domain::customer::Segment;
 use crate::domain::jump::{Jti, JumpClaims, Subject};
+use crate::token::Callers;
 
 const ISSUER: &str = "https://cc.example";
 const AUDIENCE: &str = "https://cc.example/api";

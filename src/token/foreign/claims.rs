@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn no_object_has_a_member_twice_at_any_depth() {
         assert!(ForeignClaims::read(br#"{"a":{"x":1},"b":{"x":1}}"#).is_some());
-        for json in [r#"{"a":1,"a":1}"#, r#"{"a":{"x":1,"x":2}}"#, r#"{"a":[{"x":1,"x":2}]}"#, r#"{"a":1,"\u0061":2}"#] {
+        for json in [r#"{"a":1,"a":1}"#, r#"{"a":{"x":1,"x":2}}"#, r#"{"a":[{"x":1,"x":2}]}"#, r#"{"a":1,"\u0061":2}"#]
+        {
             assert!(ForeignClaims::read(json.as_bytes()).is_none(), "{json}");
         }
         for json in ["", "[]", "null", "{}x", r#"{"a":}"#] {
@@ -172,7 +173,9 @@ mod tests {
         for json in [r#"{"aud":"us"}"#, r#"{"aud":["us"]}"#, r#"{"aud":["they","us"]}"#] {
             assert!(claims(json).is_for("us"), "{json}");
         }
-        for json in ["{}", r#"{"aud":"they"}"#, r#"{"aud":[]}"#, r#"{"aud":["us",1]}"#, r#"{"aud":{"us":1}}"#, r#"{"aud":42}"#] {
+        for json in
+            ["{}", r#"{"aud":"they"}"#, r#"{"aud":[]}"#, r#"{"aud":["us",1]}"#, r#"{"aud":{"us":1}}"#, r#"{"aud":42}"#]
+        {
             assert!(!claims(json).is_for("us"), "{json}");
         }
     }

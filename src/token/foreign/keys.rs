@@ -124,9 +124,10 @@ impl ForeignKeys {
         signed: &str,
         signature: &str,
     ) -> Option<bool> {
-        let key = self.keys.get(kid).filter(|key| {
-            key.algorithms.contains(&algorithm) && key.bound.is_none_or(|bound| bound == algorithm)
-        })?;
+        let key = self
+            .keys
+            .get(kid)
+            .filter(|key| key.algorithms.contains(&algorithm) && key.bound.is_none_or(|bound| bound == algorithm))?;
         let by = match algorithm {
             SignatureAlgorithm::Es256 => Algorithm::ES256,
             SignatureAlgorithm::EdDsa => Algorithm::EdDSA,

@@ -278,7 +278,10 @@ fn an_issuer_speaks_for_its_own_tenants_only() {
     let verified = issuer(nothing, &key).verify(&key.sign(&header(&key), &claims()), NOW);
     assert_eq!(verified, invalid(InvalidCause::Claims));
     let all = issuer(IssuerProfile { tenants: AssertableTenants::All, ..profile() }, &key);
-    assert_eq!(all.verify(&key.sign(&header(&key), &with(claims(), "tenant", json!(B))), NOW).unwrap().tenants, [tenant(B)]);
+    assert_eq!(
+        all.verify(&key.sign(&header(&key), &with(claims(), "tenant", json!(B))), NOW).unwrap().tenants,
+        [tenant(B)]
+    );
 }
 
 #[test]
@@ -347,7 +350,11 @@ fn a_key_set_is_public_and_names_each_key_once() {
     let jwk = Key::es256().jwk;
     assert!(keys(&json!([jwk, with(Key::ed25519().jwk, "kid", json!("2"))])).is_ok());
     for member in ["d", "k", "p", "q"] {
-        assert_eq!(keys(&json!([with(jwk.clone(), member, json!("AA"))])).unwrap_err(), JwkSetError::Private, "{member}");
+        assert_eq!(
+            keys(&json!([with(jwk.clone(), member, json!("AA"))])).unwrap_err(),
+            JwkSetError::Private,
+            "{member}"
+        );
     }
     assert_eq!(keys(&json!([jwk, Key::es256().jwk])).unwrap_err(), JwkSetError::Twice);
     for (name, value) in [

@@ -100,6 +100,13 @@ async fn nothing_in_the_database_leads_to_an_erased_customer() {
     status_of(world.redeem(X, proof(&open)).await);
     let get = v1::GetCustomerRequest { customer_id: GOES.to_owned() };
     status_of(world.a.portal.customers().get_customer(get).await);
+    let assign = v1::AssignUserRequest {
+        request_id: request_id(),
+        customer_id: GOES.to_owned(),
+        etag: "v1".to_owned(),
+        user_id: Some(world.a.private.clone()),
+    };
+    assert_eq!(status_of(world.a.admin.customers().assign_user(assign).await).code(), Code::NotFound);
     let after = everything_kept(&world).await;
     for text in [GOES, CONTEXT, "nonce-geht"] {
         assert_eq!(naming(&after, text), Vec::<&str>::new(), "{text} is kept");

@@ -34,6 +34,10 @@ impl OpenIdProvider {
     }
 
     /// The same provider after a restart, with another key.
+    ///
+    /// # Panics
+    /// Where it does not start again.
+    #[must_use]
     pub fn restart(self, key: &str) -> Self {
         let port = self.port;
         drop(self);
@@ -69,6 +73,9 @@ impl OpenIdProvider {
     }
 
     /// An access token with these claims more.
+    ///
+    /// # Panics
+    /// Where the provider gives none.
     pub fn token(&mut self, got: Got, claims: &Value) -> String {
         let kind = match got {
             Got::ByClient => "client",
