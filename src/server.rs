@@ -14,6 +14,8 @@
 //!
 //! May use everything.
 
+mod connections;
+mod http;
 mod readiness;
 mod waiting;
 
@@ -22,7 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::Response;
+use ::http::Response;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
@@ -36,15 +38,16 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::app::startup::{self, UnlockError};
 use crate::app::{App, Parts};
-use crate::config::{PasswordFileError, ServerSettings};
+use crate::config::{LimitSettings, PasswordFileError, RateSettings, ServerSettings};
 use crate::domain::ids::Random;
 use crate::domain::time::{Clock, Timestamp};
-use crate::edge::{CallLayer, Denial, Gate, GateParts};
+use crate::edge::{Buckets, CallLayer, Denial, Gate, GateParts, InFlight, Rates};
 use crate::secrets::SystemRandom;
 use crate::store::{OpenError, Opened, Store};
 use crate::token::{CallerTokens, KeyRing, TokenError};
 use crate::{api, proto, web, worker};
 
+use self::connections::{AGE, Capped, Patience, note_calls};
 use self::waiting::Sockets;
 
 /// How long a call may take before it gets `DEADLINE_EXCEEDED`.
@@ -53,6 +56,8 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 /// Most calls in flight on one connection.
 const STREAMS_PER_CONNECTION: u32 = 100;
+/// Most calls of one connection that were taken back before we came to look at them.
+const RESETS_PER_CONNECTION: usize = 20;
 /// Most bytes of a call's metadata: a credential of 8 KiB, and as much again for everything else.
 const METADATA_BYTES: u32 = 16 * 1024;
 /// How long running calls may take once the service is told to stop; a supervisor's usual patience is 30 s.
@@ -141,9 +146,6 @@ pub enum ListenerError {
     /// The gRPC listener failed.
     #[error("the gRPC listener failed")]
     Grpc(#[source] tonic::transport::Error),
-    /// The HTTP listener failed.
-    #[error("the HTTP listener failed")]
-    Http(#[source] io::Error),
     /// It ended for no reason that it could give, or it panicked.
     #[error("a listener ended unexpectedly")]
     Ended,
@@ -213,18 +215,21 @@ impl Server {
         let grpc_addr = grpc.local_addr().map_err(|source| StartError::bind("gRPC", settings.grpc_addr, source))?;
         let http_addr = http.local_addr().map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
 
-        let calls = CallLayer { deadline: CALL_DEADLINE, random, render: render_denial };
+        let limits = settings.limits;
+        let calls = call_layer(random, &limits);
         let gate = Gate::new(GateParts {
             tokens: Arc::clone(&caller_tokens),
             app: Arc::clone(&app),
             clock,
+            buckets: Buckets::new(rates(limits.rates)),
             render: render_denial,
         });
         let (health, services) = health(ServingStatus::Serving).await?;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
+        let grpc = grpc_connections(grpc, &limits);
         listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
-        listeners.spawn(serve_http(http, Arc::clone(&app), stopped.clone()));
+        listeners.spawn(serve_http(http, Arc::clone(&app), limits.http_connections, stopped.clone()));
         let mut workers = JoinSet::new();
         workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
         workers.spawn(worker::run(Arc::clone(&app), settings.retention.into(), stopped));
@@ -249,7 +254,7 @@ async fn unlock(
 /// gRPC until `stopped`, then until the calls in flight are answered. The layers, from the outside in, are one
 /// expression.
 fn serve_grpc(
-    incoming: TcpIncoming,
+    incoming: Capped<TcpIncoming>,
     calls: CallLayer,
     gate: Gate,
     app: Arc<App>,
@@ -261,17 +266,11 @@ fn serve_grpc(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| StartError::Descriptors(error.into()))?;
-    let (keepalive_every, keepalive_answer) = KEEPALIVE;
-
-    let router = tonic::transport::Server::builder()
-        // The connection: a peer that vanished without a word is noticed within 40 s.
-        .http2_keepalive_interval(Some(keepalive_every))
-        .http2_keepalive_timeout(Some(keepalive_answer))
-        // One connection cannot take more than its share.
-        .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        // Metadata beyond this is refused before anything looks at it.
-        .http2_max_header_list_size(METADATA_BYTES)
-        // The call: a span with an id, and the deadline, so that nothing below can hold a caller for longer.
+    let router = grpc_transport()
+        // The connection learns that it is of use, and stays.
+        .layer(note_calls())
+        // The call: a span with an id, its place among those in flight, and the deadline, so that nothing below can hold a
+        // caller for longer.
         .layer(calls)
         // The caller: who it is, and whether the method is for him. Nothing below is reached without.
         .layer(gate)
@@ -282,19 +281,55 @@ fn serve_grpc(
         // The published proto files, for `grpcurl` and `buf curl`. Open to anyone, likewise.
         .add_service(reflection);
 
-    // An answer is small: it must not wait for more of it to come.
-    let incoming = incoming.with_nodelay(Some(true));
     Ok(async move {
         router.serve_with_incoming_shutdown(incoming, told_to_stop(stopped)).await.map_err(ListenerError::Grpc)
     })
 }
 
+/// What one connection may take: whatever is not bounded here, `connections.rs` bounds.
+fn grpc_transport() -> tonic::transport::Server {
+    let (keepalive_every, keepalive_answer) = KEEPALIVE;
+    tonic::transport::Server::builder()
+        // A peer that vanished without a word is noticed within 40 s, and so is one that stops within a frame.
+        .http2_keepalive_interval(Some(keepalive_every))
+        .http2_keepalive_timeout(Some(keepalive_answer))
+        // One connection cannot take more than its share.
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        // Who opens calls and takes them back before they are answered is sent away after so many.
+        .http2_max_pending_accept_reset_streams(Some(RESETS_PER_CONNECTION))
+        // Metadata beyond this is refused before anything looks at it.
+        .http2_max_header_list_size(METADATA_BYTES)
+        // GOAWAY. The library's own grace would cut calls off without it, so `connections.rs` has the end.
+        .max_connection_age(AGE)
+}
+
+/// The connections of gRPC, as many as there may be.
+fn grpc_connections(listener: TcpListener, limits: &LimitSettings) -> Capped<TcpIncoming> {
+    // An answer is small: it must not wait for more of it to come.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Capped::new("gRPC", incoming, limits.connections, Patience::GRPC)
+}
+
+/// The outermost layer of every call.
+fn call_layer(random: Arc<dyn Random>, limits: &LimitSettings) -> CallLayer {
+    let in_flight = Arc::new(InFlight::new(limits.calls));
+    CallLayer { deadline: CALL_DEADLINE, random, in_flight, render: render_denial }
+}
+
+/// The rates of the settings.
+fn rates(RateSettings { jumps, redeems, reads, changes, batches }: RateSettings) -> Rates {
+    Rates { jumps, redeems, reads, changes, batches }
+}
+
 /// HTTP until `stopped`, then until the requests in flight are answered.
-async fn serve_http(listener: TcpListener, app: Arc<App>, stopped: watch::Receiver<bool>) -> Result<(), ListenerError> {
-    axum::serve(listener, web::router(app))
-        .with_graceful_shutdown(told_to_stop(stopped))
-        .await
-        .map_err(ListenerError::Http)
+async fn serve_http(
+    listener: TcpListener,
+    app: Arc<App>,
+    most: u32,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), ListenerError> {
+    http::serve(listener, web::router(app), most, stopped).await;
+    Ok(())
 }
 
 /// Waits until the service is told to stop, or is dropped.

@@ -48,7 +48,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store/sqlite/", "store/postgres/"]),
     ("jsonwebtoken", &["token/", "token.rs"]),
     ("aws_lc_rs", &["secrets/", "secrets.rs", "token/", "token.rs"]),
-    ("clap", &["cli/", "cli.rs", "main.rs", "config.rs"]),
+    ("clap", &["cli/", "cli.rs", "main.rs", "config/", "config.rs"]),
 ];
 
 /// The one file that knows gRPC codes.

@@ -10,8 +10,8 @@ use tower::{Layer, Service};
 use tracing::Span;
 
 use super::authenticate::authenticate;
-use super::policy::{self, Access};
-use super::{Denial, Render};
+use super::policy::{self, Access, Row};
+use super::{Buckets, Denial, Render};
 use crate::app::App;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::error::Reason;
@@ -26,6 +26,8 @@ pub struct GateParts {
     pub app: Arc<App>,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
+    /// How often each may call.
+    pub buckets: Buckets,
     /// How a denial looks on the wire.
     pub render: Render,
 }
@@ -92,13 +94,17 @@ where
 impl GateParts {
     /// Finds out who calls, and writes down if he may not.
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Denial> {
-        match judge(path, headers, &self.tokens, self.clock.now()) {
+        let row = policy::find(path);
+        match judge(row, headers, &self.tokens, self.clock.now()) {
             Verdict::Admitted(caller) => {
                 note_caller(&caller);
+                self.count(row, &caller)?;
                 Ok(caller)
             }
             Verdict::Refused(caller) => {
                 note_caller(&caller);
+                // First, because each refusal is a row.
+                self.count(row, &caller)?;
                 Err(self.refuse_known(&caller).await)
             }
             Verdict::Denied(denial) => {
@@ -107,6 +113,17 @@ impl GateParts {
                 Err(denial)
             }
         }
+    }
+
+    /// Counts a call of somebody known. One too many is a line and a number, and no row: whoever floods us must not fill the
+    /// audit log, and to refuse him must cost less than to serve him.
+    fn count(&self, row: Option<Row>, caller: &Caller) -> Result<(), Denial> {
+        let Some(row) = row else { return Ok(()) };
+        self.buckets.take(&row, caller).map_err(|wait| {
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(millis, refused = self.buckets.refused(), "edge.rate.refused");
+            Denial::TooOften { wait }
+        })
     }
 
     /// The answer to a known caller without the role. The audit row comes first; without it he is not told.
@@ -132,9 +149,9 @@ enum Verdict {
     Denied(Denial),
 }
 
-/// Looks up the method, then who calls it.
-fn judge(path: &str, headers: &HeaderMap, tokens: &CallerTokens, now: Timestamp) -> Verdict {
-    let Some(row) = policy::find(path) else {
+/// Looks at the method, then who calls it.
+fn judge(row: Option<Row>, headers: &HeaderMap, tokens: &CallerTokens, now: Timestamp) -> Verdict {
+    let Some(row) = row else {
         return Verdict::Denied(Denial::UnknownMethod);
     };
     let Access::Roles(roles) = row.access else {
@@ -238,7 +255,7 @@ mod tests {
     fn verdict(path: &str, grant: &CallerGrant) -> Verdict {
         let issuer = issuer();
         let token = issuer.mint(grant, NOW, &Ones).unwrap();
-        judge(path, &bearing(&token), &issuer, NOW)
+        judge(policy::find(path), &bearing(&token), &issuer, NOW)
     }
 
     #[test]
@@ -273,19 +290,22 @@ mod tests {
     fn an_unknown_method_is_denied_whoever_calls() {
         let path = "/concenter.v1.JumpService/JumpAnywhere";
         assert_eq!(verdict(path, &grant(&[Role::Admin])), Verdict::Denied(Denial::UnknownMethod));
-        assert_eq!(judge(path, &HeaderMap::new(), &issuer(), NOW), Verdict::Denied(Denial::UnknownMethod));
+        assert_eq!(
+            judge(policy::find(path), &HeaderMap::new(), &issuer(), NOW),
+            Verdict::Denied(Denial::UnknownMethod)
+        );
     }
 
     #[test]
     fn a_call_without_a_credential_is_denied() {
-        let verdict = judge(JUMP, &HeaderMap::new(), &issuer(), NOW);
+        let verdict = judge(policy::find(JUMP), &HeaderMap::new(), &issuer(), NOW);
         assert_eq!(verdict, Verdict::Denied(Denial::CredentialMissing));
     }
 
     #[test]
     fn a_token_of_another_issuer_is_denied() {
         let token = issuer().mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
-        let verdict = judge(JUMP, &bearing(&token), &issuer(), NOW);
+        let verdict = judge(policy::find(JUMP), &bearing(&token), &issuer(), NOW);
         assert_eq!(verdict, Verdict::Denied(Denial::CredentialInvalid));
     }
 
@@ -294,13 +314,16 @@ mod tests {
         let issuer = issuer();
         let token = issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
         let late = NOW.plus(Duration::from_secs(66));
-        assert_eq!(judge(JUMP, &bearing(&token), &issuer, late), Verdict::Denied(Denial::CredentialExpired));
+        assert_eq!(
+            judge(policy::find(JUMP), &bearing(&token), &issuer, late),
+            Verdict::Denied(Denial::CredentialExpired)
+        );
     }
 
     #[test]
     fn where_anyone_may_call_a_credential_is_not_looked_at() {
         for headers in [HeaderMap::new(), bearing("not.a.token")] {
-            assert_eq!(judge(JWKS, &headers, &issuer(), NOW), Verdict::Admitted(Caller::Anonymous));
+            assert_eq!(judge(policy::find(JWKS), &headers, &issuer(), NOW), Verdict::Admitted(Caller::Anonymous));
         }
     }
 
@@ -308,10 +331,10 @@ mod tests {
     fn what_a_client_says_of_himself_changes_nothing() {
         let issuer = issuer();
         let mut headers = bearing(&issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap());
-        let plain = judge(JUMP, &headers, &issuer, NOW);
+        let plain = judge(policy::find(JUMP), &headers, &issuer, NOW);
         for name in ["x-tenant-id", "x-actor", "x-forwarded-client-cert", "x-role"] {
             headers.insert(name, HeaderValue::from_static("operator"));
         }
-        assert_eq!(judge(JUMP, &headers, &issuer, NOW), plain);
+        assert_eq!(judge(policy::find(JUMP), &headers, &issuer, NOW), plain);
     }
 }
