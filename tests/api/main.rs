@@ -15,6 +15,7 @@ mod explain;
 pub(crate) mod harness;
 mod http;
 mod jump;
+mod limits;
 mod management;
 mod resolve;
 mod retention;
