@@ -48,6 +48,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store/sqlite/", "store/postgres/"]),
     ("jsonwebtoken", &["token/", "token.rs"]),
     ("aws_lc_rs", &["secrets/", "secrets.rs", "token/", "token.rs"]),
+    ("governor", &["edge/"]),
+    ("hyper", &["server/"]),
+    ("hyper_util", &["server/"]),
     ("clap", &["cli/", "cli.rs", "main.rs", "config/", "config.rs"]),
 ];
 

@@ -83,6 +83,43 @@ async fn a_head_that_goes_on_with_nothing_ends_the_connection() {
     .await;
 }
 
+/// T30: what has to be answered is answered, and what was not asked for is read away; neither is kept.
+#[tokio::test]
+async fn a_peer_that_asks_and_asks_takes_no_memory_and_keeps_nobody_waiting() {
+    let program = Program::start(&[]);
+    let client = program.client();
+    client.call().await;
+    let before = program.resident_mib();
+    let floods = [
+        frame(PING, 0, 0, b"are you?"),
+        frame(SETTINGS, 0, 0, &[]),
+        // Of a call whose message does not come.
+        frame(DATA, 0, stream(0), &[]),
+    ];
+    let mut peers = JoinSet::new();
+    for flood in floods {
+        let begun = [opening(), frame(HEADERS, END_HEADERS, stream(0), &head(JWKS))].concat();
+        let bytes = [begun, flood.repeat(100_000)].concat();
+        let address = program.grpc;
+        peers.spawn(async move {
+            // It reads nothing of what it is answered.
+            let mut stream = TcpStream::connect(address).await.expect("the listener");
+            let _ = timeout(SOON, stream.write_all(&bytes)).await;
+            stream
+        });
+    }
+    let mut slowest = Duration::ZERO;
+    for _ in 0..50 {
+        slowest = slowest.max(client.call_within(SOON).await);
+    }
+    let peers = timeout(AT_MOST, peers.join_all()).await.expect("they are taken or not");
+    program.client().call_within(SOON).await;
+    let grown = program.resident_mib().saturating_sub(before);
+    assert!(grown < MORE_MIB, "{grown} MiB more");
+    drop(peers);
+    println!("PING, SETTINGS, DATA: somebody else: {slowest:?} at most; {grown} MiB more");
+}
+
 /// D05
 #[tokio::test]
 async fn of_two_hundred_calls_at_once_on_one_connection_half_is_refused_and_it_goes_on() {

@@ -8,7 +8,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use super::frames::PREFACE;
+use super::frames::{
+    ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, frame, head, opening, read_frame, stream,
+};
 use super::program::{AT_MOST, Program, allow_descriptors};
 
 /// As many as the service has places for, twice over.
@@ -62,6 +64,43 @@ async fn two_thousand_sockets_that_say_little_or_nothing_keep_nobody_out() {
     println!("connected: {slowest:?} at most; new: {waited:?}; {grown} MiB more");
 }
 
+/// Connects so often, says nothing, and stays.
+async fn crowd(program: &Program, number: usize) -> Vec<TcpStream> {
+    let mut crowd = Vec::with_capacity(number);
+    for _ in 0..number {
+        crowd.push(TcpStream::connect(program.grpc).await.expect("the listener"));
+    }
+    crowd
+}
+
+/// T29
+#[tokio::test]
+async fn a_process_that_begins_with_few_descriptors_takes_as_many_as_it_may() {
+    let program = Program::start_within("ulimit -S -n 128", &[]);
+    let crowd = crowd(&program, 300).await;
+    let takes_more = async {
+        while program.descriptors() <= 300 {
+            program.client().call().await;
+        }
+    };
+    timeout(AT_MOST, takes_more).await.expect("more than it began with");
+    drop(crowd);
+}
+
+/// T29
+#[tokio::test]
+async fn without_descriptors_nobody_is_lost_and_who_waits_is_served_when_there_are_some() {
+    let program = Program::start_within("ulimit -n 128", &[]);
+    let connected = program.client();
+    connected.call().await;
+    let crowd = crowd(&program, 300).await;
+    for _ in 0..20 {
+        connected.call_within(SOON).await;
+    }
+    program.client().call_within(AT_MOST).await;
+    drop(crowd);
+}
+
 /// T29
 #[tokio::test]
 async fn at_the_cap_a_connection_waits_until_another_is_closed() {
@@ -78,6 +117,28 @@ async fn at_the_cap_a_connection_waits_until_another_is_closed() {
     assert!(!waiting.is_finished(), "a third connection of two");
     drop(first);
     timeout(SOON, waiting).await.expect("there is a place now").expect("it is served");
+}
+
+/// T29: one that called and does not answer the question whether it is there.
+#[tokio::test]
+async fn a_peer_that_vanished_without_a_word_is_closed() {
+    let program = Program::start(&[]);
+    let (mut reader, mut writer) = TcpStream::connect(program.grpc).await.expect("the listener").into_split();
+    let call = [
+        frame(HEADERS, END_HEADERS, stream(0), &head("/concenter.v1.JumpService/GetJwks")),
+        frame(DATA, END_STREAM, stream(0), &[0; 5]),
+    ];
+    writer.write_all(&[opening(), call.concat()].concat()).await.expect("sent");
+    let begun = Instant::now();
+    let asked = async {
+        let mut asked = 0;
+        while let Some(frame) = read_frame(&mut reader).await {
+            asked += usize::from(frame.kind == PING && frame.flags & ACK == 0);
+        }
+        asked
+    };
+    assert_eq!(timeout(AT_MOST, asked).await.expect("it is closed"), 1);
+    assert!(begun.elapsed() > Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 /// T29: the HTTP listener closes who does not ask, and takes the next one then.

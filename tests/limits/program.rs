@@ -37,10 +37,17 @@ impl Drop for Program {
 impl Program {
     /// Starts it with arguments beyond those that say where.
     pub(crate) fn start(more: &[&str]) -> Self {
+        Self::start_within("ulimit -S -n", more)
+    }
+
+    /// The same after this command of the shell, which sets limits.
+    pub(crate) fn start_within(limits: &str, more: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let program = |words: &[&str]| {
-            let mut program = Command::new(env!("CARGO_BIN_EXE_concenter"));
-            program.args(words).arg("--data-dir").arg(directory.path().join("data"));
+            let mut program = Command::new("sh");
+            let script = format!("{limits} >/dev/null && exec \"$0\" \"$@\"");
+            program.args(["-c", &script, env!("CARGO_BIN_EXE_concenter")]).args(words);
+            program.arg("--data-dir").arg(directory.path().join("data"));
             program
         };
         let mut child = program(&["serve", "--grpc-addr=127.0.0.1:0", "--http-addr=127.0.0.1:0", "--log=error"])
