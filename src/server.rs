@@ -15,6 +15,7 @@
 //! May use everything.
 
 mod connections;
+mod grpc;
 mod http;
 mod readiness;
 mod waiting;
@@ -47,19 +48,11 @@ use crate::store::{OpenError, Opened, Store};
 use crate::token::{CallerTokens, KeyRing, TokenError};
 use crate::{api, proto, web, worker};
 
-use self::connections::{AGE, Capped, Patience, note_calls};
+use self::connections::{AGE, Capped, note_calls};
 use self::waiting::Sockets;
 
 /// How long a call may take before it gets `DEADLINE_EXCEEDED`.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// How often a silent connection is asked whether its peer is still there, and how long it may take to answer.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-/// Most calls in flight on one connection.
-const STREAMS_PER_CONNECTION: u32 = 100;
-/// Most calls of one connection that were taken back before we came to look at them.
-const RESETS_PER_CONNECTION: usize = 20;
-/// Most bytes of a call's metadata: a credential of 8 KiB, and as much again for everything else.
-const METADATA_BYTES: u32 = 16 * 1024;
 /// How long running calls may take once the service is told to stop; a supervisor's usual patience is 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
 
@@ -227,7 +220,7 @@ impl Server {
         let (health, services) = health(ServingStatus::Serving).await?;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
-        let grpc = grpc_connections(grpc, &limits);
+        let grpc = grpc::connections(grpc, limits.connections);
         listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
         listeners.spawn(serve_http(http, Arc::clone(&app), limits.http_connections, stopped.clone()));
         let mut workers = JoinSet::new();
@@ -266,7 +259,7 @@ fn serve_grpc(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| StartError::Descriptors(error.into()))?;
-    let router = grpc_transport()
+    let router = grpc::transport(AGE)
         // The connection learns that it is of use, and stays.
         .layer(note_calls())
         // The call: a span with an id, its place among those in flight, and the deadline, so that nothing below can hold a
@@ -284,30 +277,6 @@ fn serve_grpc(
     Ok(async move {
         router.serve_with_incoming_shutdown(incoming, told_to_stop(stopped)).await.map_err(ListenerError::Grpc)
     })
-}
-
-/// What one connection may take: whatever is not bounded here, `connections.rs` bounds.
-fn grpc_transport() -> tonic::transport::Server {
-    let (keepalive_every, keepalive_answer) = KEEPALIVE;
-    tonic::transport::Server::builder()
-        // A peer that vanished without a word is noticed within 40 s, and so is one that stops within a frame.
-        .http2_keepalive_interval(Some(keepalive_every))
-        .http2_keepalive_timeout(Some(keepalive_answer))
-        // One connection cannot take more than its share.
-        .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        // Who opens calls and takes them back before they are answered is sent away after so many.
-        .http2_max_pending_accept_reset_streams(Some(RESETS_PER_CONNECTION))
-        // Metadata beyond this is refused before anything looks at it.
-        .http2_max_header_list_size(METADATA_BYTES)
-        // GOAWAY. The library's own grace would cut calls off without it, so `connections.rs` has the end.
-        .max_connection_age(AGE)
-}
-
-/// The connections of gRPC, as many as there may be.
-fn grpc_connections(listener: TcpListener, limits: &LimitSettings) -> Capped<TcpIncoming> {
-    // An answer is small: it must not wait for more of it to come.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Capped::new("gRPC", incoming, limits.connections, Patience::GRPC)
 }
 
 /// The outermost layer of every call.

@@ -13,9 +13,9 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
-use super::connections::note_calls;
+use super::connections::{AGE, note_calls};
 use super::render_denial;
-use super::{StartError, call_layer, end_health_streams, grpc_connections, grpc_transport, health, http, told_to_stop};
+use super::{StartError, call_layer, end_health_streams, grpc, health, http, told_to_stop};
 use crate::config::ServerSettings;
 use crate::domain::ids::Random;
 use crate::edge::ClosedGate;
@@ -88,12 +88,12 @@ pub(super) async fn until_open(
     tell_where(&grpc, &http);
     let (stop, stopped) = watch::channel(false);
     let (mut health, services) = health(ServingStatus::NotServing).await?;
-    let router = grpc_transport()
+    let router = grpc::transport(AGE)
         .layer(note_calls())
         .layer(call_layer(random, &settings.limits))
         .layer(ClosedGate { render: render_denial })
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
-    let grpc = grpc_connections(grpc, &settings.limits);
+    let grpc = grpc::connections(grpc, settings.limits.connections);
     let grpc = router.serve_with_incoming_shutdown(grpc, told_to_stop(stopped.clone()));
     let mut listeners = JoinSet::new();
     // One that fails leaves callers waiting; the start goes on all the same.
