@@ -58,8 +58,9 @@ impl Drop for Service {
 impl Service {
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut child =
-            program(directory.path(), &["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"])
+        let mut child = program(directory.path(), &["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"])
+                // What is measured is how fast it is, not how fast it lets itself be called.
+                .args(["--rate-reads=1000000", "--rate-changes=1000000", "--rate-batches=1000000"])
                 .stdout(Stdio::piped())
                 .spawn()
                 .expect("the service starts");

@@ -8,6 +8,7 @@
 //! Uses the types of `domain`, which know their bounds, and of `store` those that say where the data is.
 
 mod issuers;
+mod limits;
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,6 +25,7 @@ use crate::domain::retention::{JumpDays, RequestHours, Retention};
 use crate::store::{DatabaseUrl, Location, MostInABatch};
 
 pub use self::issuers::IssuersFileError;
+pub use self::limits::{LimitSettings, RateSettings};
 
 /// The issuer of jump tokens if nobody says otherwise.
 pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
@@ -200,6 +202,10 @@ pub struct ServerSettings {
     #[command(flatten)]
     pub retention: RetentionSettings,
 
+    /// How much it takes on at once, and how often somebody may call.
+    #[command(flatten)]
+    pub limits: LimitSettings,
+
     /// Most jumps that are written in one transaction: 1 to 512
     ///
     /// For measurements: less than 512 only costs speed.
@@ -273,6 +279,7 @@ impl ServerSettings {
             issuer: DEFAULT_ISSUER.to_owned(),
             issuers_file: None,
             retention: RetentionSettings::DEFAULT,
+            limits: LimitSettings::DEFAULT,
             most_in_a_batch: MostInABatch::DEFAULT,
         }
     }
@@ -443,9 +450,42 @@ mod tests {
             ["--most-in-a-batch", "0"],
             ["--most-in-a-batch", "513"],
             ["--database-password-file", "without-a-url"],
+            ["--max-connections", "0"],
+            ["--max-connections", "1000001"],
+            ["--max-http-connections", "0"],
+            ["--max-http-connections", "-1"],
+            ["--max-calls", "0"],
+            ["--max-calls", "1000001"],
+            ["--rate-jumps", "0"],
+            ["--rate-redeems", "1000001"],
+            ["--rate-reads", "4294967296"],
+            ["--rate-changes", "1.5"],
+            ["--rate-batches", ""],
         ] {
             assert!(parse(&arguments).is_err(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn limits_are_set_within_their_bounds() {
+        for number in ["1", "1000000"] {
+            let all = ["connections", "http-connections", "calls"].map(|name| format!("--max-{name}={number}"));
+            let rates = ["jumps", "redeems", "reads", "changes", "batches"];
+            let rates = rates.map(|name| format!("--rate-{name}={number}"));
+            let words: Vec<_> = all.iter().chain(&rates).map(String::as_str).collect();
+            let LimitSettings { connections, http_connections, calls, rates } = parse(&words).unwrap().server.limits;
+            let RateSettings { jumps, redeems, reads, changes, batches } = rates;
+            let rates = [jumps, redeems, reads, changes, batches].map(std::num::NonZeroU32::get);
+            let set = [[connections, http_connections, calls].as_slice(), &rates].concat();
+            assert!(set.iter().all(|set| set.to_string() == number), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn limits_that_are_not_set_are_those_of_the_demonstration_and_the_tests() {
+        let parsed = parse(&[]).unwrap().server.limits;
+        let local = ServerSettings::local(PathBuf::from("x")).limits;
+        assert_eq!(format!("{parsed:?}"), format!("{local:?}"));
     }
 
     #[test]

@@ -14,6 +14,9 @@
 //!
 //! May use everything.
 
+mod connections;
+mod grpc;
+mod http;
 mod readiness;
 mod waiting;
 
@@ -22,7 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::Response;
+use ::http::Response;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::net::TcpListener;
@@ -36,26 +39,21 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::app::startup::{self, UnlockError};
 use crate::app::{App, Parts};
-use crate::config::{IssuersFileError, PasswordFileError, ServerSettings};
+use crate::config::{IssuersFileError, LimitSettings, PasswordFileError, RateSettings, ServerSettings};
 use crate::domain::ids::Random;
 use crate::domain::issuer::IssuerEntry;
 use crate::domain::time::{Clock, Timestamp};
-use crate::edge::{CallLayer, Denial, Gate, GateParts, IssuerError, Issuers};
+use crate::edge::{Buckets, CallLayer, Denial, Gate, GateParts, InFlight, IssuerError, Issuers, Rates};
 use crate::secrets::SystemRandom;
 use crate::store::{OpenError, Opened, Store};
 use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing, TokenError};
 use crate::{api, proto, web, worker};
 
+use self::connections::{AGE, Capped, note_calls};
 use self::waiting::Sockets;
 
 /// How long a call may take before it gets `DEADLINE_EXCEEDED`.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// How often a silent connection is asked whether its peer is still there, and how long it may take to answer.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-/// Most calls in flight on one connection.
-const STREAMS_PER_CONNECTION: u32 = 100;
-/// Most bytes of a call's metadata: a credential of 8 KiB, and as much again for everything else.
-const METADATA_BYTES: u32 = 16 * 1024;
 /// How long running calls may take once the service is told to stop; a supervisor's usual patience is 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
 
@@ -151,9 +149,6 @@ pub enum ListenerError {
     /// The gRPC listener failed.
     #[error("the gRPC listener failed")]
     Grpc(#[source] tonic::transport::Error),
-    /// The HTTP listener failed.
-    #[error("the HTTP listener failed")]
-    Http(#[source] io::Error),
     /// It ended for no reason that it could give, or it panicked.
     #[error("a listener ended unexpectedly")]
     Ended,
@@ -226,7 +221,8 @@ impl Server {
         let grpc_addr = grpc.local_addr().map_err(|source| StartError::bind("gRPC", settings.grpc_addr, source))?;
         let http_addr = http.local_addr().map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
 
-        let calls = CallLayer { deadline: CALL_DEADLINE, random, render: render_denial };
+        let limits = settings.limits;
+        let calls = call_layer(random, &limits);
         let issuers = Arc::new(Issuers::open(foreign, Arc::clone(&clock))?);
         let callers = Arc::new(Callers::new(Arc::clone(&caller_tokens), issuers.tokens())?);
         let gate = Gate::new(GateParts {
@@ -234,13 +230,15 @@ impl Server {
             issuers: Arc::clone(&issuers),
             app: Arc::clone(&app),
             clock,
+            buckets: Buckets::new(rates(limits.rates)),
             render: render_denial,
         });
         let (health, services) = health(ServingStatus::Serving).await?;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
+        let grpc = grpc::connections(grpc, limits.connections);
         listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
-        listeners.spawn(serve_http(http, Arc::clone(&app), stopped.clone()));
+        listeners.spawn(serve_http(http, Arc::clone(&app), limits.http_connections, stopped.clone()));
         let mut workers = JoinSet::new();
         workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
         workers.spawn(issuers.keep_fresh(callers, stopped.clone()));
@@ -266,7 +264,7 @@ async fn unlock(
 /// gRPC until `stopped`, then until the calls in flight are answered. The layers, from the outside in, are one
 /// expression.
 fn serve_grpc(
-    incoming: TcpIncoming,
+    incoming: Capped<TcpIncoming>,
     calls: CallLayer,
     gate: Gate,
     app: Arc<App>,
@@ -278,17 +276,11 @@ fn serve_grpc(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(|error| StartError::Descriptors(error.into()))?;
-    let (keepalive_every, keepalive_answer) = KEEPALIVE;
-
-    let router = tonic::transport::Server::builder()
-        // The connection: a peer that vanished without a word is noticed within 40 s.
-        .http2_keepalive_interval(Some(keepalive_every))
-        .http2_keepalive_timeout(Some(keepalive_answer))
-        // One connection cannot take more than its share.
-        .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        // Metadata beyond this is refused before anything looks at it.
-        .http2_max_header_list_size(METADATA_BYTES)
-        // The call: a span with an id, and the deadline, so that nothing below can hold a caller for longer.
+    let router = grpc::transport(AGE)
+        // The connection learns that it is of use, and stays.
+        .layer(note_calls())
+        // The call: a span with an id, its place among those in flight, and the deadline, so that nothing below can hold a
+        // caller for longer.
         .layer(calls)
         // The caller: who it is, and whether the method is for him. Nothing below is reached without.
         .layer(gate)
@@ -299,19 +291,31 @@ fn serve_grpc(
         // The published proto files, for `grpcurl` and `buf curl`. Open to anyone, likewise.
         .add_service(reflection);
 
-    // An answer is small: it must not wait for more of it to come.
-    let incoming = incoming.with_nodelay(Some(true));
     Ok(async move {
         router.serve_with_incoming_shutdown(incoming, told_to_stop(stopped)).await.map_err(ListenerError::Grpc)
     })
 }
 
+/// The outermost layer of every call.
+fn call_layer(random: Arc<dyn Random>, limits: &LimitSettings) -> CallLayer {
+    let in_flight = Arc::new(InFlight::new(limits.calls));
+    CallLayer { deadline: CALL_DEADLINE, random, in_flight, render: render_denial }
+}
+
+/// The rates of the settings.
+fn rates(RateSettings { jumps, redeems, reads, changes, batches }: RateSettings) -> Rates {
+    Rates { jumps, redeems, reads, changes, batches }
+}
+
 /// HTTP until `stopped`, then until the requests in flight are answered.
-async fn serve_http(listener: TcpListener, app: Arc<App>, stopped: watch::Receiver<bool>) -> Result<(), ListenerError> {
-    axum::serve(listener, web::router(app))
-        .with_graceful_shutdown(told_to_stop(stopped))
-        .await
-        .map_err(ListenerError::Http)
+async fn serve_http(
+    listener: TcpListener,
+    app: Arc<App>,
+    most: u32,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), ListenerError> {
+    http::serve(listener, web::router(app), most, stopped).await;
+    Ok(())
 }
 
 /// Waits until the service is told to stop, or is dropped.

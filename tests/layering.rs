@@ -48,10 +48,13 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("sqlx", &["store/sqlite/", "store/postgres/"]),
     ("jsonwebtoken", &["token/", "token.rs"]),
     ("aws_lc_rs", &["secrets/", "secrets.rs", "token/", "token.rs"]),
-    ("clap", &["cli/", "cli.rs", "main.rs", "config.rs"]),
     // The one place that calls somebody by itself: issuers, for their keys.
     ("reqwest", &["edge/issuers.rs"]),
     ("toml", &["config/"]),
+    ("governor", &["edge/"]),
+    ("hyper", &["server/"]),
+    ("hyper_util", &["server/"]),
+    ("clap", &["cli/", "cli.rs", "main.rs", "config/", "config.rs"]),
 ];
 
 /// The one file that knows gRPC codes.

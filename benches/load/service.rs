@@ -17,6 +17,15 @@ use super::guard::{Guarded, Runs};
 /// The program, built in the profile of this bench.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_concenter");
 
+/// What is measured is how fast it is, not how fast it lets itself be called.
+const UNLIMITED: [&str; 5] = [
+    "--rate-jumps=1000000",
+    "--rate-redeems=1000000",
+    "--rate-reads=1000000",
+    "--rate-changes=1000000",
+    "--rate-batches=1000000",
+];
+
 /// Calls the jumps of a service, or a floor.
 pub(crate) type Client = JumpServiceClient<Channel>;
 
@@ -36,6 +45,7 @@ impl Service {
     pub(crate) fn start(data: Data, more: &[&str]) -> anyhow::Result<Self> {
         let mut arguments: Vec<OsString> =
             ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"].map(OsString::from).into();
+        arguments.extend(UNLIMITED.map(OsString::from));
         arguments.extend(data.arguments());
         arguments.extend(more.iter().map(OsString::from));
         let mut process = Guarded::start(Runs::AsWe, Path::new(PROGRAM), &arguments, &data.log())?;

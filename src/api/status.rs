@@ -66,6 +66,8 @@ pub fn denial(denial: &Denial) -> Status {
         Denial::Role => ErrorReason::Role,
         Denial::Tenant => ErrorReason::TenantMismatch,
         Denial::AuditUnavailable | Denial::StorageUnavailable => ErrorReason::StorageDown,
+        Denial::TooOften { wait } => return too_often(*wait),
+        Denial::Overloaded => ErrorReason::Overloaded,
         Denial::Deadline => ErrorReason::Deadline,
         // As the library answers for a service that it does not know: no reason, and not the name that was asked for.
         Denial::UnknownMethod => return Status::new(Code::Unimplemented, "there is no such method"),
@@ -78,6 +80,16 @@ pub fn denial(denial: &Denial) -> Status {
         }
     };
     of(reason, HashMap::new(), |_| ())
+}
+
+/// The status of a call that comes too often, whoever's. It shares its reason with jumps of a person that do: what to do
+/// about either is to wait.
+fn too_often(wait: Duration) -> Status {
+    let reason = ErrorReason::RateLimited;
+    let mut details = ErrorDetails::with_error_info(word(reason), DOMAIN, HashMap::new());
+    details.set_retry_info(Some(whole_seconds(wait)));
+    let advice = "this method is called too often: wait as long as this says, then call more slowly";
+    Status::with_error_details(entry(reason).code, advice, details)
 }
 
 /// What an administrator can do about a refusal: one sentence, the text of its status.
@@ -349,6 +361,9 @@ const fn entry(reason: ErrorReason) -> Entry {
         ErrorReason::KeyUnavailable => {
             later(Unavailable, 60, "a key is not available: the operator must look into the log")
         }
+        ErrorReason::Overloaded => {
+            later(Unavailable, 1, "the service has as many calls as it can take: send the same request again later")
+        }
         ErrorReason::Deadline => {
             no(DeadlineExceeded, "the time for the request is over: send the same request again to learn its outcome")
         }
@@ -467,7 +482,7 @@ mod tests {
     #[test]
     fn every_reason_gets_the_code_that_the_contract_says() {
         let documented = documented_codes();
-        assert_eq!(documented.len(), 49);
+        assert_eq!(documented.len(), 50);
         for (reason, code) in documented {
             assert_eq!(screaming(entry(reason).code), code, "{reason:?}");
         }
@@ -546,6 +561,20 @@ mod tests {
     }
 
     #[test]
+    fn who_calls_too_often_is_told_how_long_to_wait_once() {
+        let status = denial(&Denial::TooOften { wait: Duration::from_millis(2_001) });
+        let waits: Vec<_> = status
+            .get_error_details_vec()
+            .into_iter()
+            .filter_map(|detail| match detail {
+                tonic_types::ErrorDetail::RetryInfo(info) => info.retry_delay,
+                _ => None,
+            })
+            .collect();
+        assert_eq!(waits, [Duration::from_secs(3)]);
+    }
+
+    #[test]
     fn all_violations_are_listed_with_their_fields() {
         let violations = vec![Violation::new("user_name", "is too long"), Violation::new("kind", "is wrong")];
         let status = status(&Failure::Invalid(violations), &Counting);
@@ -599,6 +628,8 @@ mod tests {
             (Denial::Role, Code::PermissionDenied, Some("ROLE")),
             (Denial::AuditUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),
             (Denial::StorageUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),
+            (Denial::TooOften { wait: Duration::ZERO }, Code::ResourceExhausted, Some("RATE_LIMITED")),
+            (Denial::Overloaded, Code::Unavailable, Some("OVERLOADED")),
             (Denial::Deadline, Code::DeadlineExceeded, Some("DEADLINE")),
             (Denial::UnknownMethod, Code::Unimplemented, None),
             (Denial::EncodingUnsupported, Code::Unimplemented, None),

@@ -3,10 +3,11 @@
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::shell::quoted;
-use crate::config::{DataSettings, ServerSettings};
+use crate::config::{DataSettings, LimitSettings, ServerSettings};
 use crate::server::{Running, Server};
 
 /// Run the service until it is told to stop
@@ -45,6 +46,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
     warn_if_open("gRPC", settings.grpc_addr);
     warn_if_open("HTTP", settings.http_addr);
+    allow_descriptors(&settings.limits);
 
     let mut running = tokio::select! {
         started = Server::start(settings) => started?,
@@ -66,6 +68,28 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     tracing::info!("serve.stopped");
     Ok(())
+}
+
+/// Beside the connections: the database, its log, the lock, listeners and standard streams.
+const OTHER_DESCRIPTORS: u64 = 128;
+
+/// Takes as many descriptors as the process may have: what it begins with is often too few for its connections.
+fn allow_descriptors(limits: &LimitSettings) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let needed = u64::from(limits.connections) + u64::from(limits.http_connections) + OTHER_DESCRIPTORS;
+    let wanted = maximum.map_or(needed, |maximum| needed.min(maximum));
+    // `None` is without a bound.
+    let has_enough = current.is_none_or(|current| current >= wanted);
+    let is_set = has_enough || setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).is_ok();
+    if !is_set || wanted < needed {
+        tracing::warn!(
+            needed,
+            maximum,
+            advice = "a process of this user may not have as many open files as connections are allowed: raise the \
+                      limit of open files, or set --max-connections lower",
+            "serve.descriptors.few"
+        );
+    }
 }
 
 /// Without TLS credentials and passwords cross the network as they are.

@@ -1,5 +1,7 @@
 //! Who calls: what a credential proved, and nothing that a request says of itself.
 
+use std::time::Duration;
+
 use super::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
 
 /// A role that a credential can carry.
@@ -144,6 +146,15 @@ pub enum Denial {
     /// The database was not reached yet since the service started.
     #[error("the database was not reached yet")]
     StorageUnavailable,
+    /// The tenant, target or operator calls this method too often.
+    #[error("the method is called too often")]
+    TooOften {
+        /// How long to wait for the next call.
+        wait: Duration,
+    },
+    /// More calls are in flight than the service takes.
+    #[error("more calls are in flight than are taken")]
+    Overloaded,
     /// Our time for the call is over. An effect that was under way may still happen.
     #[error("the time for the call is over")]
     Deadline,

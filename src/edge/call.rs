@@ -1,4 +1,5 @@
-//! One call from outside: its span, its deadline, and one line in the log when it is over.
+//! One call from outside: its span, its place among the calls in flight, its deadline, and one line in the log when it is
+//! over.
 //!
 //! Compressed requests end here: a small one could unpack to a large one.
 
@@ -8,16 +9,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, field};
 
 use super::policy;
-use super::{Denial, Render};
+use super::{Denial, InFlight, Render};
 use crate::domain::ids::Random;
 
-/// The outermost layer. It ends a call that takes too long, and gives what is logged during a call an id in common.
+/// The outermost layer. It turns a call away when there are too many, ends one that takes too long, and gives what is logged
+/// during a call an id in common.
 ///
 /// The deadline covers a call until its answer begins; a stream may go on after that. An effect that was handed to
 /// the store before the deadline still happens: the caller finds out by repeating the request under its request id.
@@ -27,6 +30,8 @@ pub struct CallLayer {
     pub deadline: Duration,
     /// Where the id of a call comes from.
     pub random: Arc<dyn Random>,
+    /// How many calls there may be.
+    pub in_flight: Arc<InFlight>,
     /// How a denial looks on the wire.
     pub render: Render,
 }
@@ -63,16 +68,16 @@ where
         let CallLayer { deadline, render, .. } = self.layer;
         let begun = Instant::now();
         let span = self.layer.span(request.uri().path());
-        let answer = (!is_compressed(&request)).then(|| {
+        let answer = self.layer.admit(&request).map(|place| {
             // The services below may log while they are called, not only while they are polled.
             let _entered = span.enter();
-            self.inner.call(request)
+            (place, self.inner.call(request))
         });
         Box::pin(
             async move {
                 let answer = match answer {
-                    None => render(Denial::EncodingUnsupported),
-                    Some(answer) => match tokio::time::timeout_at(begun + deadline, answer).await {
+                    Err(denial) => render(denial),
+                    Ok((_place, answer)) => match tokio::time::timeout_at(begun + deadline, answer).await {
                         Ok(answer) => answer?,
                         Err(_) => render(Denial::Deadline),
                     },
@@ -91,6 +96,14 @@ fn is_compressed(request: &Request<Body>) -> bool {
 }
 
 impl CallLayer {
+    /// A place for a call that may go on, for as long as it lasts.
+    fn admit(&self, request: &Request<Body>) -> Result<Option<OwnedSemaphorePermit>, Denial> {
+        if is_compressed(request) {
+            return Err(Denial::EncodingUnsupported);
+        }
+        self.in_flight.enter(request.uri().path())
+    }
+
     /// The span of a call: its id, the method as the policy table writes it, and room for who calls.
     fn span(&self, path: &str) -> Span {
         let mut id = [0; 8];
@@ -133,7 +146,7 @@ mod tests {
     }
 
     fn layer(deadline: Duration) -> CallLayer {
-        CallLayer { deadline, random: Arc::new(Zeros), render }
+        CallLayer { deadline, random: Arc::new(Zeros), in_flight: Arc::new(InFlight::new(1)), render }
     }
 
     fn render(denial: Denial) -> Response<Body> {
@@ -166,6 +179,22 @@ mod tests {
             assert_eq!(answer.headers()["denial"], Denial::EncodingUnsupported.to_string(), "{encodings:?}");
         }
         assert!(!is_compressed(&named(&["identity"])));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_has_ended_leaves_its_place_to_the_next() {
+        let layer = layer(Duration::ZERO);
+        let stuck = || service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>());
+        let mut calls = layer.layer(stuck());
+        let first = calls.call(request());
+        let second = calls.call(request()).await.unwrap();
+        assert_eq!(second.headers()["denial"], Denial::Overloaded.to_string());
+        // One that nobody waits for any more has ended, too.
+        drop(first);
+        for _ in 0..2 {
+            let next = layer.layer(stuck()).oneshot(request()).await.unwrap();
+            assert_eq!(next.headers()["denial"], Denial::Deadline.to_string());
+        }
     }
 
     #[tokio::test]

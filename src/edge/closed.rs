@@ -9,9 +9,6 @@ use tower::{Layer, Service};
 
 use super::{Denial, Render, policy};
 
-/// What every method of the standard health service begins with.
-const HEALTH: &str = "/grpc.health.v1.Health/";
-
 /// The layer that lets nothing but health through.
 #[derive(Clone)]
 pub struct ClosedGate {
@@ -60,7 +57,7 @@ where
 
 /// Why a method is not answered; `None` for health.
 fn denial(path: &str) -> Option<Denial> {
-    if path.starts_with(HEALTH) {
+    if path.starts_with(policy::HEALTH) {
         return None;
     }
     Some(if policy::find(path).is_some() { Denial::StorageUnavailable } else { Denial::UnknownMethod })

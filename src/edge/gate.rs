@@ -11,8 +11,8 @@ use tracing::Span;
 
 use super::authenticate::{authenticate, bearer_token, named_tenant};
 use super::issuers::Issuers;
-use super::policy::{self, Access};
-use super::{Denial, Render};
+use super::policy::{self, Access, Row};
+use super::{Buckets, Denial, Render};
 use crate::app::App;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::error::Reason;
@@ -30,6 +30,8 @@ pub struct GateParts {
     pub app: Arc<App>,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
+    /// How often each may call.
+    pub buckets: Buckets,
     /// How a denial looks on the wire.
     pub render: Render,
 }
@@ -96,13 +98,17 @@ where
 impl GateParts {
     /// Finds out who calls, and writes down if he may not.
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Denial> {
-        match self.judge_with_keys(path, headers).await {
+        let row = policy::find(path);
+        match self.judge_with_keys(row, headers).await {
             Verdict::Admitted(caller) => {
                 note_caller(&caller);
+                self.count(row, &caller)?;
                 Ok(caller)
             }
             Verdict::Refused(caller, reason) => {
                 note_caller(&caller);
+                // First, because each refusal is a row.
+                self.count(row, &caller)?;
                 Err(self.refuse_known(&caller, reason).await)
             }
             Verdict::Denied(denial) => {
@@ -114,16 +120,27 @@ impl GateParts {
     }
 
     /// Judges a call, and once more if the key of its credential was not known and its issuer knows it.
-    async fn judge_with_keys(&self, path: &str, headers: &HeaderMap) -> Verdict {
-        let verdict = judge(path, headers, &self.callers, self.clock.now());
+    async fn judge_with_keys(&self, row: Option<Row>, headers: &HeaderMap) -> Verdict {
+        let verdict = judge(row, headers, &self.callers, self.clock.now());
         let is_about_a_key = matches!(verdict, Verdict::Denied(Denial::CredentialInvalid | Denial::IssuerUnavailable));
         if is_about_a_key
             && let Ok(token) = bearer_token(headers)
             && self.issuers.learn_key_of(token, &self.callers).await
         {
-            return judge(path, headers, &self.callers, self.clock.now());
+            return judge(row, headers, &self.callers, self.clock.now());
         }
         verdict
+    }
+
+    /// Counts a call of somebody known. One too many is a line and a number, and no row: whoever floods us must not fill the
+    /// audit log, and to refuse him must cost less than to serve him.
+    fn count(&self, row: Option<Row>, caller: &Caller) -> Result<(), Denial> {
+        let Some(row) = row else { return Ok(()) };
+        self.buckets.take(&row, caller).map_err(|wait| {
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(millis, refused = self.buckets.refused(), "edge.rate.refused");
+            Denial::TooOften { wait }
+        })
     }
 
     /// The answer to a known caller who may not. The audit row comes first; without it he is not told.
@@ -163,8 +180,8 @@ enum Refusal {
 }
 
 /// Looks up the method, then who calls it, then for which tenant.
-fn judge(path: &str, headers: &HeaderMap, callers: &Callers, now: Timestamp) -> Verdict {
-    let Some(row) = policy::find(path) else {
+fn judge(row: Option<Row>, headers: &HeaderMap, callers: &Callers, now: Timestamp) -> Verdict {
+    let Some(row) = row else {
         return Verdict::Denied(Denial::UnknownMethod);
     };
     let Access::Roles(roles) = row.access else {
@@ -279,7 +296,7 @@ mod tests {
     fn verdict(path: &str, grant: &CallerGrant) -> Verdict {
         let issuer = issuer();
         let token = issuer.mint(grant, NOW, &Ones).unwrap();
-        judge(path, &bearing(&token), &callers(&issuer), NOW)
+        judge(policy::find(path), &bearing(&token), &callers(&issuer), NOW)
     }
 
     #[test]
@@ -317,19 +334,22 @@ mod tests {
     fn an_unknown_method_is_denied_whoever_calls() {
         let path = "/concenter.v1.JumpService/JumpAnywhere";
         assert_eq!(verdict(path, &grant(&[Role::Admin])), Verdict::Denied(Denial::UnknownMethod));
-        assert_eq!(judge(path, &HeaderMap::new(), &callers(&issuer()), NOW), Verdict::Denied(Denial::UnknownMethod));
+        assert_eq!(
+            judge(policy::find(path), &HeaderMap::new(), &callers(&issuer()), NOW),
+            Verdict::Denied(Denial::UnknownMethod)
+        );
     }
 
     #[test]
     fn a_call_without_a_credential_is_denied() {
-        let verdict = judge(JUMP, &HeaderMap::new(), &callers(&issuer()), NOW);
+        let verdict = judge(policy::find(JUMP), &HeaderMap::new(), &callers(&issuer()), NOW);
         assert_eq!(verdict, Verdict::Denied(Denial::CredentialMissing));
     }
 
     #[test]
     fn a_token_of_another_issuer_is_denied() {
         let token = issuer().mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
-        let verdict = judge(JUMP, &bearing(&token), &callers(&issuer()), NOW);
+        let verdict = judge(policy::find(JUMP), &bearing(&token), &callers(&issuer()), NOW);
         assert_eq!(verdict, Verdict::Denied(Denial::CredentialInvalid));
     }
 
@@ -338,13 +358,19 @@ mod tests {
         let issuer = issuer();
         let token = issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
         let late = NOW.plus(Duration::from_secs(66));
-        assert_eq!(judge(JUMP, &bearing(&token), &callers(&issuer), late), Verdict::Denied(Denial::CredentialExpired));
+        assert_eq!(
+            judge(policy::find(JUMP), &bearing(&token), &callers(&issuer), late),
+            Verdict::Denied(Denial::CredentialExpired)
+        );
     }
 
     #[test]
     fn where_anyone_may_call_a_credential_is_not_looked_at() {
         for headers in [HeaderMap::new(), bearing("not.a.token")] {
-            assert_eq!(judge(JWKS, &headers, &callers(&issuer()), NOW), Verdict::Admitted(Caller::Anonymous));
+            assert_eq!(
+                judge(policy::find(JWKS), &headers, &callers(&issuer()), NOW),
+                Verdict::Admitted(Caller::Anonymous)
+            );
         }
     }
 
@@ -352,11 +378,11 @@ mod tests {
     fn what_a_client_says_of_himself_changes_nothing() {
         let issuer = issuer();
         let mut headers = bearing(&issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap());
-        let plain = judge(JUMP, &headers, &callers(&issuer), NOW);
+        let plain = judge(policy::find(JUMP), &headers, &callers(&issuer), NOW);
         for name in ["x-tenant-id", "x-actor", "x-forwarded-client-cert", "x-role"] {
             headers.insert(name, HeaderValue::from_static("operator"));
         }
-        assert_eq!(judge(JUMP, &headers, &callers(&issuer), NOW), plain);
+        assert_eq!(judge(policy::find(JUMP), &headers, &callers(&issuer), NOW), plain);
     }
     /// What becomes of a call with a token of A that names tenants in `concenter-tenant`.
     fn naming(names: &[&str]) -> Verdict {
@@ -365,7 +391,7 @@ mod tests {
         for name in names {
             headers.append("concenter-tenant", HeaderValue::from_str(name).unwrap());
         }
-        judge(JUMP, &headers, &callers(&issuer), NOW)
+        judge(policy::find(JUMP), &headers, &callers(&issuer), NOW)
     }
 
     #[test]
@@ -385,8 +411,11 @@ mod tests {
         let mut headers = bearing(&issuer.mint(&grant, NOW, &Ones).unwrap());
         let path = "/concenter.admin.v1.TenantService/GetTenant";
         let operator = Caller::Operator { subject: subject() };
-        assert_eq!(judge(path, &headers, &callers(&issuer), NOW), Verdict::Admitted(operator.clone()));
+        assert_eq!(judge(policy::find(path), &headers, &callers(&issuer), NOW), Verdict::Admitted(operator.clone()));
         headers.insert("concenter-tenant", HeaderValue::from_str(&tenant().to_string()).unwrap());
-        assert_eq!(judge(path, &headers, &callers(&issuer), NOW), Verdict::Refused(operator, Refusal::Tenant));
+        assert_eq!(
+            judge(policy::find(path), &headers, &callers(&issuer), NOW),
+            Verdict::Refused(operator, Refusal::Tenant)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What a call meets before its handler: who calls, whether he may, and how long it may take.
+//! What a call meets before its handler: who calls, whether he may, how often, and how long it may take.
 //!
 //! Two layers around all services: [`CallLayer`] outside, [`Gate`] inside. The gate leaves a
 //! [`crate::domain::caller::Caller`] in the extensions of every request that it lets through; handlers believe
@@ -10,17 +10,21 @@
 mod authenticate;
 mod call;
 mod closed;
+mod flight;
 mod gate;
 mod issuers;
 pub mod policy;
+mod rate;
 
 use http::Response;
 use tonic::body::Body;
 
 pub use call::CallLayer;
 pub use closed::{Closed, ClosedGate};
+pub use flight::InFlight;
 pub use gate::{Gate, GateParts, Gated};
 pub use issuers::{IssuerError, Issuers};
+pub use rate::{Buckets, Rates};
 
 pub use crate::domain::caller::Denial;
 

@@ -1,4 +1,4 @@
-//! THE table: which role may call which method.
+//! THE table: which role may call which method, and how often.
 //!
 //! A method without a row is refused. One more RPC: a row here, under its service. The roles of a row stand in the
 //! order of preference: a credential with several of them acts in the first one that it can
@@ -15,7 +15,26 @@ pub enum Access {
     Roles(&'static [Role]),
 }
 
+/// How often one tenant may call a method, by what the method costs; the numbers are settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// Makes a jump.
+    Jump,
+    /// Redeems one.
+    Redeem,
+    /// Reads.
+    Read,
+    /// Changes something.
+    Change,
+    /// Changes a thousand things.
+    Batch,
+    /// As often as one likes: nobody knows who calls, so that a bound would let whoever floods shut out everybody. All that it
+    /// costs is bounded by the calls in flight.
+    Free,
+}
+
 use Access::{Anyone, Roles};
+use Rate::{Batch, Change, Free, Jump, Read, Redeem};
 use Role::{Admin, Broker, Customer, Operator, Portal, Target};
 
 /// A method of the API and who may call it.
@@ -25,6 +44,8 @@ pub struct Row {
     pub method: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// How often.
+    pub rate: Rate,
 }
 
 /// Every method of our own services, each once.
@@ -32,83 +53,86 @@ pub struct Row {
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     // Con:center users: the firm's administrator alone.
-    row("/concenter.v1.UserService/CreateUser", Roles(&[Admin])),
-    row("/concenter.v1.UserService/GetUser", Roles(&[Admin])),
-    row("/concenter.v1.UserService/ListUsers", Roles(&[Admin])),
-    row("/concenter.v1.UserService/UpdateUser", Roles(&[Admin])),
-    row("/concenter.v1.UserService/SetUserSecret", Roles(&[Admin])),
-    row("/concenter.v1.UserService/SetStandardUser", Roles(&[Admin])),
-    row("/concenter.v1.UserService/SetEndCustomer", Roles(&[Admin])),
-    row("/concenter.v1.UserService/DisableUser", Roles(&[Admin])),
-    row("/concenter.v1.UserService/EnableUser", Roles(&[Admin])),
-    row("/concenter.v1.UserService/DeleteUser", Roles(&[Admin])),
+    row("/concenter.v1.UserService/CreateUser", Roles(&[Admin]), Change),
+    row("/concenter.v1.UserService/GetUser", Roles(&[Admin]), Read),
+    row("/concenter.v1.UserService/ListUsers", Roles(&[Admin]), Read),
+    row("/concenter.v1.UserService/UpdateUser", Roles(&[Admin]), Change),
+    row("/concenter.v1.UserService/SetUserSecret", Roles(&[Admin]), Change),
+    row("/concenter.v1.UserService/SetStandardUser", Roles(&[Admin]), Change),
+    row("/concenter.v1.UserService/SetEndCustomer", Roles(&[Admin]), Change),
+    row("/concenter.v1.UserService/DisableUser", Roles(&[Admin]), Change),
+    row("/concenter.v1.UserService/EnableUser", Roles(&[Admin]), Change),
+    row("/concenter.v1.UserService/DeleteUser", Roles(&[Admin]), Change),
     // Broker activations: likewise.
-    row("/concenter.v1.BrokerActivationService/CreateBrokerActivation", Roles(&[Admin])),
-    row("/concenter.v1.BrokerActivationService/GetBrokerActivation", Roles(&[Admin])),
-    row("/concenter.v1.BrokerActivationService/ListBrokerActivations", Roles(&[Admin])),
-    row("/concenter.v1.BrokerActivationService/UpdateBrokerActivation", Roles(&[Admin])),
-    row("/concenter.v1.BrokerActivationService/DisableBrokerActivation", Roles(&[Admin])),
-    row("/concenter.v1.BrokerActivationService/EnableBrokerActivation", Roles(&[Admin])),
-    row("/concenter.v1.BrokerActivationService/DeleteBrokerActivation", Roles(&[Admin])),
+    row("/concenter.v1.BrokerActivationService/CreateBrokerActivation", Roles(&[Admin]), Change),
+    row("/concenter.v1.BrokerActivationService/GetBrokerActivation", Roles(&[Admin]), Read),
+    row("/concenter.v1.BrokerActivationService/ListBrokerActivations", Roles(&[Admin]), Read),
+    row("/concenter.v1.BrokerActivationService/UpdateBrokerActivation", Roles(&[Admin]), Change),
+    row("/concenter.v1.BrokerActivationService/DisableBrokerActivation", Roles(&[Admin]), Change),
+    row("/concenter.v1.BrokerActivationService/EnableBrokerActivation", Roles(&[Admin]), Change),
+    row("/concenter.v1.BrokerActivationService/DeleteBrokerActivation", Roles(&[Admin]), Change),
     // Customers: the portal writes their records; which con:center user they get, the administrator decides.
-    row("/concenter.v1.CustomerService/PutCustomers", Roles(&[Portal, Admin])),
-    row("/concenter.v1.CustomerService/GetCustomer", Roles(&[Portal, Admin])),
-    row("/concenter.v1.CustomerService/ListCustomers", Roles(&[Admin])),
-    row("/concenter.v1.CustomerService/EraseCustomer", Roles(&[Portal, Admin])),
-    row("/concenter.v1.CustomerService/AssignUser", Roles(&[Admin])),
-    row("/concenter.v1.CustomerService/GetCustomerAccess", Roles(&[Admin])),
-    row("/concenter.v1.CustomerService/UpdateCustomerAccess", Roles(&[Admin])),
+    row("/concenter.v1.CustomerService/PutCustomers", Roles(&[Portal, Admin]), Batch),
+    row("/concenter.v1.CustomerService/GetCustomer", Roles(&[Portal, Admin]), Read),
+    row("/concenter.v1.CustomerService/ListCustomers", Roles(&[Admin]), Read),
+    row("/concenter.v1.CustomerService/EraseCustomer", Roles(&[Portal, Admin]), Change),
+    row("/concenter.v1.CustomerService/AssignUser", Roles(&[Admin]), Change),
+    row("/concenter.v1.CustomerService/GetCustomerAccess", Roles(&[Admin]), Read),
+    row("/concenter.v1.CustomerService/UpdateCustomerAccess", Roles(&[Admin]), Change),
     // Settings: the firm's administrator alone.
-    row("/concenter.v1.SettingsService/GetSettings", Roles(&[Admin])),
-    row("/concenter.v1.SettingsService/UpdateSettings", Roles(&[Admin])),
+    row("/concenter.v1.SettingsService/GetSettings", Roles(&[Admin]), Read),
+    row("/concenter.v1.SettingsService/UpdateSettings", Roles(&[Admin]), Change),
     // The catalogue, for whoever offers a choice of it. Portals and administrators need the providers' names, for what
     // a user's scope and a jump may name.
-    row("/concenter.v1.CatalogService/ListProductProviders", Roles(&[Portal, Admin])),
-    row("/concenter.v1.CatalogService/ListTargets", Roles(&[Portal, Broker, Customer, Admin])),
+    row("/concenter.v1.CatalogService/ListProductProviders", Roles(&[Portal, Admin]), Read),
+    row("/concenter.v1.CatalogService/ListTargets", Roles(&[Portal, Broker, Customer, Admin]), Read),
     // Jumps. No customer gets an insurer's portal; a portal that names one there is refused by the rules.
-    row("/concenter.v1.JumpService/JumpToTarif", Roles(&[Portal, Broker, Customer])),
-    row("/concenter.v1.JumpService/JumpToInsurerPortal", Roles(&[Portal, Broker])),
-    row("/concenter.v1.JumpService/ExplainJump", Roles(&[Portal, Admin])),
-    row("/concenter.v1.JumpService/RedeemJump", Roles(&[Target])),
+    row("/concenter.v1.JumpService/JumpToTarif", Roles(&[Portal, Broker, Customer]), Jump),
+    row("/concenter.v1.JumpService/JumpToInsurerPortal", Roles(&[Portal, Broker]), Jump),
+    row("/concenter.v1.JumpService/ExplainJump", Roles(&[Portal, Admin]), Read),
+    row("/concenter.v1.JumpService/RedeemJump", Roles(&[Target]), Redeem),
     // Their history. A broker or customer sees his own; which one that is, the use case says.
-    row("/concenter.v1.JumpService/GetJump", Roles(&[Portal, Broker, Customer, Admin])),
-    row("/concenter.v1.JumpService/ListJumps", Roles(&[Portal, Broker, Customer, Admin])),
-    row("/concenter.v1.JumpService/RevokeJump", Roles(&[Portal, Admin])),
+    row("/concenter.v1.JumpService/GetJump", Roles(&[Portal, Broker, Customer, Admin]), Read),
+    row("/concenter.v1.JumpService/ListJumps", Roles(&[Portal, Broker, Customer, Admin]), Read),
+    row("/concenter.v1.JumpService/RevokeJump", Roles(&[Portal, Admin]), Change),
     // Public keys.
-    row("/concenter.v1.JumpService/GetJwks", Anyone),
+    row("/concenter.v1.JumpService/GetJwks", Anyone, Free),
     // The operator's own.
-    row("/concenter.admin.v1.TenantService/CreateTenant", Roles(&[Operator])),
-    row("/concenter.admin.v1.TenantService/GetTenant", Roles(&[Operator])),
-    row("/concenter.admin.v1.TenantService/ListTenants", Roles(&[Operator])),
-    row("/concenter.admin.v1.TenantService/UpdateTenant", Roles(&[Operator])),
-    row("/concenter.admin.v1.TenantService/StopTenant", Roles(&[Operator])),
-    row("/concenter.admin.v1.TenantService/StartTenant", Roles(&[Operator])),
-    row("/concenter.admin.v1.TenantService/DeleteTenant", Roles(&[Operator])),
-    row("/concenter.admin.v1.TenantService/UndeleteTenant", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/PutProductProvider", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/DisableProductProvider", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/EnableProductProvider", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/GetProductProvider", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/ListProductProviders", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/PutTarget", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/DisableTarget", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/EnableTarget", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/GetTarget", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/ListTargets", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/PutReturnUrl", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/DisableReturnUrl", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/EnableReturnUrl", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/GetReturnUrl", Roles(&[Operator])),
-    row("/concenter.admin.v1.CatalogAdminService/ListReturnUrls", Roles(&[Operator])),
+    row("/concenter.admin.v1.TenantService/CreateTenant", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.TenantService/GetTenant", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.TenantService/ListTenants", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.TenantService/UpdateTenant", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.TenantService/StopTenant", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.TenantService/StartTenant", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.TenantService/DeleteTenant", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.TenantService/UndeleteTenant", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/PutProductProvider", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/DisableProductProvider", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/EnableProductProvider", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/GetProductProvider", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.CatalogAdminService/ListProductProviders", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.CatalogAdminService/PutTarget", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/DisableTarget", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/EnableTarget", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/GetTarget", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.CatalogAdminService/ListTargets", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.CatalogAdminService/PutReturnUrl", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/DisableReturnUrl", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/EnableReturnUrl", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.CatalogAdminService/GetReturnUrl", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.CatalogAdminService/ListReturnUrls", Roles(&[Operator]), Read),
 ];
+
+/// What every method of the standard health service begins with.
+pub(super) const HEALTH: &str = "/grpc.health.v1.Health/";
 
 /// The services that are not ours, with all their methods. They tell nothing that is not public: whether we serve, and
 /// what the published proto files say. This is the only place that lets them through.
 const STANDARD_SERVICES: &[Row] =
-    &[row("/grpc.health.v1.Health/", Anyone), row("/grpc.reflection.v1.ServerReflection/", Anyone)];
+    &[row(HEALTH, Anyone, Free), row("/grpc.reflection.v1.ServerReflection/", Anyone, Free)];
 
-const fn row(method: &'static str, access: Access) -> Row {
-    Row { method, access }
+const fn row(method: &'static str, access: Access, rate: Rate) -> Row {
+    Row { method, access, rate }
 }
 
 /// Finds the row of a call's path; `None` if the method is unknown.
@@ -246,6 +270,29 @@ mod tests {
                 assert!(!roles.is_empty(), "{}", row.method);
                 assert_eq!(roles.iter().collect::<BTreeSet<_>>().len(), roles.len(), "{}", row.method);
             }
+        }
+    }
+
+    #[test]
+    fn as_often_as_one_likes_is_for_anyone_and_for_nobody_else() {
+        for row in TABLE.iter().chain(STANDARD_SERVICES) {
+            assert_eq!(row.rate == Free, row.access == Anyone, "{}", row.method);
+        }
+    }
+
+    #[test]
+    fn every_rate_is_that_of_what_the_method_is_called() {
+        for row in TABLE {
+            let name = row.method.rsplit('/').next().unwrap();
+            let expected = match name {
+                "GetJwks" => Free,
+                "JumpToTarif" | "JumpToInsurerPortal" => Jump,
+                "RedeemJump" => Redeem,
+                "PutCustomers" => Batch,
+                _ if ["Get", "List", "Explain"].iter().any(|reads| name.starts_with(reads)) => Read,
+                _ => Change,
+            };
+            assert_eq!(row.rate, expected, "{name}");
         }
     }
 

@@ -1,21 +1,24 @@
 //! The start while the database cannot be reached: both listeners answer, and say that there is nothing to be had yet.
 
-use std::net::TcpListener;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
-use super::{CALL_DEADLINE, StartError, end_health_streams, health, render_denial, told_to_stop};
+use super::connections::{AGE, note_calls};
+use super::render_denial;
+use super::{StartError, call_layer, end_health_streams, grpc, health, http, told_to_stop};
 use crate::config::ServerSettings;
 use crate::domain::ids::Random;
-use crate::edge::{CallLayer, ClosedGate};
+use crate::edge::ClosedGate;
 use crate::store::{Location, Opened};
 use crate::web;
 
@@ -23,6 +26,9 @@ use crate::web;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// So that a database that came back is in use within 5 s.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Most connections that wait to be accepted; the operating system may allow fewer.
+const BACKLOG: u32 = 1_024;
 
 /// The sockets of both listeners. A clone is the same sockets.
 pub(super) struct Sockets {
@@ -33,11 +39,7 @@ pub(super) struct Sockets {
 impl Sockets {
     /// Binds the addresses of the settings.
     pub(super) fn bind(settings: &ServerSettings) -> Result<Self, StartError> {
-        let bind = |listener, address| {
-            TcpListener::bind(address)
-                .and_then(|bound| bound.set_nonblocking(true).map(|()| bound))
-                .map_err(|source| StartError::bind(listener, address, source))
-        };
+        let bind = |listener, address| bind(address).map_err(|source| StartError::bind(listener, address, source));
         Ok(Self { grpc: bind("gRPC", settings.grpc_addr)?, http: bind("HTTP", settings.http_addr)? })
     }
 
@@ -56,13 +58,21 @@ impl Sockets {
     pub(super) fn listen(
         self,
         settings: &ServerSettings,
-    ) -> Result<(TcpIncoming, tokio::net::TcpListener), StartError> {
+    ) -> Result<(tokio::net::TcpListener, tokio::net::TcpListener), StartError> {
         let listen = |listener, address, socket| {
             tokio::net::TcpListener::from_std(socket).map_err(|source| StartError::bind(listener, address, source))
         };
-        let grpc = listen("gRPC", settings.grpc_addr, self.grpc)?;
-        Ok((TcpIncoming::from(grpc), listen("HTTP", settings.http_addr, self.http)?))
+        Ok((listen("gRPC", settings.grpc_addr, self.grpc)?, listen("HTTP", settings.http_addr, self.http)?))
     }
+}
+
+/// Binds an address, with room for those who wait to be accepted.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of a service that has just ended do not keep the address from the next one.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// Opens the database, however long it takes until it can be reached, and meanwhile answers on `sockets`.
@@ -78,16 +88,17 @@ pub(super) async fn until_open(
     tell_where(&grpc, &http);
     let (stop, stopped) = watch::channel(false);
     let (mut health, services) = health(ServingStatus::NotServing).await?;
-    let router = tonic::transport::Server::builder()
-        .layer(CallLayer { deadline: CALL_DEADLINE, random, render: render_denial })
+    let router = grpc::transport(AGE)
+        .layer(note_calls())
+        .layer(call_layer(random, &settings.limits))
         .layer(ClosedGate { render: render_denial })
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
+    let grpc = grpc::connections(grpc, settings.limits.connections);
     let grpc = router.serve_with_incoming_shutdown(grpc, told_to_stop(stopped.clone()));
-    let http = axum::serve(http, web::closed_router()).with_graceful_shutdown(told_to_stop(stopped));
     let mut listeners = JoinSet::new();
     // One that fails leaves callers waiting; the start goes on all the same.
     listeners.spawn(async move { drop(grpc.await) });
-    listeners.spawn(async move { drop(http.await) });
+    listeners.spawn(http::serve(http, web::closed_router(), settings.limits.http_connections, stopped));
 
     let opened = attempts(location, settings).await;
     end_health_streams(&mut health, &services).await;
@@ -98,7 +109,7 @@ pub(super) async fn until_open(
 }
 
 /// Says in the log where it listens meanwhile, which is not plain where port 0 was asked for.
-fn tell_where(grpc: &TcpIncoming, http: &tokio::net::TcpListener) {
+fn tell_where(grpc: &tokio::net::TcpListener, http: &tokio::net::TcpListener) {
     if let (Ok(grpc), Ok(http)) = (grpc.local_addr(), http.local_addr()) {
         tracing::warn!(%grpc, %http, "server.start.listening");
     }

@@ -107,8 +107,13 @@ pub struct Service {
 impl Service {
     /// Starts a service without any data.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn start_with(change: impl FnOnce(&mut ServerSettings)) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_micros())));
-        Self::start_on(Place::new().await, |_| {}, clock).await
+        Self::start_on(Place::new().await, change, clock).await
     }
 
     async fn start_on(place: Place, change: impl FnOnce(&mut ServerSettings), clock: Arc<TestClock>) -> Self {

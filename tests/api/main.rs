@@ -16,6 +16,7 @@ pub(crate) mod harness;
 mod http;
 mod issuers;
 mod jump;
+mod limits;
 mod management;
 mod resolve;
 mod retention;

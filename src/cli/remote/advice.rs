@@ -112,9 +112,10 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
             (MustAct, "the stored password does not open: set it again with `concenter user set-secret`")
         }
 
-        ErrorReason::RateLimited => {
-            (TryAgain, "a person gets 30 jumps a minute, and has had them: wait a minute, then ask again")
-        }
+        ErrorReason::RateLimited => (
+            TryAgain,
+            "this was asked for too often, or a person has had his 30 jumps of this minute: wait, then ask again",
+        ),
         ErrorReason::StorageDown => (TryAgain, "the database cannot be reached: wait a moment and run it again"),
         ErrorReason::StorageFull => {
             (TryAgain, "the disk of the database is full: tell the operator, then run it again")
@@ -122,6 +123,7 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
         ErrorReason::StorageBusy => (TryAgain, "too much is being changed at once: wait a moment and run it again"),
         ErrorReason::Contended => (TryAgain, "others change the same at this moment: run it again"),
         ErrorReason::KeyUnavailable => (TryAgain, "a key cannot be had: tell the operator, then run it again"),
+        ErrorReason::Overloaded => (TryAgain, "the service has too many calls: wait a moment and run it again"),
         ErrorReason::Deadline => (TryAgain, "the service took too long: run it again"),
         ErrorReason::Internal | ErrorReason::Unspecified => {
             (TryAgain, "a fault of the service: tell the operator what stands below")

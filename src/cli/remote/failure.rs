@@ -170,7 +170,9 @@ impl Failure {
         let reason = reason_of(status);
         match reason.as_deref().and_then(from_wire) {
             Some(reason) => {
-                let may_be_done = matches!(advice(reason).0, Exit::TryAgain) && reason != ErrorReason::EtagMismatch;
+                // The service turns a call away before it looks at it.
+                let is_undone = matches!(reason, ErrorReason::EtagMismatch | ErrorReason::Overloaded);
+                let may_be_done = matches!(advice(reason).0, Exit::TryAgain) && !is_undone;
                 let repeat = repeat.filter(|_| may_be_done);
                 Self::Refused(Box::new(Refused { reason, details: details(reason, status), repeat, missing }))
             }

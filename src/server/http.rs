@@ -1,0 +1,82 @@
+//! The HTTP listener: HTTP/1.1, for small questions without a body.
+//!
+//! `axum::serve` bounds neither how many connections there are nor how long one may take to ask, so connections are
+//! served here, by the library beneath it.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_stream::StreamExt as _;
+use tonic::transport::server::TcpIncoming;
+
+use super::connections::{Capped, Patience};
+use super::told_to_stop;
+
+/// How long the head of a request may take, the first as well as each one after an answer: who asks for nothing meanwhile
+/// is closed.
+const HEAD: Duration = Duration::from_secs(10);
+/// Most bytes of the head of a request.
+const HEAD_BYTES: usize = 16 * 1024;
+/// After how long a connection is closed behind the answer that it is at.
+const AGE: Duration = Duration::from_secs(60);
+/// How long that answer may take, until it is read.
+const AGE_GRACE: Duration = Duration::from_secs(10);
+
+/// Serves HTTP until `stopped`, then until the requests in flight are answered. Of connections there are at most `most`.
+pub(super) async fn serve(listener: TcpListener, router: Router, most: u32, stopped: watch::Receiver<bool>) {
+    // An answer is small: it must not wait for more of it to come.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let mut incoming = Capped::new("HTTP", incoming, most, Patience::until(AGE.saturating_add(AGE_GRACE)));
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(told_to_stop(stopped.clone()));
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            Some(_) = connections.join_next() => {}
+            accepted = incoming.next() => match accepted {
+                Some(Ok(connection)) => {
+                    connections.spawn(answer(connection, router.clone(), stopped.clone()));
+                }
+                // One that was gone again; the stream itself says if there is more to it.
+                Some(Err(_)) => {}
+                None => break,
+            }
+        }
+    }
+    // The socket closes, so that nobody waits there for an answer.
+    drop(incoming);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Answers the requests of one connection.
+async fn answer<IO>(connection: IO, router: Router, stopped: watch::Receiver<bool>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
+    let mut served = pin!(http.serve_connection(TokioIo::new(connection), TowerToHyperService::new(router)));
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = told_to_stop(stopped) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+        () = sleep(AGE) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error = &error as &dyn std::error::Error, "server.http.ended");
+    }
+}
