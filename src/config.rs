@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
 use crate::domain::retention::{JumpDays, RequestHours, Retention};
-use crate::store::{DatabaseUrl, Location, MostInABatch};
+use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
 /// The issuer of jump tokens if nobody says otherwise.
 pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
@@ -188,6 +188,10 @@ pub struct ServerSettings {
     #[command(flatten)]
     pub retention: RetentionSettings,
 
+    /// Where signed checkpoints of the audit log go.
+    #[command(flatten)]
+    pub audit_checkpoints: CheckpointSettings,
+
     /// Most jumps that are written in one transaction: 1 to 512
     ///
     /// For measurements: less than 512 only costs speed.
@@ -200,6 +204,25 @@ pub struct ServerSettings {
         hide = true
     )]
     pub most_in_a_batch: MostInABatch,
+}
+
+/// Where signed checkpoints of the audit log are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CheckpointSettings {
+    /// Directory for signed checkpoints of the audit log; without it there are none
+    ///
+    /// Every five minutes a file for each log that grew, 0600. They show that the end of a log is missing, or that another
+    /// one took its place: keep them on another volume than the data, where nobody who can change that can change them.
+    #[arg(long, env = "CONCENTER_AUDIT_CHECKPOINT_DIR", value_name = "PATH")]
+    pub audit_checkpoint_dir: Option<PathBuf>,
+}
+
+impl CheckpointSettings {
+    /// The directory, if there is one.
+    #[must_use]
+    pub fn directory(&self) -> Option<CheckpointDirectory> {
+        self.audit_checkpoint_dir.as_deref().map(CheckpointDirectory::new)
+    }
 }
 
 /// How long the service keeps what it needs for a while only.
@@ -252,6 +275,7 @@ impl ServerSettings {
             http_addr: any_port,
             issuer: DEFAULT_ISSUER.to_owned(),
             retention: RetentionSettings::DEFAULT,
+            audit_checkpoints: CheckpointSettings::default(),
             most_in_a_batch: MostInABatch::DEFAULT,
         }
     }

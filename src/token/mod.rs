@@ -1,9 +1,10 @@
 //! Tokens: what leaves the service signed, and what comes back.
 //!
-//! Two kinds, each with its own key ring, `typ` and audience, so that neither can stand for the other: a jump's
+//! Two kinds let somebody in, each with its own key ring, `typ` and audience, so that neither can stand for the other: a jump's
 //! token ([`JumpTokens`]) for a target, and a caller's token ([`CallerTokens`]) of the embedded issuer. Every compact
 //! token passes the same strict front door before anything in it is believed; a kind adds its own claims and limits.
-//! A jump's token is only half of what redeems it: the row of its `jti` is the other half, and the authority.
+//! A signed checkpoint of the audit log lets nobody in; it is signed with the keys of jumps, which are published, and told
+//! from their tokens by its `typ`. A jump's token is only half of what redeems it: the row of its `jti` is the other half, and the authority.
 //!
 //! May use: [`crate::domain`]. Keys come in as PKCS#8 and codes come from a [`Mac`] that the caller brings: sealing
 //! and tenants' keys are not known here.
@@ -13,6 +14,7 @@
 
 mod base64url;
 mod caller;
+mod checkpoint;
 mod claims;
 mod front_door;
 mod jump;
@@ -24,6 +26,7 @@ mod testing;
 use crate::domain::caller::Role;
 
 pub use caller::{CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, VerifiedCaller};
+pub use checkpoint::{open_checkpoint, sign_checkpoint};
 pub use front_door::InvalidCause;
 pub use jump::{JUMP_TOKEN_BYTES, JumpTokenError, JumpTokens};
 pub use keyring::{KeyError, KeyRing, KeyRingError, SigningKey};
