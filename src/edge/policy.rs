@@ -61,6 +61,9 @@ const TABLE: &[Row] = &[
     // Settings: the firm's administrator alone.
     row("/concenter.v1.SettingsService/GetSettings", Roles(&[Admin])),
     row("/concenter.v1.SettingsService/UpdateSettings", Roles(&[Admin])),
+    // The audit log: likewise.
+    row("/concenter.v1.AuditService/ListAuditEntries", Roles(&[Admin])),
+    row("/concenter.v1.AuditService/VerifyAuditLog", Roles(&[Admin])),
     // The catalogue, for whoever offers a choice of it. Portals and administrators need the providers' names, for what
     // a user's scope and a jump may name.
     row("/concenter.v1.CatalogService/ListProductProviders", Roles(&[Portal, Admin])),
@@ -163,6 +166,8 @@ mod tests {
         ("concenter.v1.CustomerService/UpdateCustomerAccess", ".A....."),
         ("concenter.v1.SettingsService/GetSettings", ".A....."),
         ("concenter.v1.SettingsService/UpdateSettings", ".A....."),
+        ("concenter.v1.AuditService/ListAuditEntries", ".A....."),
+        ("concenter.v1.AuditService/VerifyAuditLog", ".A....."),
         ("concenter.v1.CatalogService/ListProductProviders", ".AP...."),
         ("concenter.v1.CatalogService/ListTargets", ".APBC.."),
         ("concenter.v1.JumpService/JumpToTarif", "..PBC.."),
