@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::issuer::IssuerEntry;
 use crate::domain::retention::{JumpDays, RequestHours, Retention};
-use crate::store::{DatabaseUrl, Location, MostInABatch};
+use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
 pub use self::issuers::IssuersFileError;
 pub use self::limits::{LimitSettings, RateSettings};
@@ -202,6 +202,10 @@ pub struct ServerSettings {
     #[command(flatten)]
     pub retention: RetentionSettings,
 
+    /// Where signed checkpoints of the audit log go.
+    #[command(flatten)]
+    pub audit_checkpoints: CheckpointSettings,
+
     /// How much it takes on at once, and how often somebody may call.
     #[command(flatten)]
     pub limits: LimitSettings,
@@ -218,6 +222,25 @@ pub struct ServerSettings {
         hide = true
     )]
     pub most_in_a_batch: MostInABatch,
+}
+
+/// Where signed checkpoints of the audit log are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CheckpointSettings {
+    /// Directory for signed checkpoints of the audit log; without it there are none
+    ///
+    /// Every five minutes a file for each log that grew, 0600. They show that the end of a log is missing, or that another
+    /// one took its place: keep them on another volume than the data, where nobody who can change that can change them.
+    #[arg(long, env = "CONCENTER_AUDIT_CHECKPOINT_DIR", value_name = "PATH")]
+    pub audit_checkpoint_dir: Option<PathBuf>,
+}
+
+impl CheckpointSettings {
+    /// The directory, if there is one.
+    #[must_use]
+    pub fn directory(&self) -> Option<CheckpointDirectory> {
+        self.audit_checkpoint_dir.as_deref().map(CheckpointDirectory::new)
+    }
 }
 
 /// How long the service keeps what it needs for a while only.
@@ -280,6 +303,7 @@ impl ServerSettings {
             issuers_file: None,
             retention: RetentionSettings::DEFAULT,
             limits: LimitSettings::DEFAULT,
+            audit_checkpoints: CheckpointSettings::default(),
             most_in_a_batch: MostInABatch::DEFAULT,
         }
     }

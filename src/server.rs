@@ -256,7 +256,8 @@ async fn unlock(
 ) -> Result<(Arc<App>, Arc<CallerTokens>), StartError> {
     let Outside { clock, random } = outside.clone();
     let (keys, caller_ring) = startup::unlock(&*store, &settings.data.dir.path, &*clock, &*random).await?;
-    let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone() };
+    let checkpoints = settings.audit_checkpoints.directory();
+    let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints };
     let app = App::new(parts).map_err(StartError::Issuer)?;
     Ok((Arc::new(app), Arc::new(embedded_issuer(caller_ring))))
 }

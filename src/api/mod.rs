@@ -8,6 +8,7 @@
 //! something, its row in `desk`; a test there finds a missing one.
 
 mod activations;
+mod audit;
 mod catalog;
 mod catalog_admin;
 mod convert;
@@ -28,6 +29,7 @@ use self::desk::Desk;
 use crate::app::App;
 use crate::proto::admin::v1::catalog_admin_service_server::CatalogAdminServiceServer;
 use crate::proto::admin::v1::tenant_service_server::TenantServiceServer;
+use crate::proto::v1::audit_service_server::AuditServiceServer;
 use crate::proto::v1::broker_activation_service_server::BrokerActivationServiceServer;
 use crate::proto::v1::catalog_service_server::CatalogServiceServer;
 use crate::proto::v1::customer_service_server::CustomerServiceServer;
@@ -57,6 +59,9 @@ pub fn services(app: Arc<App>) -> Routes {
         .add_service(
             SettingsServiceServer::new(settings::TenantSettings { desk: desk.clone() })
                 .max_decoding_message_size(REQUEST_BYTES),
+        )
+        .add_service(
+            AuditServiceServer::new(audit::AuditLog { desk: desk.clone() }).max_decoding_message_size(REQUEST_BYTES),
         )
         .add_service(
             CatalogServiceServer::new(catalog::Catalog { desk: desk.clone() }).max_decoding_message_size(REQUEST_BYTES),

@@ -5,7 +5,9 @@
 //! function here, its effect in the store, a row in the policy table, a handler that converts.
 
 pub mod activations;
+pub mod audit;
 pub mod catalog;
+pub mod checkpoints;
 pub mod customers;
 mod effects;
 pub mod history;
@@ -14,6 +16,7 @@ pub mod pages;
 pub mod redeem;
 pub mod restore;
 pub mod retention;
+pub mod sealing;
 pub mod settings;
 pub mod startup;
 pub mod tenants;
@@ -32,13 +35,14 @@ use crate::domain::ids::{AuditId, Random, RequestId, SubjectId, TenantId};
 use crate::domain::tenant::{Tenant, WrappedKeys};
 use crate::domain::time::{Clock, Timestamp};
 use crate::secrets::{Kek, OpenError, SealError, TenantKeys, person_pseudonym};
-use crate::store::{Outcome, Store};
+use crate::store::{CheckpointDirectory, Outcome, Store};
 use crate::token::{JumpTokens, TokenError};
 
 // What an `App` takes and answers with, for rooms that may not name the ports.
 pub use crate::secrets::Secret;
 pub use crate::store::{MOST_CUSTOMERS_AT_ONCE, StandardMoved, StoreError};
 
+use checkpoints::Checkpoints;
 use startup::Keys;
 
 /// How long the public keys of jump tokens may be kept, over gRPC and over HTTP: 5 min.
@@ -56,6 +60,8 @@ pub struct App {
     /// The service's own keys, for what belongs to no tenant.
     system: TenantKeys,
     jump_tokens: JumpTokens,
+    /// Where checkpoints of the audit log go; nowhere unless it was set.
+    checkpoints: Option<Checkpoints>,
     /// The newest epoch seen. Only a hint that saves work: the database has the last word.
     epoch: AtomicI64,
 }
@@ -72,6 +78,8 @@ pub struct Parts {
     pub keys: Keys,
     /// The issuer of jump tokens (`iss`), 1 to 64 characters.
     pub issuer: String,
+    /// Where signed checkpoints of the audit log go; nowhere if `None`.
+    pub checkpoints: Option<CheckpointDirectory>,
 }
 
 /// One call: who calls, and the request as it came.
@@ -177,7 +185,7 @@ impl App {
     /// # Errors
     /// [`TokenError`] if the current signing key cannot be named in a header.
     pub fn new(parts: Parts) -> Result<Self, TokenError> {
-        let Parts { store, clock, random, keys, issuer } = parts;
+        let Parts { store, clock, random, keys, issuer, checkpoints } = parts;
         Ok(Self {
             store,
             clock,
@@ -185,6 +193,7 @@ impl App {
             kek: keys.kek,
             system: keys.system,
             jump_tokens: JumpTokens::new(keys.jump_ring, issuer)?,
+            checkpoints: checkpoints.map(Checkpoints::new),
             epoch: AtomicI64::new(keys.epoch),
         })
     }

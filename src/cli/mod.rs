@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod activation;
+pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod completions;
@@ -45,6 +46,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::signal::unix::SignalKind;
 
+use self::audit::Tampered;
 use self::out::OutputClosed;
 use self::relocate::Differs;
 use self::remote::{Exit, Failure};
@@ -96,6 +98,7 @@ pub enum Command {
     Token(token::Args),
     Migrate(migrate::Args),
     Check(check::Args),
+    Audit(audit::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Demo(demo::Args),
@@ -150,6 +153,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Command::Token(args) => token::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Check(args) => check::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Backup(args) => backup::run(args).await,
         Command::Restore(args) => restore::run(args).await,
         Command::Demo(args) => demo::run(args).await,
@@ -222,6 +226,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             error.downcast_ref::<OpenError>().is_some_and(|error| !error.may_pass())
                 || error.downcast_ref::<RelocateError>().is_some_and(|error| !error.may_pass())
                 || error.is::<Differs>()
+                || error.is::<Tampered>()
                 || error.is::<PasswordFileError>()
                 || error.is::<sqlite::BackupError>()
                 || error.downcast_ref::<postgres::BackupError>().is_some_and(must_act_for)

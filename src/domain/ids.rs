@@ -96,19 +96,43 @@ made_ids! {
     RequestId;
 }
 
+/// The smallest id of what is made at `at` or later.
+fn floor(at: Timestamp) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(at.unix_millis(), &[0; 10]).into_uuid()
+}
+
+/// When an id was made, in whole milliseconds.
+fn made_at(id: Uuid) -> Timestamp {
+    // The first 48 bits (RFC 9562, section 5.7).
+    let millis = i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX);
+    Timestamp::from_unix_micros(millis.saturating_mul(1_000))
+}
+
 impl JumpId {
     /// The smallest id of a jump that is made at `at` or later: what sorts below was made before.
     #[must_use]
     pub fn floor(at: Timestamp) -> Self {
-        Self(uuid::Builder::from_unix_timestamp_millis(at.unix_millis(), &[0; 10]).into_uuid())
+        Self(floor(at))
     }
 
     /// When the jump was made, in whole milliseconds.
     #[must_use]
     pub fn made_at(&self) -> Timestamp {
-        // The first 48 bits (RFC 9562, section 5.7).
-        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX);
-        Timestamp::from_unix_micros(millis.saturating_mul(1_000))
+        made_at(self.0)
+    }
+}
+
+impl AuditId {
+    /// The smallest id of a row that is written at `at` or later: what sorts below was written before.
+    #[must_use]
+    pub fn floor(at: Timestamp) -> Self {
+        Self(floor(at))
+    }
+
+    /// When the row was written, in whole milliseconds.
+    #[must_use]
+    pub fn made_at(&self) -> Timestamp {
+        made_at(self.0)
     }
 }
 

@@ -8,6 +8,7 @@
 
 pub mod activation;
 pub mod audit;
+pub mod audit_log;
 pub mod backup;
 pub mod caller;
 pub mod change;

@@ -26,7 +26,7 @@ pub enum Rate {
     Read,
     /// Changes something.
     Change,
-    /// Changes a thousand things.
+    /// Changes or reads a thousand things.
     Batch,
     /// As often as one likes: nobody knows who calls, so that a bound would let whoever floods shut out everybody. All that it
     /// costs is bounded by the calls in flight.
@@ -82,6 +82,9 @@ const TABLE: &[Row] = &[
     // Settings: the firm's administrator alone.
     row("/concenter.v1.SettingsService/GetSettings", Roles(&[Admin]), Read),
     row("/concenter.v1.SettingsService/UpdateSettings", Roles(&[Admin]), Change),
+    // The audit log: likewise. To verify it reads all of it.
+    row("/concenter.v1.AuditService/ListAuditEntries", Roles(&[Admin]), Read),
+    row("/concenter.v1.AuditService/VerifyAuditLog", Roles(&[Admin]), Batch),
     // The catalogue, for whoever offers a choice of it. Portals and administrators need the providers' names, for what
     // a user's scope and a jump may name.
     row("/concenter.v1.CatalogService/ListProductProviders", Roles(&[Portal, Admin]), Read),
@@ -187,6 +190,8 @@ mod tests {
         ("concenter.v1.CustomerService/UpdateCustomerAccess", ".A....."),
         ("concenter.v1.SettingsService/GetSettings", ".A....."),
         ("concenter.v1.SettingsService/UpdateSettings", ".A....."),
+        ("concenter.v1.AuditService/ListAuditEntries", ".A....."),
+        ("concenter.v1.AuditService/VerifyAuditLog", ".A....."),
         ("concenter.v1.CatalogService/ListProductProviders", ".AP...."),
         ("concenter.v1.CatalogService/ListTargets", ".APBC.."),
         ("concenter.v1.JumpService/JumpToTarif", "..PBC.."),

@@ -10,6 +10,7 @@
 //! [`Kek`] and a closed error enum that says what an operator can do. A missing key is always an error there: a new
 //! key over existing data would make every stored secret unreadable for good.
 
+mod audit_chain;
 mod envelope;
 pub mod kek_file;
 mod keys;
@@ -17,6 +18,7 @@ mod pseudonym;
 mod random;
 mod secret;
 
+pub use audit_chain::seal_entry;
 pub use envelope::{DataKey, OpenError, PLAINTEXT_BYTES, Place, SealError};
 pub use kek_file::KekFileError;
 pub use keys::{Kek, MacKey, TenantKeys};

@@ -191,11 +191,16 @@ impl Code for AuditedKind {
     }
 }
 
+/// The word of an outcome.
+pub(super) const fn outcome_word(accepted: bool) -> &'static str {
+    if accepted { "accepted" } else { "refused" }
+}
+
 /// The words of an outcome: whether it was accepted, and the reason if it was not.
 pub(super) const fn outcome_codes(outcome: AuditOutcome) -> (&'static str, Option<&'static str>) {
     match outcome {
-        AuditOutcome::Accepted => ("accepted", None),
-        AuditOutcome::Refused(reason) => ("refused", Some(reason.as_str())),
+        AuditOutcome::Accepted => (outcome_word(true), None),
+        AuditOutcome::Refused(reason) => (outcome_word(false), Some(reason.as_str())),
     }
 }
 

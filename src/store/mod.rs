@@ -21,6 +21,7 @@
 //! To add a method: its trait below, both engines under the same file and function name, a case in
 //! the conformance suite (`tests/store`).
 
+mod checkpoints;
 mod codes;
 mod location;
 pub mod postgres;
@@ -34,10 +35,11 @@ use async_trait::async_trait;
 
 use crate::domain::activation::{ActivationChange, BrokerActivation, NewActivation};
 use crate::domain::audit::{AuditEntry, AuditOutcome, AuditedPerson, Salt};
+use crate::domain::audit_log::{AuditRecord, AuditSeal, ChainEnd, EntryFilter, EntryMark, SealedEntry, Unsealed};
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
 use crate::domain::error::{Refusal, Version};
 use crate::domain::ids::{
-    ActivationId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId,
+    ActivationId, AuditId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId,
 };
 use crate::domain::jump::{
     Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, RecordOutcome, RedeemAttempt, RedeemInputs,
@@ -53,6 +55,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, UserChange};
 
+pub use self::checkpoints::CheckpointDirectory;
 pub use self::location::{
     DatabaseUrl, InvalidDatabaseUrl, InvalidMostInABatch, Location, MostInABatch, OpenError, Opened,
 };
@@ -63,6 +66,8 @@ pub const MOST_USERS: u32 = 10_000;
 pub const MOST_ACTIVATIONS_OF_BROKER: u32 = 100;
 /// Most jumps that one page of a list looks at.
 pub const MOST_JUMPS_SCANNED: u32 = 10_000;
+/// Most rows of the audit log that one page of a list looks at.
+pub const MOST_ENTRIES_SCANNED: u32 = 10_000;
 /// Most customers in one batch.
 pub const MOST_CUSTOMERS_AT_ONCE: usize = 1_000;
 
@@ -151,6 +156,7 @@ pub trait Store:
     + CustomerStore
     + JumpStore
     + AuditStore
+    + ChainStore
     + RetentionStore
 {
 }
@@ -165,6 +171,7 @@ impl<T> Store for T where
         + CustomerStore
         + JumpStore
         + AuditStore
+        + ChainStore
         + RetentionStore
 {
 }
@@ -636,6 +643,43 @@ pub trait AuditStore: Send + Sync {
 
     /// Reads the salts of people, in the order asked for; `None` for one who has none, and he gets none. Writes nothing.
     async fn known_salts(&self, tenant: &TenantId, people: &[AuditedPerson]) -> Result<Vec<Option<Salt>>, StoreError>;
+}
+
+/// The chain of seals over the audit log of each tenant (`docs/audit.md`). What is read here is what stands in the tables, good
+/// or not.
+#[async_trait]
+pub trait ChainStore: Send + Sync {
+    /// Lists rows of a log, the newest first. Looks at no more than [`MOST_ENTRIES_SCANNED`]: a page may have fewer rows than
+    /// asked for, and another one after it.
+    async fn list_audit_entries(
+        &self,
+        tenant: &TenantId,
+        filter: &EntryFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRecord>, StoreError>;
+
+    /// Tells how far log and chain of each tenant reach, in the order of their ids. [`TenantId::SYSTEM`] is always among them,
+    /// and so is a tenant that is gone and of whom the log is left.
+    async fn list_chains_all_tenants(&self, page: &PageRequest) -> Result<Page<ChainEnd>, StoreError>;
+
+    /// Reads, at one point in time, the last seal and rows without a seal: those whose ids sort behind `after`, in the order of
+    /// their ids, at most `most`. Looks at all rows behind `after`.
+    async fn unsealed_entries(&self, tenant: &TenantId, after: &AuditId, most: u32) -> Result<Unsealed, StoreError>;
+
+    /// Appends seals, which follow one another, if the first one follows the last one that is there; all or none. `false` if
+    /// somebody else sealed meanwhile: what is to be sealed has to be read again.
+    async fn append_seals(&self, tenant: &TenantId, seals: &[AuditSeal]) -> Result<bool, StoreError>;
+
+    /// Reads seals behind place `after`, in their order, each with its row; at most `most`.
+    async fn sealed_entries(&self, tenant: &TenantId, after: i64, most: u32) -> Result<Vec<SealedEntry>, StoreError>;
+
+    /// Reads which rows behind the id `after`, or from the first one on, are sealed, in the order of their ids; at most `most`.
+    async fn entry_marks(
+        &self,
+        tenant: &TenantId,
+        after: Option<&str>,
+        most: u32,
+    ) -> Result<Vec<EntryMark>, StoreError>;
 }
 
 /// What goes because its time is over. Each call that takes a `most` deletes at most so many rows in one transaction, so that

@@ -1,10 +1,12 @@
 //! Tokens: what leaves the service signed, and what comes back.
 //!
-//! Two kinds that we sign, each with its own key ring, `typ` and audience, so that neither can stand for the other: a
-//! jump's token ([`JumpTokens`]) for a target, and a caller's token ([`CallerTokens`]) of the embedded issuer. A third one we
-//! only read: a caller's token of a foreign issuer ([`ForeignTokens`]). Whose tokens callers may bring, [`Callers`] knows.
-//! Every compact token passes the same strict front door before anything in it is believed; a kind adds its own claims and limits.
-//! A jump's token is only half of what redeems it: the row of its `jti` is the other half, and the authority.
+//! Two kinds that we sign let somebody in, each with its own key ring, `typ` and audience, so that neither can stand for the
+//! other: a jump's token ([`JumpTokens`]) for a target, and a caller's token ([`CallerTokens`]) of the embedded issuer. A third
+//! one we only read: a caller's token of a foreign issuer ([`ForeignTokens`]). Whose tokens callers may bring, [`Callers`]
+//! knows. Every compact token passes the same strict front door before anything in it is believed; a kind adds its own claims
+//! and limits. A signed checkpoint of the audit log lets nobody in; it is signed with the keys of jumps, which are published,
+//! and told from their tokens by its `typ`. A jump's token is only half of what redeems it: the row of its `jti` is the other
+//! half, and the authority.
 //!
 //! May use: [`crate::domain`]. Keys come in as PKCS#8 and codes come from a [`Mac`] that the caller brings: sealing
 //! and tenants' keys are not known here.
@@ -15,6 +17,7 @@
 mod base64url;
 mod caller;
 mod callers;
+mod checkpoint;
 mod claims;
 mod foreign;
 mod front_door;
@@ -28,6 +31,7 @@ use crate::domain::caller::Role;
 
 pub use caller::{CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, TenantNotOfToken, VerifiedCaller};
 pub use callers::{Callers, IssuerTwice};
+pub use checkpoint::{open_checkpoint, sign_checkpoint};
 pub use foreign::{ForeignKeys, ForeignTokens, JWK_SET_BYTES, JwkSetError};
 pub use front_door::InvalidCause;
 pub use jump::{JUMP_TOKEN_BYTES, JumpTokenError, JumpTokens};

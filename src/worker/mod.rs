@@ -5,6 +5,7 @@
 //! does that.
 
 pub mod retention;
+pub mod sealing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +15,23 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::app::sealing::Reach;
 use crate::domain::retention::Retention;
 
+/// How often rows of the audit log are looked for that have no seal.
+const EVERY_SECOND: Duration = Duration::from_secs(1);
 /// How often the ids of requests and the deleted tenants are looked through, which is one read or two, all by an index; and
 /// how often the log of the database is emptied, which is nothing where it is empty.
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
+/// How often the chains of the audit log are written down elsewhere.
+const EVERY_FIVE_MINUTES: Duration = Duration::from_secs(300);
 /// How often the jumps are looked through: that is one read for each tenant, of which there may be 10 000.
 const EVERY_HOUR: Duration = Duration::from_secs(3_600);
 /// After how long work that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
+
+/// After how long sealing is tried again: what is not sealed can be changed without a trace.
+const RETRY_SEALS: Duration = Duration::from_secs(5);
 
 /// What came of one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +63,21 @@ pub async fn run(app: Arc<App>, retention: Retention, stopped: watch::Receiver<b
         let app = Arc::clone(&app);
         async move { retention::tick_log(&app).await }
     });
-    tokio::join!(requests, tenants, jumps, log);
+    let seals = Rhythm { retry: RETRY_SEALS, ..rhythm(EVERY_SECOND) }.keep(|| {
+        let app = Arc::clone(&app);
+        async move { sealing::tick(&app, Reach::Now).await }
+    });
+    // The first time for everybody: before the service stopped, or the sealing did, rows may have been left.
+    let mut reach = Reach::Everybody;
+    let late_seals = rhythm(EVERY_MINUTE).keep(|| {
+        let (app, reach) = (Arc::clone(&app), std::mem::replace(&mut reach, Reach::Late));
+        async move { sealing::tick(&app, reach).await }
+    });
+    let checkpoints = rhythm(EVERY_FIVE_MINUTES).keep(|| {
+        let app = Arc::clone(&app);
+        async move { sealing::tick_checkpoints(&app).await }
+    });
+    tokio::join!(requests, tenants, jumps, log, seals, late_seals, checkpoints);
 }
 
 /// How often something is done, and until when.

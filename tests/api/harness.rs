@@ -29,6 +29,7 @@ use concenter_gateway::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, 
 use concenter_gateway::domain::time::{Clock, Timestamp};
 use concenter_gateway::proto::admin::v1::catalog_admin_service_client::CatalogAdminServiceClient;
 use concenter_gateway::proto::admin::v1::tenant_service_client::TenantServiceClient;
+use concenter_gateway::proto::v1::audit_service_client::AuditServiceClient;
 use concenter_gateway::proto::v1::broker_activation_service_client::BrokerActivationServiceClient;
 use concenter_gateway::proto::v1::catalog_service_client::CatalogServiceClient;
 use concenter_gateway::proto::v1::customer_service_client::CustomerServiceClient;
@@ -297,6 +298,10 @@ impl Client {
 
     pub fn settings(&self) -> SettingsServiceClient<Wire> {
         SettingsServiceClient::new(self.wire())
+    }
+
+    pub fn audit(&self) -> AuditServiceClient<Wire> {
+        AuditServiceClient::new(self.wire())
     }
 
     pub fn catalog(&self) -> CatalogServiceClient<Wire> {

@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod batch;
 pub(crate) mod by_hand;
 pub(crate) mod catalog;
+pub(crate) mod chain;
 pub(crate) mod customers;
 pub(crate) mod decisions;
 pub(crate) mod history;
@@ -402,6 +403,26 @@ macro_rules! conformance {
                 operators_have_salts_of_their_own
                 a_tenant_that_is_not_there_keeps_no_salts
                 looking_for_salts_makes_none
+            }
+            chain {
+                a_log_as_it_was_written_verifies
+                a_checkpoint_that_the_service_did_not_sign_shows
+                a_log_without_rows_verifies
+                rows_are_sealed_in_the_order_of_their_ids
+                a_row_that_comes_late_is_sealed_too
+                what_does_not_follow_the_last_seal_is_not_appended
+                of_two_who_seal_at_once_one_starts_over
+                the_chains_of_all_logs_are_listed
+                a_changed_row_shows
+                a_row_without_its_reason_shows
+                swapped_rows_show
+                swapped_seals_show
+                a_deleted_row_shows
+                a_row_that_is_deleted_with_its_seal_shows
+                an_emptied_log_shows
+                a_row_that_was_put_in_shows
+                a_log_that_lost_its_end_is_shorter_than_its_checkpoint
+                a_log_that_was_replaced_is_not_that_of_its_checkpoint
             }
             by_hand {
                 a_stopped_tenant_stops_jumps

@@ -201,6 +201,12 @@ async fn the_service_changes_nothing_in_the_audit_log() {
         "TRUNCATE audit_entry",
         "ALTER TABLE audit_entry DISABLE TRIGGER ALL",
         "DROP TRIGGER audit_entry_is_never_changed ON audit_entry",
+        "UPDATE audit_seal SET seq = 2",
+        "DELETE FROM audit_seal",
+        "TRUNCATE audit_seal",
+        "ALTER TABLE audit_seal DISABLE TRIGGER ALL",
+        "DROP TRIGGER audit_seal_follows_the_last_one ON audit_seal",
+        "SELECT * FROM concenter_audit_chains('00000000-0000-0000-0000-000000000000', TRUE, 10)",
     ] {
         service.may_not(sql).await;
     }
@@ -223,6 +229,7 @@ async fn workers_cross_tenants_without_their_keys_and_users() {
         "SELECT count(*) FROM concenter_user",
         "SELECT count(*) FROM jump",
         "SELECT count(*) FROM audit_entry",
+        "SELECT count(*) FROM audit_seal",
         "SELECT count(*) FROM signing_key",
     ] {
         service.may_not(sql).await;

@@ -33,6 +33,7 @@ macro_rules! rules {
                 settings_are_not_replaced
                 a_redeemed_or_revoked_jump_is_not_replaced_by_an_open_one
                 an_entry_of_the_audit_log_is_not_replaced
+                a_seal_is_not_replaced
                 a_value_of_another_type_is_not_kept
             }
         }
@@ -43,6 +44,7 @@ macro_rules! rules {
             on_postgres:
             postgres_own {
                 the_audit_log_is_not_emptied
+                the_chain_of_seals_is_not_emptied
                 the_audit_log_is_not_touched_where_nothing_is_found
                 the_service_is_not_emptied
                 a_list_has_no_hole
@@ -142,6 +144,10 @@ macro_rules! rules {
                 a_refusal_has_a_reason_and_nothing_else_has
                 a_person_is_never_kept_as_more_than_a_hash
                 a_person_has_one_salt
+                a_seal_is_never_changed
+                a_seal_is_never_deleted
+                a_seal_follows_the_last_one
+                a_row_is_sealed_once
             }
         }
     };

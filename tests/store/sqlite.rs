@@ -164,6 +164,19 @@ impl Inspect for Tables {
         sqlx::query(change).execute(&mut shell).await.expect(change).rows_affected()
     }
 
+    async fn forge_log(&self, change: &'static str) -> u64 {
+        let mut shell = self.shell().await;
+        let guards =
+            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('audit_entry', 'audit_seal')";
+        let guards: Vec<String> = sqlx::query_scalar(guards).fetch_all(&mut shell).await.expect("the schema");
+        for guard in guards {
+            #[expect(clippy::disallowed_methods, reason = "names out of the schema itself, in a test")]
+            let drop = sqlx::AssertSqlSafe(format!("DROP TRIGGER {guard}"));
+            sqlx::query(drop).execute(&mut shell).await.expect("no trigger");
+        }
+        sqlx::query(change).execute(&mut shell).await.expect(change).rows_affected()
+    }
+
     async fn hold_writers(&self) -> Box<dyn Hold> {
         Box::new(self.store.hold_writer().await.expect("the writer stands still"))
     }

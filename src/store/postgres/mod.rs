@@ -13,6 +13,7 @@
 
 mod activations;
 mod audit;
+mod audit_chain;
 mod backup;
 mod catalog;
 mod customers;

@@ -18,6 +18,7 @@ async fn refused_everywhere(world: &World, caller: &Client) {
         "BrokerActivationService",
         "CustomerService",
         "SettingsService",
+        "AuditService",
         "TenantService",
         "CatalogAdminService",
     ];

@@ -140,3 +140,11 @@ SELECT
     iif(n % 5 = 0, 'ü"\' || n, NULL), iif(n % 2 = 0, 'accepted', 'refused'), iif(n % 2 = 0, NULL, 'NOT_FOUND'),
     iif(n % 6 = 0, NULL, printf('%08x-0000-7000-8000-0000000000f2', n))
 FROM n;
+
+-- A chain for each log, of as many seals as one batch and a half of them.
+WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1500)
+INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
+SELECT
+    '00000000-0000-7000-8000-00000000000a', n, printf('%08x-0000-7000-8000-0000000000c2', n),
+    unhex(printf('%064x', n - 1)), unhex(printf('%064x', n))
+FROM n;

@@ -1,7 +1,7 @@
 //! The audit log.
 
-use super::Wall::{Check, PrimaryKey, Trigger};
-use super::{A, FRESH, NULL, Shell};
+use super::Wall::{Check, PrimaryKey, Trigger, Unique};
+use super::{A, B, FRESH, NULL, Shell};
 
 /// Binds: tenant, id, outcome, reason.
 const INSERT: &str = "
@@ -55,4 +55,52 @@ pub(crate) async fn a_person_has_one_salt(shell: &mut Shell) {
     shell.refuses(PrimaryKey, "person_salt.person_id", insert, &[A, "broker"]).await;
     shell.refuses(Check, "kind IN", insert, &[A, "friend"]).await;
     shell.takes(insert, &[A, "customer"]).await;
+}
+
+/// Binds: tenant, place, row. The seal before is that of the seed.
+const SEAL: &str = "
+    INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
+    SELECT ?1, CAST(?2 AS INTEGER), ?3, hash, zeroblob(32)
+    FROM audit_seal
+    WHERE seq = 1";
+const SEALED: &str = "the chain of seals is only appended to";
+const FOLLOWS: &str = "a seal follows the last one";
+
+pub(crate) async fn a_seal_is_never_changed(shell: &mut Shell) {
+    for sql in [
+        "UPDATE audit_seal SET hash = zeroblob(32)",
+        "UPDATE audit_seal SET seq = 2",
+        "UPDATE audit_seal SET audit_id = 'c0000000-0000-7000-8000-000000000002'",
+    ] {
+        shell.refuses(Trigger, SEALED, sql, &[]).await;
+    }
+}
+
+pub(crate) async fn a_seal_is_never_deleted(shell: &mut Shell) {
+    shell.refuses(Trigger, SEALED, "DELETE FROM audit_seal WHERE seq = 1", &[]).await;
+    shell.refuses(Trigger, SEALED, "DELETE FROM audit_seal", &[]).await;
+}
+
+pub(crate) async fn a_seal_follows_the_last_one(shell: &mut Shell) {
+    shell.refuses(Trigger, FOLLOWS, SEAL, &[A, "3", FRESH]).await;
+    // Another tenant's chain is another one.
+    shell.refuses(Trigger, FOLLOWS, SEAL, &[B, "2", FRESH]).await;
+    let first = "
+        INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
+        VALUES (?1, 1, ?2, zeroblob(32), randomblob(32))";
+    shell.takes(first, &[B, FRESH]).await;
+    let first = "
+        INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
+        VALUES (?1, 1, ?2, randomblob(32), randomblob(32))";
+    shell.refuses(Trigger, FOLLOWS, first, &[B, FRESH]).await;
+    let second = "
+        INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
+        VALUES (?1, 2, ?2, randomblob(32), randomblob(32))";
+    shell.refuses(Trigger, FOLLOWS, second, &[A, FRESH]).await;
+    shell.takes(SEAL, &[A, "2", FRESH]).await;
+}
+
+pub(crate) async fn a_row_is_sealed_once(shell: &mut Shell) {
+    let (wall, says) = shell.either((Trigger, SEALED), (Unique, "audit_seal.audit_id"));
+    shell.refuses(wall, says, SEAL, &[A, "2", ENTRY]).await;
 }

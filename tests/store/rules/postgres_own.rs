@@ -7,6 +7,10 @@ pub(crate) async fn the_audit_log_is_not_emptied(shell: &mut Shell) {
     shell.refuses(Trigger, "the audit log is only appended to", "TRUNCATE audit_entry", &[]).await;
 }
 
+pub(crate) async fn the_chain_of_seals_is_not_emptied(shell: &mut Shell) {
+    shell.refuses(Trigger, "the chain of seals is only appended to", "TRUNCATE audit_seal", &[]).await;
+}
+
 pub(crate) async fn the_audit_log_is_not_touched_where_nothing_is_found(shell: &mut Shell) {
     let says = "the audit log is only appended to";
     shell.refuses(Trigger, says, "UPDATE audit_entry SET at = 2 WHERE FALSE", &[]).await;

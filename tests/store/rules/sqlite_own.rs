@@ -57,6 +57,21 @@ pub(crate) async fn an_entry_of_the_audit_log_is_not_replaced(shell: &mut Shell)
     shell.refuses(Trigger, "the audit log is only appended to", replace, &[A]).await;
 }
 
+pub(crate) async fn a_seal_is_not_replaced(shell: &mut Shell) {
+    let says = "the chain of seals is only appended to";
+    let replace = "
+        INSERT OR REPLACE INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
+        VALUES (?1, 1, ?2, zeroblob(32), zeroblob(32))";
+    for row in ["c0000000-0000-7000-8000-000000000001", FRESH] {
+        shell.refuses(Trigger, says, replace, &[A, row]).await;
+    }
+    let by_its_row = "
+        INSERT OR REPLACE INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
+        SELECT tenant_id, 2, audit_id, hash, zeroblob(32)
+        FROM audit_seal";
+    shell.refuses(Trigger, says, by_its_row, &[]).await;
+}
+
 pub(crate) async fn a_value_of_another_type_is_not_kept(shell: &mut Shell) {
     for (says, sql) in [
         ("cannot store TEXT value in INTEGER column tenant.config_version", "UPDATE tenant SET config_version = 'six'"),

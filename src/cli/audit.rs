@@ -1,0 +1,257 @@
+//! `concenter audit`: proves that nobody changed the audit log.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::out::print;
+use super::table::render;
+use crate::app::audit::verify_log;
+use crate::app::checkpoints::{SignedCheckpoints, read_checkpoints};
+use crate::app::startup;
+use crate::config::{CheckpointSettings, DataSettings};
+use crate::domain::audit_log::{FoundFault, LogReport};
+use crate::domain::ids::TenantId;
+use crate::domain::page::{PageRequest, PageSize};
+use crate::store::{CheckpointDirectory, Store};
+use crate::token::KeyRing;
+
+/// Prove that nobody changed the audit log
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  concenter audit verify --data-dir /var/lib/concenter")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Verify(VerifyArgs),
+}
+
+/// Verify the audit logs: of all tenants, those that are gone too, or of one
+///
+/// Reads each log and its chain of seals from the beginning to the end, and says of each where the
+/// first thing is that is not as the service wrote it. The data is only read; a service may run on
+/// it. Ends with 0 only if every log is as it was written. With --audit-checkpoint-dir it compares each
+/// log with its signed checkpoints, too: without them nobody can tell that the end of one is missing.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:\n  \
+        concenter audit verify --data-dir /var/lib/concenter --audit-checkpoint-dir /mnt/checkpoints\n  \
+        concenter audit verify --tenant 019a0b6e-6a00-7000-8000-000000000001 --json"
+)]
+struct VerifyArgs {
+    /// Where the data is.
+    #[command(flatten)]
+    data: DataSettings,
+
+    /// Only the log of this tenant; 00000000-0000-0000-0000-000000000000 is what belongs to none
+    #[arg(long, value_name = "ID", value_parser = parse_tenant)]
+    tenant: Option<TenantId>,
+
+    /// Where signed checkpoints are.
+    #[command(flatten)]
+    checkpoints: CheckpointSettings,
+
+    /// Answer with JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_tenant(text: &str) -> Result<TenantId, &'static str> {
+    TenantId::parse(text).map_err(|_| "must be the id of a tenant, a UUID")
+}
+
+/// A log is not as it was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{faulty} of {all} audit logs are not as they were written")]
+pub(super) struct Tampered {
+    faulty: usize,
+    all: usize,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever stopped it; [`Tampered`] if it found something.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        Command::Verify(args) => verify(args).await,
+    }
+}
+
+async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
+    let store = args.data.location()?.open_read_only().await?;
+    let verified = verify_all(&*store, &args).await;
+    store.close().await;
+    let logs = verified.context("read the audit log")?;
+    print(&if args.json { json(&logs)? } else { told(&logs) })?;
+    match logs.iter().filter(|log| log.report.fault.is_some()).count() {
+        0 => Ok(()),
+        faulty => Err(Tampered { faulty, all: logs.len() }.into()),
+    }
+}
+
+/// A log that was verified.
+struct Verified {
+    tenant: TenantId,
+    report: LogReport,
+}
+
+async fn verify_all(store: &dyn Store, args: &VerifyArgs) -> anyhow::Result<Vec<Verified>> {
+    let checkpoints = match args.checkpoints.directory() {
+        Some(directory) => Some((directory, ring(store, &args.data).await?)),
+        None => None,
+    };
+    let mut logs = Vec::new();
+    for tenant in tenants(store, checkpoints.as_ref().map(|(directory, _)| directory)).await? {
+        if args.tenant.is_some_and(|only| only != tenant) {
+            continue;
+        }
+        let signed = match &checkpoints {
+            Some((directory, ring)) => read_checkpoints(directory, ring, &tenant).await?,
+            None => SignedCheckpoints::default(),
+        };
+        logs.push(Verified { tenant, report: verify_log(store, &tenant, &signed).await? });
+    }
+    if let Some(tenant) = &args.tenant
+        && logs.is_empty()
+    {
+        anyhow::bail!("tenant {tenant} has no audit log here");
+    }
+    Ok(logs)
+}
+
+/// The keys that checkpoints are signed with.
+async fn ring(store: &dyn Store, data: &DataSettings) -> anyhow::Result<KeyRing> {
+    let (keys, _) = startup::unlock_existing(store, &data.dir.path).await?;
+    Ok(keys.jump_ring)
+}
+
+/// Whose logs there are, or were when there was a checkpoint of them.
+async fn tenants(store: &dyn Store, checkpoints: Option<&CheckpointDirectory>) -> anyhow::Result<BTreeSet<TenantId>> {
+    let mut tenants = BTreeSet::new();
+    if let Some(directory) = checkpoints {
+        tenants.extend(directory.tenants().await?);
+    }
+    let mut page = PageRequest { size: PageSize::LARGEST, after: None };
+    loop {
+        let chains = store.list_chains_all_tenants(&page).await?;
+        tenants.extend(chains.rows.iter().map(|chain| chain.tenant));
+        page.after = chains.next;
+        if page.after.is_none() {
+            return Ok(tenants);
+        }
+    }
+}
+
+/// A table with a line for each log.
+fn told(logs: &[Verified]) -> String {
+    let header = ["Tenant", "Sealed", "Unsealed", "Checkpoints", "Log"].map(str::to_owned).to_vec();
+    let lines = logs.iter().map(|Verified { tenant, report }| {
+        vec![
+            tenant.to_string(),
+            report.sealed.to_string(),
+            report.unsealed.to_string(),
+            report.checkpoints.to_string(),
+            report.fault.as_ref().map_or_else(|| "ok".to_owned(), found),
+        ]
+    });
+    render(&std::iter::once(header).chain(lines).collect::<Vec<_>>())
+}
+
+/// What was found, and where.
+fn found(FoundFault { fault, seq, audit_id }: &FoundFault) -> String {
+    let mut text = fault.as_str().to_owned();
+    // Nothing keeps a text from growing.
+    if let Some(seq) = seq {
+        let _ = write!(text, ": seal {seq}");
+    }
+    if let Some(audit_id) = audit_id {
+        let _ = write!(text, "{} row {audit_id}", if seq.is_some() { "," } else { ":" });
+    }
+    text
+}
+
+/// What machines read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LogJson<'a> {
+    tenant_id: String,
+    sealed: u64,
+    unsealed: u64,
+    checkpoints: u64,
+    fault: Option<FaultJson<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FaultJson<'a> {
+    fault: &'static str,
+    seq: Option<i64>,
+    audit_id: Option<&'a str>,
+}
+
+/// A JSON array with an object for each log, in one line.
+fn json(logs: &[Verified]) -> anyhow::Result<String> {
+    let logs = logs.iter().map(|Verified { tenant, report }| LogJson {
+        tenant_id: tenant.to_string(),
+        sealed: report.sealed,
+        unsealed: report.unsealed,
+        checkpoints: report.checkpoints,
+        fault: report.fault.as_ref().map(|FoundFault { fault, seq, audit_id }| FaultJson {
+            fault: fault.as_str(),
+            seq: *seq,
+            audit_id: audit_id.as_deref(),
+        }),
+    });
+    Ok(serde_json::to_string(&logs.collect::<Vec<_>>())? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audit_log::LogFault;
+
+    fn verified(fault: Option<FoundFault>) -> Verified {
+        Verified { tenant: TenantId::SYSTEM, report: LogReport { sealed: 12, unsealed: 1, checkpoints: 2, fault } }
+    }
+
+    fn faults() -> [Verified; 4] {
+        let fault = |fault, seq, audit_id: Option<&str>| {
+            verified(Some(FoundFault { fault, seq, audit_id: audit_id.map(str::to_owned) }))
+        };
+        [
+            verified(None),
+            fault(LogFault::RowChanged, Some(7), Some("x")),
+            fault(LogFault::SealMissing, Some(7), None),
+            fault(LogFault::RowInserted, None, Some("\u{1b}x")),
+        ]
+    }
+
+    #[test]
+    fn each_log_says_what_is_wrong_and_where() {
+        assert_eq!(
+            told(&faults()),
+            "Tenant                                Sealed  Unsealed  Checkpoints  Log\n\
+             00000000-0000-0000-0000-000000000000  12      1         2            ok\n\
+             00000000-0000-0000-0000-000000000000  12      1         2            ROW_CHANGED: seal 7, row x\n\
+             00000000-0000-0000-0000-000000000000  12      1         2            SEAL_MISSING: seal 7\n\
+             00000000-0000-0000-0000-000000000000  12      1         2            ROW_INSERTED: row \u{fffd}x\n"
+        );
+    }
+
+    #[test]
+    fn machines_read_the_same() {
+        let told: serde_json::Value = serde_json::from_str(&json(&faults()).unwrap()).unwrap();
+        assert_eq!(told[0]["fault"], serde_json::Value::Null);
+        assert_eq!(told[1]["fault"]["fault"], "ROW_CHANGED");
+        assert_eq!((told[1]["fault"]["seq"].as_i64(), told[1]["fault"]["auditId"].as_str()), (Some(7), Some("x")));
+        assert_eq!((told[0]["sealed"].as_u64(), told[0]["unsealed"].as_u64()), (Some(12), Some(1)));
+    }
+}
