@@ -82,7 +82,9 @@ pub async fn verify_log(
         let sealed = store.sealed_entries(tenant, after, STEP_ROWS).await?;
         let Some(last) = sealed.last() else { break };
         after = last.seal.seq;
-        sealed.iter().for_each(|entry| walk.pass(entry));
+        for entry in &sealed {
+            walk.pass(entry);
+        }
     }
     walk.end_chain();
     let mut after: Option<String> = None;
@@ -90,7 +92,9 @@ pub async fn verify_log(
         let marks = store.entry_marks(tenant, after.as_deref(), STEP_ROWS).await?;
         let Some(last) = marks.last() else { break };
         after = Some(last.audit_id.clone());
-        marks.iter().filter(|mark| !mark.is_sealed).for_each(|mark| walk.pass_unsealed(&mark.audit_id));
+        for mark in marks.iter().filter(|mark| !mark.is_sealed) {
+            walk.pass_unsealed(&mark.audit_id);
+        }
     }
     if checkpoints.forged > 0 {
         walk.found(LogFault::CheckpointForged, None, None);

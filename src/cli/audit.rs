@@ -1,14 +1,18 @@
-//! `concenter audit`: proves that nobody changed the audit log.
+//! `concenter audit`: lists the audit log, and proves that nobody changed it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use prost_types::Timestamp;
 use serde::Serialize;
 
+use super::jump::parse_instant;
 use super::out::print;
+use super::remote::{Connection, Field, ListArgs, Session, Shown, column, detail, instant, word};
 use super::table::render;
+use super::words::AuditOutcomeWord;
 use crate::app::audit::verify_log;
 use crate::app::checkpoints::{SignedCheckpoints, read_checkpoints};
 use crate::app::startup;
@@ -16,12 +20,16 @@ use crate::config::{CheckpointSettings, DataSettings};
 use crate::domain::audit_log::{FoundFault, LogReport};
 use crate::domain::ids::TenantId;
 use crate::domain::page::{PageRequest, PageSize};
+use crate::proto::v1::audit_service_client::AuditServiceClient;
+use crate::proto::v1::{AuditEntry, AuditOutcome, ListAuditEntriesRequest, list_audit_entries_request};
 use crate::store::{CheckpointDirectory, Store};
 use crate::token::KeyRing;
 
-/// Prove that nobody changed the audit log
+/// List the audit log (Protokoll), and prove that nobody changed it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  concenter audit verify --data-dir /var/lib/concenter")]
+#[command(after_help = "Examples:\n  \
+    concenter audit list --limit 20 --token-file admin.token\n  \
+    concenter audit verify --data-dir /var/lib/concenter")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -29,7 +37,57 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(ListEntriesArgs),
     Verify(VerifyArgs),
+}
+
+/// List what was done and what was refused, the newest first; for role admin
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    concenter audit list --action user.set_secret\n  \
+    concenter audit list --customer c-1001 --not-before 2026-01-31T08:00:00Z")]
+struct ListEntriesArgs {
+    #[command(flatten)]
+    connection: Connection,
+
+    /// Only entries of this action, for example user.create
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+
+    /// Only entries of this outcome
+    #[arg(long, value_enum)]
+    outcome: Option<AuditOutcomeWord>,
+
+    /// Only entries refused for this reason, for example ROLE
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+
+    /// Only entries of this request
+    #[arg(long, value_name = "UUID")]
+    request: Option<String>,
+
+    /// Only entries on this object: an id, or a key of the catalogue
+    #[arg(long, value_name = "ID")]
+    object: Option<String>,
+
+    /// Only entries about this broker
+    #[arg(long, value_name = "ID", conflicts_with = "customer")]
+    broker: Option<String>,
+
+    /// Only entries about this customer
+    #[arg(long, value_name = "ID")]
+    customer: Option<String>,
+
+    /// Only entries written at this instant or later (RFC 3339)
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    not_before: Option<Timestamp>,
+
+    /// Only entries written before this instant (RFC 3339)
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
+    before: Option<Timestamp>,
+
+    #[command(flatten)]
+    list: ListArgs,
 }
 
 /// Verify the audit logs: of all tenants, those that are gone too, or of one
@@ -81,7 +139,55 @@ pub(super) struct Tampered {
 /// Whatever stopped it; [`Tampered`] if it found something.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
+        Command::List(args) => list(args).await,
         Command::Verify(args) => verify(args).await,
+    }
+}
+
+async fn list(args: ListEntriesArgs) -> anyhow::Result<()> {
+    let session = Session::open(&args.connection, "There is no such log.").await?;
+    let client = AuditServiceClient::new(session.service());
+    let person = args
+        .broker
+        .map(list_audit_entries_request::Person::BrokerId)
+        .or(args.customer.map(list_audit_entries_request::Person::CustomerId));
+    let wanted = ListAuditEntriesRequest {
+        page_size: 0,
+        page_token: String::new(),
+        action: args.action,
+        outcome: args.outcome.map(|word| AuditOutcome::from(word).into()),
+        reason: args.reason,
+        request: args.request,
+        object: args.object,
+        person,
+        not_before: args.not_before,
+        before: args.before,
+    };
+    let page = async |page_size, page_token| {
+        let request = ListAuditEntriesRequest { page_size, page_token, ..wanted.clone() };
+        let answer = session.read(client.clone().list_audit_entries(request)).await?;
+        Ok((answer.entries, answer.next_page_token))
+    };
+    session.list(&args.list, page).await
+}
+
+impl Shown for AuditEntry {
+    const NAME: &'static str = "concenter.v1.AuditEntry";
+
+    fn fields(&self) -> Vec<Field> {
+        vec![
+            column("Written", instant(self.at.as_ref())),
+            column("Role", self.role.as_str()),
+            column("Action", self.action.as_str()),
+            column("Object", self.object.as_str()),
+            column("Outcome", word(self.outcome().as_str_name(), "AUDIT_OUTCOME_")),
+            column("Reason", self.reason.as_str()),
+            detail("Id", self.audit_id.as_str()),
+            detail("Caller", self.caller.as_str()),
+            detail("Actor", self.actor.as_str()),
+            detail("Person", self.person.as_str()),
+            detail("Request", self.request.as_str()),
+        ]
     }
 }
 

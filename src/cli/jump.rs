@@ -248,7 +248,8 @@ async fn revoke(session: &Session, args: RevokeArgs) -> anyhow::Result<()> {
     })
 }
 
-fn parse_instant(text: &str) -> Result<Timestamp, &'static str> {
+/// Reads an instant.
+pub(super) fn parse_instant(text: &str) -> Result<Timestamp, &'static str> {
     text.parse().map_err(|_| "must be an instant as in 2026-01-31T08:00:00Z")
 }
 

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use crate::proto::admin::v1::Delivery;
-use crate::proto::v1::{JumpState, PersonKind, ProductProviderKind, Segment, TargetKind, UserKind};
+use crate::proto::v1::{AuditOutcome, JumpState, PersonKind, ProductProviderKind, Segment, TargetKind, UserKind};
 
 /// An answer that nobody gives by leaving it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -149,6 +149,24 @@ impl From<JumpStateWord> for JumpState {
             JumpStateWord::Redeemed => Self::Redeemed,
             JumpStateWord::Expired => Self::Expired,
             JumpStateWord::Revoked => Self::Revoked,
+        }
+    }
+}
+
+/// What came of something that stands in the audit log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum AuditOutcomeWord {
+    /// It was done
+    Accepted,
+    /// Nothing was changed
+    Refused,
+}
+
+impl From<AuditOutcomeWord> for AuditOutcome {
+    fn from(word: AuditOutcomeWord) -> Self {
+        match word {
+            AuditOutcomeWord::Accepted => Self::Accepted,
+            AuditOutcomeWord::Refused => Self::Refused,
         }
     }
 }

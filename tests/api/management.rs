@@ -12,6 +12,7 @@ mod etags;
 mod history;
 mod kinds;
 mod limits;
+mod log;
 mod masks;
 mod replays;
 mod requests;

@@ -6,6 +6,7 @@
 //! the others about those that call a service.
 #![cfg(test)]
 
+mod audit;
 mod backups;
 mod catalog;
 mod client;

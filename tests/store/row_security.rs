@@ -191,6 +191,7 @@ async fn the_service_cannot_switch_the_lock_off() {
     service.may_not("SELECT count(*) FROM concenter_user").await;
 }
 
+/// T50
 #[tokio::test]
 async fn the_service_changes_nothing_in_the_audit_log() {
     let Some(database) = seeded().await else { return };

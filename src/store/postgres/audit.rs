@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use super::PostgresStore;
-use super::error::Step;
+use super::error::{Failure, Step};
 use super::hot::HOLD_TENANTS;
 use super::row::{Cells, uuid};
 use super::session::Rows;
@@ -110,7 +110,8 @@ pub(super) async fn append<'r>(connection: &mut PgConnection, rows: impl Iterato
         .bind(columns.outcome)
         .bind(columns.reason)
         .execute(connection)
-        .await?;
+        .await
+        .map_err(Failure::of_log)?;
     Ok(())
 }
 

@@ -20,8 +20,10 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 const INTEGRITY_CONSTRAINT_VIOLATION: &str = "23";
 /// The server ends a connection: it is told to, it stops, or it crashed.
 const OPERATOR_INTERVENTION: &str = "57P";
-/// A row of another tenant, refused by row level security.
+/// A row of another tenant, refused by row level security; or a right that was taken away.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// A key that is there already.
+const UNIQUE_VIOLATION: &str = "23505";
 
 /// A [`StoreError`] that `?` makes of what the driver says.
 ///
@@ -36,6 +38,16 @@ impl Failure {
     /// Another transaction did what this one was about to do.
     pub(super) fn overtaken() -> Self {
         Self(StoreError::Contended(Arc::new(Gone::Overtaken)))
+    }
+
+    /// What it means that a row of the audit log was not taken. There is one rule that a row may break, to be there before;
+    /// whatever else keeps it out has made the log one that cannot be written.
+    pub(super) fn of_log(error: sqlx::Error) -> Self {
+        let is_there = error.as_database_error().and_then(DatabaseError::code).as_deref() == Some(UNIQUE_VIOLATION);
+        match Self::from(error) {
+            Self(StoreError::Constraint(cause)) if !is_there => Self(StoreError::Down(cause)),
+            failure => failure,
+        }
     }
 
     /// Tells whether another transaction was in the way.

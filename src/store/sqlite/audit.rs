@@ -90,7 +90,7 @@ pub(super) async fn append(connection: &mut SqliteConnection, rows: impl Iterato
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
         let rows = json_array(rows.iter().map(String::as_str));
-        sqlx::query(APPEND).bind(rows).execute(connection).await?;
+        sqlx::query(APPEND).bind(rows).execute(connection).await.map_err(Failure::of_log)?;
     }
     Ok(())
 }

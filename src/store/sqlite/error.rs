@@ -11,6 +11,9 @@ const SQLITE_CONSTRAINT: i32 = 19;
 /// An extended result code holds the primary one in its lowest byte.
 const PRIMARY: i32 = 0xff;
 
+/// What the log's own trigger says of a row that is there already.
+const APPENDED_BEFORE: &str = "the audit log is only appended to";
+
 /// A [`StoreError`] that `?` makes of what the driver says.
 ///
 /// A type of the engine's own, because each engine reads the driver's codes its own way.
@@ -19,6 +22,18 @@ pub(super) struct Failure(pub(super) StoreError);
 
 /// What a step inside the engine gives.
 pub(super) type Step<T> = Result<T, Failure>;
+
+impl Failure {
+    /// What it means that a row of the audit log was not taken. There is one rule that a row may break, to be there before;
+    /// whatever else keeps it out has made the log one that cannot be written.
+    pub(super) fn of_log(error: sqlx::Error) -> Self {
+        let is_there = error.as_database_error().is_some_and(|told| told.message() == APPENDED_BEFORE);
+        match Self::from(error) {
+            Self(StoreError::Constraint(cause)) if !is_there => Self(StoreError::Down(cause)),
+            failure => failure,
+        }
+    }
+}
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {

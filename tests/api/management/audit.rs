@@ -1,7 +1,7 @@
 //! What cannot be written down does not happen.
 
 use concenter_gateway::proto::v1;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::effects;
 use crate::harness::*;
@@ -25,6 +25,32 @@ async fn break_the_audit_log(shell: &mut Shell) {
     shell.execute(trigger, &[]).await.expect("a trigger");
 }
 
+/// From now on nobody may write into the audit log.
+async fn make_the_audit_log_read_only(shell: &mut Shell) {
+    let no_right = Sql {
+        // There are no rights.
+        sqlite: "
+            CREATE TRIGGER audit_log_is_read_only
+            BEFORE INSERT ON audit_entry
+            BEGIN
+                SELECT RAISE(ABORT, 'KANARIENVOGEL');
+            END
+        ",
+        postgres: "
+            DO $$
+            DECLARE
+                name TEXT;
+            BEGIN
+                FOR name IN SELECT role_name FROM service_role LOOP
+                    EXECUTE format('REVOKE INSERT ON audit_entry FROM %I', name);
+                END LOOP;
+            END;
+            $$
+        ",
+    };
+    shell.execute(no_right, &[]).await.expect("no right");
+}
+
 /// The database takes rows again.
 async fn mend_the_audit_log(shell: &mut Shell) {
     let no_trigger =
@@ -35,8 +61,7 @@ async fn mend_the_audit_log(shell: &mut Shell) {
 /// Asserts that a call did not get through, that its status tells nothing of why, and that nothing changed.
 async fn closes(world: &World, what: &str, before: &[String], answer: Result<(), Status>) {
     let status = answer.expect_err(what);
-    let (_, why) = reason(&status);
-    assert!(["INTERNAL", "STORAGE_DOWN"].contains(&why.as_str()), "{what}: {status:?}");
+    assert_eq!(reason(&status), (Code::Unavailable, "STORAGE_DOWN".to_owned()), "{what}: {status:?}");
     assert!(!everything(&status).contains("KANARIENVOGEL"), "{what}");
     assert_eq!(world.service.state().await, before, "{what} changed something");
 }
@@ -77,4 +102,24 @@ async fn no_jump_is_made_redeemed_or_explained_that_cannot_be_written_down() {
 
     mend_the_audit_log(&mut shell).await;
     assert!(world.redeem(X, proof(&jump)).await.is_ok(), "the jump was not used up");
+}
+
+/// I9, I11
+#[tokio::test]
+async fn with_a_read_only_audit_log_every_effect_is_unavailable() {
+    let world = World::example().await;
+    let jump = world.a.jump(X, customer(C1)).await.expect("a jump").into_inner();
+    let (admins, operators) = (effects::of_administrators(&world).await, effects::of_operators(&world).await);
+    let operator = world.service.operator();
+    world.a.share(None, None, Some(true)).await;
+    world.a.share(None, None, Some(false)).await;
+    make_the_audit_log_read_only(&mut world.service.shell().await).await;
+    let state = world.service.state().await;
+    for (caller, effects) in [(&world.a.admin, admins), (&operator, operators)] {
+        for effect in effects {
+            closes(&world, &effect.path, &state, effect.send(caller, &request_id()).await.map(drop)).await;
+        }
+    }
+    closes(&world, "JumpToTarif", &state, world.a.jump(X, customer(C1)).await.map(drop)).await;
+    closes(&world, "RedeemJump", &state, world.redeem(X, proof(&jump)).await.map(drop)).await;
 }
