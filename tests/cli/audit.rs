@@ -27,7 +27,8 @@ fn an_administrator_lists_the_log() {
     assert!(entries.iter().any(|entry| entry["object"] == user.as_str()), "{entries:?}");
     assert_eq!(firm.admin.objects(&["audit", "list", "--limit", "2"]).len(), 2);
     let refused = firm.admin.run(&["audit", "list", "--reason", "not a reason"]);
-    assert!(refused.error(2).contains("refused"), "{refused:?}");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("FIELD_INVALID") && refused.err.contains("reason: must be"), "{refused:?}");
 }
 
 #[tokio::test]
