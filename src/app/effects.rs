@@ -201,7 +201,7 @@ impl App {
         let people = involved.people();
         let known = self.store.known_salts(tenant, &people).await?;
         let salts = self.salts_of(tenant, &people, &known, introduced).await?;
-        self.audit_entry_with(call, involved, deed, &people, &salts)
+        self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))
     }
 
     /// The salts of `people`, in their order; `known` are those that were read. Makes those that are missing, and keeps them
@@ -239,14 +239,15 @@ impl App {
         salt
     }
 
-    /// Builds an audit row from salts that were read already; `people` is what [`Involved::people`] gave.
+    /// Builds an audit row for the log of `tenant` from salts that were read already: those of the people that
+    /// [`Involved::people`] gave, in their order.
     pub(super) fn audit_entry_with(
         &self,
+        tenant: &TenantId,
         call: &Call,
         involved: Involved<'_>,
         deed: Deed,
-        people: &[AuditedPerson],
-        salts: &[Salt],
+        (people, salts): (&[AuditedPerson], &[Salt]),
     ) -> Result<AuditEntry, Failure> {
         let mut pseudonyms = people.iter().zip(salts).map(|(person, salt)| person_pseudonym(salt, person));
         let mut next = |wanted: bool| -> Result<Option<Pseudonym>, Failure> {
@@ -255,6 +256,7 @@ impl App {
         let caller = next(true)?.ok_or(Failure::CallerUnfit)?;
         let actor = next(involved.actor.is_some())?;
         let person = next(involved.person.is_some())?;
+        self.written.note(*tenant);
         Ok(AuditEntry {
             audit_id: AuditId::new(deed.at, &*self.random),
             at: deed.at,

@@ -161,7 +161,7 @@ impl App {
         let deed = |object| Deed { action: Action::IssueJump, object: Some(object), at: now };
         let entry = async |deed, introduced| {
             let salts = self.salts_of(tenant, &people, &inputs.salts, introduced).await?;
-            self.audit_entry_with(call, involved, deed, &people, &salts)
+            self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))
         };
 
         let (jump, passage) = match self.decide(attempt, &keys, &inputs, now) {
@@ -316,7 +316,7 @@ impl App {
 
         let salts = self.salts_of(&tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;
         let deed = Deed { action: Action::ExplainJump, object: Some(AuditObject::new(&order.target_id)), at: now };
-        let entry = self.audit_entry_with(call, involved, deed, &people, &salts)?;
+        let entry = self.audit_entry_with(&tenant, call, involved, deed, (&people, &salts))?;
         let not_found = matches!(&decision.outcome, Err(refusal) if refusal.reason == Reason::NotFound);
         let outcome = if not_found { AuditOutcome::Refused(Reason::NotFound) } else { AuditOutcome::Accepted };
         self.store.record_audit(&tenant, &entry, outcome).await?;

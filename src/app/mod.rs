@@ -43,6 +43,7 @@ pub use crate::secrets::Secret;
 pub use crate::store::{MOST_CUSTOMERS_AT_ONCE, StandardMoved, StoreError};
 
 use checkpoints::Checkpoints;
+use sealing::Written;
 use startup::Keys;
 
 /// How long the public keys of jump tokens may be kept, over gRPC and over HTTP: 5 min.
@@ -62,6 +63,8 @@ pub struct App {
     jump_tokens: JumpTokens,
     /// Where checkpoints of the audit log go; nowhere unless it was set.
     checkpoints: Option<Checkpoints>,
+    /// To whose logs was written lately.
+    written: Written,
     /// The newest epoch seen. Only a hint that saves work: the database has the last word.
     epoch: AtomicI64,
 }
@@ -194,6 +197,7 @@ impl App {
             system: keys.system,
             jump_tokens: JumpTokens::new(keys.jump_ring, issuer)?,
             checkpoints: checkpoints.map(Checkpoints::new),
+            written: Written::default(),
             epoch: AtomicI64::new(keys.epoch),
         })
     }

@@ -213,7 +213,7 @@ impl App {
         // The person has been known since the jump was issued, unless he was erased meanwhile.
         let salts = self.salts_of(tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;
         let deed = Deed { action: Action::RedeemJump, object: Some(AuditObject::new(&inputs.jump.jump_id)), at };
-        self.audit_entry_with(call, involved, deed, &people, &salts)
+        self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))
     }
 }
 

@@ -1,5 +1,8 @@
 //! Sealing the audit log: a hash for each row, a chain for each tenant (`docs/audit.md`).
 
+use std::collections::HashSet;
+use std::mem;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{App, Failure};
@@ -17,10 +20,39 @@ const STEPS_OF_TENANT: u32 = 20;
 /// time come to the log in any order.
 const SOON: Duration = Duration::from_secs(2);
 
+/// Tenants to whose logs this process wrote lately. Only a hint, so that nobody looks at all logs each second: what it
+/// misses, such as the rows of a process that was killed, is found within a minute.
+#[derive(Default)]
+pub(super) struct Written(Mutex<Noted>);
+
+#[derive(Default)]
+struct Noted {
+    /// Since they were taken last.
+    now: HashSet<TenantId>,
+    /// In the time before that: a row that was noted then may have been committed only now.
+    before: HashSet<TenantId>,
+}
+
+impl Written {
+    /// Notes that a row for the log of a tenant is about to be written.
+    pub(super) fn note(&self, tenant: TenantId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).now.insert(tenant);
+    }
+
+    /// Those that were noted since the last time but one.
+    fn take(&self) -> HashSet<TenantId> {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = mem::take(&mut noted.now);
+        let mut taken = mem::replace(&mut noted.before, now.clone());
+        taken.extend(now);
+        taken
+    }
+}
+
 /// How far back it is looked for rows without a seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// What was written just now.
+    /// What this process wrote just now.
     Now,
     /// Whatever may still be sealed ([`LATEST_ENTRY`]), of those who wrote anything for as long.
     Late,
@@ -44,6 +76,9 @@ impl App {
     /// # Errors
     /// Only when the store fails; what was sealed by then stays so. A tenant that it failed on does not keep those beside it.
     pub async fn seal_audit_logs(&self, reach: Reach) -> Result<u64, Failure> {
+        if reach == Reach::Now {
+            return self.seal_what_was_written().await;
+        }
         let now = self.now();
         let (mut all, mut failed) = (0_u64, None);
         let mut page = PageRequest { size: PageSize::LARGEST, after: None };
@@ -60,6 +95,30 @@ impl App {
             }
             page.after = chains.next;
         }
+    }
+
+    /// Seals the logs that this process wrote to just now, and the service's own.
+    async fn seal_what_was_written(&self) -> Result<u64, Failure> {
+        let now = self.now();
+        let (mut all, mut failed) = (0_u64, None);
+        let mut tenants = self.written.take();
+        tenants.insert(TenantId::SYSTEM);
+        for tenant in tenants {
+            let sealed = match self.store.chain_end(&tenant).await {
+                Ok(chain) if is_due(&chain, Reach::Now, now) => self.seal_log(&chain, Reach::Now, now).await,
+                Ok(_) => Ok(0),
+                Err(error) => Err(error.into()),
+            };
+            match sealed {
+                Ok(sealed) => all = all.saturating_add(sealed),
+                Err(failure) => {
+                    // Next time again.
+                    self.written.note(tenant);
+                    failed = Some(failure);
+                }
+            }
+        }
+        failed.map_or(Ok(all), Err)
     }
 
     /// Seals what a tenant's log has to be sealed, as far as it is one tenant's turn.
@@ -150,6 +209,19 @@ mod tests {
             assert_eq!(is_due(&chain, Reach::Late, NOW), late, "{chain:?}");
             assert_eq!(is_due(&chain, Reach::Everybody, NOW), entry.is_some(), "{chain:?}");
         }
+    }
+
+    #[test]
+    fn whoever_was_noted_is_looked_at_twice() {
+        let written = Written::default();
+        let tenant = TenantId::SYSTEM;
+        assert!(written.take().is_empty());
+        written.note(tenant);
+        written.note(tenant);
+        for _ in 0..2 {
+            assert_eq!(written.take(), HashSet::from([tenant]), "it may have been committed after the first look");
+        }
+        assert!(written.take().is_empty());
     }
 
     #[test]

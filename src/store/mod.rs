@@ -662,6 +662,9 @@ pub trait ChainStore: Send + Sync {
     /// and so is a tenant that is gone and of whom the log is left.
     async fn list_chains_all_tenants(&self, page: &PageRequest) -> Result<Page<ChainEnd>, StoreError>;
 
+    /// Tells how far log and chain of one tenant reach.
+    async fn chain_end(&self, tenant: &TenantId) -> Result<ChainEnd, StoreError>;
+
     /// Reads, at one point in time, the last seal and rows without a seal: those whose ids sort behind `after`, in the order of
     /// their ids, at most `most`. Looks at all rows behind `after`.
     async fn unsealed_entries(&self, tenant: &TenantId, after: &AuditId, most: u32) -> Result<Unsealed, StoreError>;

@@ -64,6 +64,12 @@ SELECT tenant_id, newest_entry, newest_sealed
 FROM concenter_audit_chains($1, $2, $3)
 ";
 
+pub(super) const CHAIN: &str = "
+SELECT
+    (SELECT audit_id FROM audit_entry WHERE tenant_id = $1 ORDER BY audit_id DESC LIMIT 1) AS newest_entry,
+    (SELECT audit_id FROM audit_seal WHERE tenant_id = $1 ORDER BY audit_id DESC LIMIT 1) AS newest_sealed
+";
+
 pub(super) const UNSEALED: &str = "
 SELECT e.audit_id, e.at, e.role, e.caller, e.actor, e.person, e.action, e.object, e.outcome, e.reason, e.request_id
 FROM audit_entry AS e
@@ -161,6 +167,22 @@ impl ChainStore for PostgresStore {
     async fn list_chains_all_tenants(&self, page: &PageRequest) -> Result<Page<ChainEnd>, StoreError> {
         let page = page.clone();
         self.read(Rows::AllTenants, move |tx| Box::pin(async move { list_chains(tx, &page).await })).await
+    }
+
+    async fn chain_end(&self, tenant: &TenantId) -> Result<ChainEnd, StoreError> {
+        let tenant = *tenant;
+        self.read(Rows::of(&tenant), move |tx| {
+            Box::pin(async move {
+                let row = sqlx::query(CHAIN).bind(uuid(tenant.as_bytes())).fetch_one(tx).await?;
+                let cells = Cells::of(&row, "audit_entry");
+                Ok(ChainEnd {
+                    tenant,
+                    newest_entry: text_or_null(cells, "newest_entry")?,
+                    newest_sealed: text_or_null(cells, "newest_sealed")?,
+                })
+            })
+        })
+        .await
     }
 
     async fn unsealed_entries(&self, tenant: &TenantId, after: &AuditId, most: u32) -> Result<Unsealed, StoreError> {

@@ -90,6 +90,12 @@ WHERE known.id > ?1
 LIMIT ?3
 ";
 
+pub(super) const CHAIN: &str = "
+SELECT
+    (SELECT audit_id FROM audit_entry WHERE tenant_id = ?1 ORDER BY audit_id DESC LIMIT 1) AS newest_entry,
+    (SELECT audit_id FROM audit_seal WHERE tenant_id = ?1 ORDER BY audit_id DESC LIMIT 1) AS newest_sealed
+";
+
 pub(super) const UNSEALED: &str = "
 SELECT e.audit_id, e.at, e.role, e.caller, e.actor, e.person, e.action, e.object, e.outcome, e.reason, e.request_id
 FROM audit_entry AS e
@@ -203,6 +209,16 @@ impl ChainStore for SqliteStore {
             })
         });
         Ok(page_of(chains.collect::<Step<_>>()?, page, |chain| chain.tenant.to_string()))
+    }
+
+    async fn chain_end(&self, tenant: &TenantId) -> Result<ChainEnd, StoreError> {
+        let row = sqlx::query(CHAIN).bind(tenant.to_string()).fetch_one(self.readers()).await.map_err(Failure::from)?;
+        let cells = Cells::of(&row, "audit_entry");
+        Ok(ChainEnd {
+            tenant: *tenant,
+            newest_entry: cells.plain("newest_entry")?,
+            newest_sealed: cells.plain("newest_sealed")?,
+        })
     }
 
     async fn unsealed_entries(&self, tenant: &TenantId, after: &AuditId, most: u32) -> Result<Unsealed, StoreError> {

@@ -187,6 +187,9 @@ pub(crate) async fn the_chains_of_all_logs_are_listed(h: &Harness) {
     let newest = h.inspect.audit_log(&LOG).await.pop().map(|row| row.audit_id);
     assert_eq!((&all[0].newest_entry, &all[0].newest_sealed), (&newest, &newest));
     assert!(all[1..].iter().all(|chain| chain.newest_entry.is_some() && chain.newest_sealed.is_none()));
+    for chain in &all {
+        assert_eq!(h.store.chain_end(&chain.tenant).await.as_ref().ok(), Some(chain));
+    }
     for rows in [1, 2, 3] {
         walks(&all, rows, pages).await;
     }
