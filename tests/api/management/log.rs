@@ -69,6 +69,8 @@ async fn an_administrator_finds_what_was_done_by_every_filter() {
     let made = user("A", "neu", UserKind::Broker, all());
     let request = made.request_id.clone();
     let made = firm.admin.users().create_user(made).await.expect("a user").into_inner().user.expect("a user");
+    // Rows of one millisecond come in any order.
+    world.service.clock.advance(1);
     let stale =
         v1::DisableUserRequest { request_id: request_id(), user_id: made.user_id.clone(), etag: "v99".to_owned() };
     assert!(firm.admin.users().disable_user(stale).await.is_err());
