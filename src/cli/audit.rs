@@ -136,7 +136,7 @@ pub(super) struct Tampered {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Whatever stopped it; [`Tampered`] if it found something.
+/// Whatever stopped it, or that a log is not as it was written.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::List(args) => list(args).await,
