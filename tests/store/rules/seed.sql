@@ -94,8 +94,3 @@ VALUES (
     '00000000-0000-7000-8000-00000000000a', 'c0000000-0000-7000-8000-000000000001', 1, 'admin', zeroblob(32),
     'user.create', 'accepted'
 );
-
-INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
-VALUES (
-    '00000000-0000-7000-8000-00000000000a', 1, 'c0000000-0000-7000-8000-000000000001', zeroblob(32), randomblob(32)
-);

@@ -58,6 +58,7 @@ pub(crate) async fn an_entry_of_the_audit_log_is_not_replaced(shell: &mut Shell)
 }
 
 pub(crate) async fn a_seal_is_not_replaced(shell: &mut Shell) {
+    super::audit::seal_the_entry(shell).await;
     let says = "the chain of seals is only appended to";
     let replace = "
         INSERT OR REPLACE INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
