@@ -293,7 +293,7 @@ mod tests {
                 "GetJwks" => Free,
                 "JumpToTarif" | "JumpToInsurerPortal" => Jump,
                 "RedeemJump" => Redeem,
-                "PutCustomers" => Batch,
+                "PutCustomers" | "VerifyAuditLog" => Batch,
                 _ if ["Get", "List", "Explain"].iter().any(|reads| name.starts_with(reads)) => Read,
                 _ => Change,
             };

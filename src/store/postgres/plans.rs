@@ -3,7 +3,7 @@
 
 use sqlx::{ConnectOptions as _, Row as _};
 
-use super::{hot, jump_history, open, questions};
+use super::{audit_chain, hot, jump_history, open, questions};
 
 #[path = "../../../tests/support/postgres/mod.rs"]
 #[expect(dead_code, unreachable_pub, unused_imports, reason = "the tests beside use what is left out here")]
@@ -112,6 +112,18 @@ async fn a_proof_is_found_as_a_jti_and_as_a_handle() {
 #[tokio::test]
 async fn a_jump_of_the_history_is_found_by_its_key() {
     assert_plan(jump_history::GET, &[JUMP]).await;
+}
+
+#[tokio::test]
+async fn the_audit_log_is_read_sealed_and_verified_by_its_keys() {
+    let (behind, its_seal) = ("audit_entry (audit_id >, tenant_id =)", "audit_seal (audit_id =, tenant_id =)");
+    for statement in [audit_chain::UNSEALED, audit_chain::MARKS] {
+        assert_plan(statement, &[behind, its_seal]).await;
+    }
+    let sealed = ["audit_seal (seq >, tenant_id =)", "audit_entry (audit_id =, tenant_id =)"];
+    assert_plan(audit_chain::SEALED, &sealed).await;
+    assert_plan(audit_chain::LAST_SEAL, &["audit_seal (tenant_id =)"]).await;
+    assert_plan(audit_chain::CHAIN, &["audit_entry (tenant_id =)", "audit_seal (tenant_id =)"]).await;
 }
 
 #[tokio::test]
