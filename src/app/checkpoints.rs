@@ -32,8 +32,11 @@ impl Checkpoints {
         written.get(tenant) != Some(&seq)
     }
 
+    /// Of two who wrote at once the one who was further counts.
     fn wrote(&self, tenant: TenantId, seq: i64) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, seq);
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = written.entry(tenant).or_insert(seq);
+        *last = seq.max(*last);
     }
 }
 

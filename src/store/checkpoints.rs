@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::StoreError;
 use crate::domain::ids::TenantId;
@@ -18,6 +19,9 @@ const SUFFIX: &str = ".jws";
 const MOST_READ: usize = 300;
 /// Most bytes of a file that are read.
 const MOST_BYTES: usize = 4_096;
+
+/// How many checkpoints this process has begun to write.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// A directory of signed checkpoints.
 #[derive(Debug, Clone)]
@@ -72,8 +76,9 @@ fn add(folder: &Path, at: Timestamp, text: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // As many digits for every instant: the names sort as the instants do.
     let name = format!("{:020}{SUFFIX}", at.unix_micros().max(0));
-    // Of this process alone, and no checkpoint by its name: one that was killed leaves nothing that counts.
-    let temporary = folder.join(format!(".{name}.{}", std::process::id()));
+    // Of this call alone, and no checkpoint by its name: one that was killed leaves nothing that counts.
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let temporary = folder.join(format!(".{name}.{}.{number}", std::process::id()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;

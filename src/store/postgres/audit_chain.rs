@@ -73,14 +73,17 @@ SELECT
 pub(super) const UNSEALED: &str = "
 SELECT e.audit_id, e.at, e.role, e.caller, e.actor, e.person, e.action, e.object, e.outcome, e.reason, e.request_id
 FROM audit_entry AS e
+-- LIMIT has each row looked up by its key, whatever the planner thinks of the tables' sizes.
+LEFT JOIN LATERAL (
+    SELECT s.seq
+    FROM audit_seal AS s
+    WHERE s.tenant_id = $1
+      AND s.audit_id = e.audit_id
+    LIMIT 1
+) AS s ON TRUE
 WHERE e.tenant_id = $1
   AND e.audit_id > $2
-  AND NOT EXISTS (
-      SELECT 1
-      FROM audit_seal AS s
-      WHERE s.tenant_id = $1
-        AND s.audit_id = e.audit_id
-  )
+  AND s.seq IS NULL
 ORDER BY e.audit_id
 LIMIT $3
 ";
@@ -126,9 +129,13 @@ SELECT
     e.reason,
     e.request_id
 FROM audit_seal AS s
-LEFT JOIN audit_entry AS e
-    ON e.tenant_id = $1
-    AND e.audit_id = s.audit_id
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM audit_entry
+    WHERE tenant_id = $1
+      AND audit_id = s.audit_id
+    LIMIT 1
+) AS e ON TRUE
 WHERE s.tenant_id = $1
   AND s.seq > $2
 ORDER BY s.seq
@@ -138,13 +145,15 @@ LIMIT $3
 pub(super) const MARKS: &str = "
 SELECT
     e.audit_id,
-    EXISTS (
-        SELECT 1
-        FROM audit_seal AS s
-        WHERE s.tenant_id = $1
-          AND s.audit_id = e.audit_id
-    ) AS is_sealed
+    s.seq IS NOT NULL AS is_sealed
 FROM audit_entry AS e
+LEFT JOIN LATERAL (
+    SELECT s.seq
+    FROM audit_seal AS s
+    WHERE s.tenant_id = $1
+      AND s.audit_id = e.audit_id
+    LIMIT 1
+) AS s ON TRUE
 WHERE e.tenant_id = $1
   AND e.audit_id > $2
 ORDER BY e.audit_id
