@@ -219,8 +219,11 @@ impl Model {
             Request::DeleteActivation(request) => ("activation.delete", Some(request.activation_id.clone())),
             Request::PutCustomers(_) => ("customer.put", None),
             Request::AssignUser(request) => {
-                // The row is about him, so he gets a pseudonym.
-                self.sides[call.side].salted.insert(request.customer_id.clone());
+                // The row is about him, so he gets a pseudonym; whoever has no record is not made known by that.
+                let side = &mut self.sides[call.side];
+                if side.customers.contains_key(&request.customer_id) {
+                    side.salted.insert(request.customer_id.clone());
+                }
                 ("customer.assign_user", request.user_id.clone())
             }
             Request::EraseCustomer(_) => ("customer.erase", None),

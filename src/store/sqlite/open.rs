@@ -21,8 +21,10 @@ pub(super) const BESIDE: [&str; 2] = ["-wal", "-shm"];
 const LOCK_FILE: &str = "concenter.lock";
 /// Read-only connections.
 const READERS: u32 = 4;
-/// Longest wait for somebody else's lock on the database, a shell's or a backup's, and for a reader to be free.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for somebody else's lock on the database, a shell's or a backup's, and for a reader to be free. Whoever writes
+/// may have to wait twice, for the batch before his and for his own: that must be shorter than a call may take, 10 s, or he
+/// learns nothing of why.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 /// Statements that a connection keeps prepared; more than the engine has.
 const STATEMENTS_KEPT: usize = 256;
 /// Earlier ones can corrupt the write-ahead log when it is reset.

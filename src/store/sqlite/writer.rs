@@ -300,7 +300,7 @@ async fn empty_log(connection: &mut SqliteConnection) -> Step<bool> {
     sqlx::query("PRAGMA busy_timeout = 100").execute(&mut *connection).await?;
     let told = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
     // As every connection has it.
-    sqlx::query("PRAGMA busy_timeout = 5000").execute(&mut *connection).await?;
+    sqlx::query("PRAGMA busy_timeout = 4000").execute(&mut *connection).await?;
     let is_blocked: bool = told?;
     Ok(!is_blocked)
 }
