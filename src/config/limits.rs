@@ -127,7 +127,7 @@ pub struct RateSettings {
 impl RateSettings {
     /// What counts unless it was set: what no honest firm reaches.
     pub const DEFAULT: Self =
-        Self { jumps: rate(1_000), redeems: rate(5_000), reads: rate(1_000), changes: rate(500), batches: rate(20) };
+        Self { jumps: rate(1_000), redeems: rate(5_000), reads: rate(1_000), changes: rate(500), batches: rate(100) };
 }
 
 /// A rate that is not 0.
