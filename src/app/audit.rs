@@ -2,7 +2,7 @@
 
 use super::checkpoints::{SignedCheckpoints, read_checkpoints};
 use super::{App, Call, Failure};
-use crate::domain::audit::{AuditedKind, AuditedPerson};
+use crate::domain::audit::AuditedPerson;
 use crate::domain::audit_log::{
     AuditRecord, AuditSeal, ChainHash, Checkpoint, EntryFilter, FoundFault, LATEST_ENTRY, LogFault, LogReport,
     SealedEntry, made_at,
@@ -34,7 +34,7 @@ impl App {
         let Some(person) = person else {
             return Ok(self.store.list_audit_entries(tenant, &filter, page).await?);
         };
-        let person = audited(person);
+        let person = AuditedPerson { kind: person.kind().into(), id: person.as_str().to_owned() };
         let salts = self.store.known_salts(tenant, std::slice::from_ref(&person)).await?;
         let Some(salt) = salts.first().copied().flatten() else {
             return Ok(Page { rows: Vec::new(), next: None });
@@ -55,15 +55,6 @@ impl App {
         };
         Ok(verify_log(&*self.store, tenant, &checkpoints).await?)
     }
-}
-
-/// The person as the log knows him.
-fn audited(person: &PersonId) -> AuditedPerson {
-    let kind = match person {
-        PersonId::Broker(_) => AuditedKind::Broker,
-        PersonId::Customer(_) => AuditedKind::Customer,
-    };
-    AuditedPerson { kind, id: person.as_str().to_owned() }
 }
 
 /// Verifies the log of one tenant, row by row from the first one on, and compares it with `checkpoints` of it. A service may

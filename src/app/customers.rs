@@ -64,7 +64,7 @@ impl App {
         let object = user.map(AuditObject::new);
         let person = PersonId::Customer(customer.clone());
         // Whoever has no record, erased or never there, is refused, and must not be kept by that.
-        let has_record = self.store.get_customer(self.known_tenant(call).await?, customer).await?.is_some();
+        let has_record = self.store.get_customer(call.tenant()?, customer).await?.is_some();
         let effect = if has_record {
             self.tenant_effect_on(call, &person, Action::AssignUser, object).await?
         } else {

@@ -255,7 +255,7 @@ mod tests {
 
     /// Those who may come with a token of `issuer`.
     fn callers(issuer: &Arc<CallerTokens>) -> Callers {
-        Callers::embedded(Arc::clone(issuer))
+        Callers::new(Arc::clone(issuer), Vec::new()).unwrap()
     }
 
     fn tenant() -> TenantId {
@@ -384,6 +384,7 @@ mod tests {
         }
         assert_eq!(judge(policy::find(JUMP), &headers, &callers(&issuer), NOW), plain);
     }
+
     /// What becomes of a call with a token of A that names tenants in `concenter-tenant`.
     fn naming(names: &[&str]) -> Verdict {
         let issuer = issuer();

@@ -48,12 +48,6 @@ impl Callers {
         Ok(Self { embedded, foreign, verified: VerifiedCallers::new() })
     }
 
-    /// Only the embedded issuer's.
-    #[must_use]
-    pub fn embedded(embedded: Arc<CallerTokens>) -> Self {
-        Self { embedded, foreign: Vec::new(), verified: VerifiedCallers::new() }
-    }
-
     /// Verifies a token that somebody brings at `now`. No I/O. A token that was good within the last minute is believed
     /// without its signature being computed again.
     ///

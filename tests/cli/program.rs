@@ -118,6 +118,12 @@ fn an_issuers_file_that_cannot_be_used_ends_with_78_and_is_named() {
     fs::write(&keys, r#"{"keys":[{"kty":"oct","kid":"k","k":"AA"}]}"#).expect("a file");
     let refused = run();
     assert!(refused.error(78).contains("issuer login"), "{refused:?}");
+    let key = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"k",
+        "x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
+    fs::write(&keys, key).expect("a file");
+    fs::write(&file, entry.replace("https://a.example", "urn:concenter:embedded-issuer")).expect("a file");
+    let refused = run();
+    assert!(refused.error(78).contains("two issuers have the same `issuer`"), "{refused:?}");
     assert!(place.run(&["serve", "--issuers-file", ""]).code != Some(0));
 }
 

@@ -418,7 +418,7 @@ proptest! {
 fn a_token_that_was_believed_is_not_believed_with_another_signature() {
     let (tokens, _) = tokens();
     let token = mint(&tokens, &grant()).unwrap();
-    let callers = Callers::embedded(Arc::new(tokens));
+    let callers = Callers::new(Arc::new(tokens), Vec::new()).unwrap();
     for _ in 0..2 {
         assert!(callers.verify(&token, at(NOW)).is_ok());
     }
