@@ -241,13 +241,16 @@ impl Server {
         let mut listeners = JoinSet::new();
         let grpc = grpc::connections(grpc, limits.connections);
         let http = http::connections(http, limits.http_connections);
-        let page = metrics_page(settings.telemetry.metrics, metrics::Sources {
-            metrics,
-            app: Arc::clone(&app),
-            callers: Arc::clone(&callers),
-            in_flight: Arc::clone(&calls.in_flight),
-            connections: [("grpc", grpc.open()), ("http", http.open())],
-        });
+        let page = metrics_page(
+            settings.telemetry.metrics,
+            metrics::Sources {
+                metrics,
+                app: Arc::clone(&app),
+                callers: Arc::clone(&callers),
+                in_flight: Arc::clone(&calls.in_flight),
+                connections: [("grpc", grpc.open()), ("http", http.open())],
+            },
+        );
         listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
         listeners.spawn(serve_http(http, web::router(Arc::clone(&app), page), stopped.clone()));
         let mut workers = JoinSet::new();

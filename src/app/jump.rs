@@ -13,6 +13,8 @@
 //!
 //! [`App::explain_jump`] takes steps 1, 2 and 4 and writes nothing but an audit row.
 
+use tracing::{Instrument as _, debug_span};
+
 use super::effects::{Deed, Introduced, Involved};
 use super::{App, Call, Failure};
 use crate::domain::audit::{Action, AuditObject, AuditOutcome};
@@ -153,7 +155,8 @@ impl App {
         let people = involved.people();
         let return_url = luggage.return_url.as_ref();
         let query = JumpQuery { order, return_url, request: Some(request), people: &people, now };
-        let Some(inputs) = self.store.jump_inputs(tenant, query).await? else {
+        let read = self.store.jump_inputs(tenant, query).instrument(debug_span!("store.jump.inputs"));
+        let Some(inputs) = read.await? else {
             return self.unknown_tenant(call).await;
         };
         self.saw_epoch(inputs.epoch);
@@ -189,7 +192,8 @@ impl App {
             }),
         };
         let entry = entry(deed(AuditObject::new(&jump.jump_id)), introduced).await?;
-        match self.store.record_jump(tenant, &jump, &entry).await? {
+        let record = self.store.record_jump(tenant, &jump, &entry).instrument(debug_span!("store.jump.record"));
+        match record.await? {
             RecordOutcome::Recorded => Ok(Some(IssuedJump::of(&jump, passage))),
             RecordOutcome::Stale | RecordOutcome::Repeated => Ok(None),
         }

@@ -189,6 +189,7 @@ enum Verdict {
 }
 
 /// Who was turned away, and with what.
+#[derive(Debug, Clone, Copy)]
 enum TurnedAway {
     /// Somebody known.
     Known(Denial),

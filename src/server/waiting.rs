@@ -14,7 +14,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
 use super::connections::{AGE, note_calls};
-use super::{StartError, WORDS, call_layer, metrics, end_health_streams, grpc, health, http, told_to_stop};
+use super::{StartError, WORDS, call_layer, end_health_streams, grpc, health, http, metrics, told_to_stop};
 use crate::config::ServerSettings;
 use crate::domain::ids::Random;
 use crate::edge::ClosedGate;
@@ -97,7 +97,11 @@ pub(super) async fn until_open(
     let mut listeners = JoinSet::new();
     // One that fails leaves callers waiting; the start goes on all the same.
     listeners.spawn(async move { drop(grpc.await) });
-    listeners.spawn(http::serve(http::connections(http, settings.limits.http_connections), web::closed_router(), stopped));
+    listeners.spawn(http::serve(
+        http::connections(http, settings.limits.http_connections),
+        web::closed_router(),
+        stopped,
+    ));
 
     let opened = attempts(location, settings).await;
     end_health_streams(&mut health, &services).await;

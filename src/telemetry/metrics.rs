@@ -98,10 +98,7 @@ impl Metrics {
         let (method, code) = (self.methods.index(method), self.codes.index(code));
         if let Some(of_method) = self.by_method.get(method) {
             let word = self.methods.word(method);
-            of_method
-                .durations
-                .get_or_init(|| self.durations.get_or_create_owned(&[("method", word)]))
-                .observe(took);
+            of_method.durations.get_or_init(|| self.durations.get_or_create_owned(&[("method", word)])).observe(took);
             if let Some(calls) = of_method.calls.get(code) {
                 let labels = [("method", word), ("code", self.codes.word(code))];
                 calls.get_or_init(|| self.calls.get_or_create_owned(&labels)).inc();
@@ -271,8 +268,10 @@ fn cells<M>(number: usize) -> Box<[OnceLock<M>]> {
 }
 
 /// Upper bounds of the buckets of durations, in microseconds, each in its bucket.
-const BOUNDS: [u64; 14] =
-    [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000];
+const BOUNDS: [u64; 14] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000,
+];
 
 /// A histogram of durations. A clone is the same one.
 ///

@@ -265,8 +265,7 @@ mod tests {
         let traces = Traces { provider: provider(Allowlisted::before(kept.clone()), percent) };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(traces.layer()), work);
         traces.provider.force_flush().unwrap();
-        let spans = kept.spans.lock().unwrap().clone();
-        spans
+        kept.spans.lock().unwrap().clone()
     }
 
     fn call() -> Span {
