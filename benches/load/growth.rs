@@ -1,7 +1,8 @@
 //! What a million con:center users, or ten thousand tenants, change: nothing that a caller would notice.
 //!
 //! Three databases are filled by SQL, a small one and one that is large in either way, and one is left empty. They are
-//! started in turns, and then called in turns.
+//! started in turns, and then called in turns. What is compared is a service that runs: of each firm a broker and a customer
+//! have jumped before, and the others come as they come.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use super::figures::{Bounded, Kept, Limit, Report, Spread, Verdict};
 use super::fill::{Filled, Filling, fill};
 use super::floors::{Floor, RunningFloor};
 use super::rounds::{HELLO, SIGNING, Subject, Traffic, find, measured, rounds_of};
-use super::service::Service;
-use super::traffic::{Crowd, Jumps, Shape};
+use super::service::{Service, connect};
+use super::traffic::{Crowd, INTRODUCING, Introductions, Jumps, Shape, slice};
 use anyhow::Context as _;
 
 /// A firm with ten users; as many brokers and customers as have to share the jumps of a run.
@@ -57,7 +58,10 @@ async fn run(plan: &Plan) -> anyhow::Result<Report> {
     ];
     let (filled, mut bounds) = starts(filled)?;
 
-    let stages = filled.into_iter().map(Stage::start).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut stages = Vec::with_capacity(filled.len());
+    for database in filled {
+        stages.push(Stage::start(database).await?);
+    }
     let [hello, signing] = [RunningFloor::start(Floor::Hello)?, RunningFloor::start(Floor::Signing)?];
     let small = stages.first().context("a small database")?;
     let mut subjects = vec![
@@ -161,8 +165,11 @@ struct Stage {
 }
 
 impl Stage {
-    fn start(Database { name, data, crowd }: Database) -> anyhow::Result<Self> {
-        Ok(Self { name, service: Service::start(data, &[])?, jumps: Jumps::of(Arc::clone(&crowd), None), crowd })
+    async fn start(Database { name, data, crowd }: Database) -> anyhow::Result<Self> {
+        let (service, jumps) = (Service::start(data, &[])?, Jumps::of(Arc::clone(&crowd), None));
+        let clients = connect(&service.grpc, INTRODUCING.connections).await?;
+        slice(&clients, INTRODUCING, MOST, &Introductions::to_firms(&jumps)).await?;
+        Ok(Self { name, service, jumps, crowd })
     }
 
     /// How much more memory it takes than the small one, now and at most so far.

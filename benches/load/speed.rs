@@ -11,7 +11,7 @@ use super::floors::{Floor, RunningFloor};
 use super::postgres::{self, PostgresServer};
 use super::rounds::{HELLO, Measured, SIGNING, Subject, Traffic, find, measured, rounds_of};
 use super::service::{Service, connect};
-use super::traffic::{Crowd, Introductions, Jumps, Redeems, Shape, Tokens, slice};
+use super::traffic::{Crowd, INTRODUCING, Introductions, Jumps, Redeems, Tokens, slice};
 use anyhow::Context as _;
 
 /// Names of services: where their rows are, and how they get there.
@@ -32,8 +32,6 @@ pub(crate) const MOST: Duration = Duration::from_mins(15);
 const FIRMS: Size = Size { firms: 4, activations: 10, customers: 1_000 };
 /// Likewise, for a trial.
 const FEW_FIRMS: Size = Size { firms: 2, activations: 1, customers: 100 };
-/// Calls in flight while everybody jumps for the first time.
-const INTRODUCING: Shape = Shape { connections: 8, calls: 8 };
 
 /// Measures, prints, and judges.
 pub(crate) async fn measure(plan: Plan) -> anyhow::Result<Verdict> {

@@ -126,6 +126,11 @@ impl People {
     fn wishes_of_all(self) -> u32 {
         2 * self.firms * self.brokers.max(self.customers)
     }
+
+    /// After how many wishes a broker and a customer of each firm have had one.
+    fn wishes_of_firms(self) -> u32 {
+        2 * self.firms
+    }
 }
 
 impl Crowd {
@@ -210,22 +215,33 @@ impl Load for Jumps {
     }
 }
 
-/// A jump of everybody, so that nobody jumps for the first time later on.
+/// Calls in flight while people are introduced.
+pub(crate) const INTRODUCING: Shape = Shape { connections: 8, calls: 8 };
+
+/// Jumps of those who would jump for the first time later on.
 pub(crate) struct Introductions {
     jumps: Arc<Jumps>,
     begun: AtomicU32,
+    wishes: u32,
 }
 
 impl Introductions {
     /// Introduces the people of `jumps`, none of whom has jumped yet.
     pub(crate) fn to(jumps: &Arc<Jumps>) -> Arc<Self> {
-        Arc::new(Self { jumps: Arc::clone(jumps), begun: AtomicU32::new(0) })
+        let wishes = jumps.crowd.people.wishes_of_all();
+        Arc::new(Self { jumps: Arc::clone(jumps), begun: AtomicU32::new(0), wishes })
+    }
+
+    /// Introduces the firms of `jumps`, of which nobody has jumped yet, by a broker and a customer each.
+    pub(crate) fn to_firms(jumps: &Arc<Jumps>) -> Arc<Self> {
+        let wishes = jumps.crowd.people.wishes_of_firms();
+        Arc::new(Self { jumps: Arc::clone(jumps), begun: AtomicU32::new(0), wishes })
     }
 }
 
 impl Load for Introductions {
     async fn call(&self, client: &mut Client) -> Result<bool, Status> {
-        if self.begun.fetch_add(1, Ordering::Relaxed) < self.jumps.crowd.people.wishes_of_all() {
+        if self.begun.fetch_add(1, Ordering::Relaxed) < self.wishes {
             return self.jumps.call(client).await;
         }
         Ok(false)

@@ -11,13 +11,16 @@
 //!    to 2, at most twice;
 //! 7. only then the token leaves this function: no commit, no token.
 //!
+//! Before all that, steps 4 to 7 are tried on what was read for others ([`super::snapshot`]). Step 6 is what makes that
+//! as good as a read; what is refused, or not kept, is decided afresh from step 2.
+//!
 //! [`App::explain_jump`] takes steps 1, 2 and 4 and writes nothing but an audit row.
 
 use tracing::{Instrument as _, debug_span};
 
 use super::effects::{Deed, Introduced, Involved};
 use super::{App, Call, Failure};
-use crate::domain::audit::{Action, AuditObject, AuditOutcome};
+use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditOutcome, AuditedPerson};
 use crate::domain::caller::TenantRole;
 use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, LineOfBusiness, ProviderId, SubjectId, TargetId, TenantId};
@@ -108,6 +111,19 @@ enum Decided {
     Before(IssuedJump),
 }
 
+impl<'a> Attempt<'a> {
+    /// Whom the audit row of the jump names.
+    fn involved(&'a self) -> Result<Involved<'a>, Failure> {
+        Ok(Involved::caller_of(self.call)?.with_people(&self.order.person, self.order.actor.as_ref()))
+    }
+
+    /// What deciding asks, of these people.
+    fn query(&'a self, people: &'a [AuditedPerson], now: Timestamp) -> JumpQuery<'a> {
+        let return_url = self.luggage.return_url.as_ref();
+        JumpQuery { order: &self.order, return_url, request: Some(&self.request), people, now }
+    }
+}
+
 impl IssuedJump {
     fn of(jump: &Jump, passage: Passage) -> Self {
         Self { jump_id: jump.jump_id, expires_at: jump.expires_at, passage }
@@ -130,6 +146,9 @@ impl App {
         let (order, luggage) = self.settled(call, wish).await?;
         let request = self.request_key(&tenant, call)?;
         let attempt = Attempt { call, tenant, order, luggage, life, request };
+        if let Some(issued) = self.jump_from_memory(&attempt).await? {
+            return Ok(issued);
+        }
         for _ in 0..MOST_DECISIONS {
             if let Some(issued) = self.try_jump(&attempt).await? {
                 return Ok(issued);
@@ -147,23 +166,60 @@ impl App {
         settled
     }
 
-    /// Decides once. `None`: what it rested on has moved, decide again.
-    async fn try_jump(&self, attempt: &Attempt<'_>) -> Result<Option<IssuedJump>, Failure> {
-        let Attempt { call, tenant, order, luggage, request, .. } = attempt;
+    /// Decides on what is remembered. `None`: decide afresh, since too little is remembered, or what it came to rests on what
+    /// may be over: a refusal, or a jump that the store does not take.
+    async fn jump_from_memory(&self, attempt: &Attempt<'_>) -> Result<Option<IssuedJump>, Failure> {
+        let Attempt { call, tenant, .. } = attempt;
         let now = self.now();
-        let involved = Involved::caller_of(call)?.with_people(&order.person, order.actor.as_ref());
+        let involved = attempt.involved()?;
         let people = involved.people();
-        let return_url = luggage.return_url.as_ref();
-        let query = JumpQuery { order, return_url, request: Some(request), people: &people, now };
+        let Some(inputs) = self.snapshot.recall(tenant, &attempt.query(&people, now), self.known_epoch()) else {
+            return Ok(None);
+        };
+        let Some(salts) = inputs.salts.iter().copied().collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
+        let keys = self.open_keys(tenant, &inputs.keys)?;
+        let Ok(Decided::New(jump, passage)) = self.decide(attempt, &keys, &inputs, now) else {
+            return Ok(None);
+        };
+        let deed = Deed { action: Action::IssueJump, object: Some(AuditObject::new(&jump.jump_id)), at: now };
+        let entry = self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))?;
+        self.keep(tenant, &jump, passage, &entry).await
+    }
+
+    /// Keeps a jump; only then its passage may leave. `None`: what it rested on has moved.
+    async fn keep(
+        &self,
+        tenant: &TenantId,
+        jump: &Jump,
+        passage: Passage,
+        entry: &AuditEntry,
+    ) -> Result<Option<IssuedJump>, Failure> {
+        let record = self.store.record_jump(tenant, jump, entry).instrument(debug_span!("store.jump.record"));
+        Ok(match record.await? {
+            RecordOutcome::Recorded => Some(IssuedJump::of(jump, passage)),
+            RecordOutcome::Stale | RecordOutcome::Repeated => None,
+        })
+    }
+
+    /// Decides once, on a fresh read. `None`: what it rested on has moved, decide again.
+    async fn try_jump(&self, attempt: &Attempt<'_>) -> Result<Option<IssuedJump>, Failure> {
+        let Attempt { call, tenant, order, .. } = attempt;
+        let now = self.now();
+        let involved = attempt.involved()?;
+        let people = involved.people();
+        let query = attempt.query(&people, now);
         let read = self.store.jump_inputs(tenant, query).instrument(debug_span!("store.jump.inputs"));
         let Some(inputs) = read.await? else {
             return self.unknown_tenant(call).await;
         };
         self.saw_epoch(inputs.epoch);
+        self.snapshot.remember(tenant, &query, &inputs);
         let keys = self.open_keys(tenant, &inputs.keys)?;
         let deed = |object| Deed { action: Action::IssueJump, object: Some(object), at: now };
-        let entry = async |deed, introduced| {
-            let salts = self.salts_of(tenant, &people, &inputs.salts, introduced).await?;
+        let entry_without_jump = async |deed| {
+            let salts = self.salts_of(tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;
             self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))
         };
 
@@ -172,13 +228,13 @@ impl App {
             Ok(Decided::Before(issued)) => {
                 let deed =
                     Deed { action: Action::RepeatJump, object: Some(AuditObject::new(&issued.jump_id)), at: now };
-                let entry = entry(deed, Introduced::CallersOnly).await?;
+                let entry = entry_without_jump(deed).await?;
                 self.store.record_audit(tenant, &entry, AuditOutcome::Accepted).await?;
                 return Ok(Some(issued));
             }
             Err(Failure::Refused(refusal)) => {
                 raise_alarm(tenant, refusal.reason);
-                let entry = entry(deed(AuditObject::new(&order.target_id)), Introduced::CallersOnly).await?;
+                let entry = entry_without_jump(deed(AuditObject::new(&order.target_id))).await?;
                 self.store.record_audit(tenant, &entry, AuditOutcome::Refused(refusal.reason)).await?;
                 return Err(Failure::Refused(refusal));
             }
@@ -191,12 +247,15 @@ impl App {
                 jump_version: inputs.versions.customer,
             }),
         };
-        let entry = entry(deed(AuditObject::new(&jump.jump_id)), introduced).await?;
-        let record = self.store.record_jump(tenant, &jump, &entry).instrument(debug_span!("store.jump.record"));
-        match record.await? {
-            RecordOutcome::Recorded => Ok(Some(IssuedJump::of(&jump, passage))),
-            RecordOutcome::Stale | RecordOutcome::Repeated => Ok(None),
+        let salts = self.salts_of(tenant, &people, &inputs.salts, introduced).await?;
+        let deed = deed(AuditObject::new(&jump.jump_id));
+        let entry = self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))?;
+        let issued = self.keep(tenant, &jump, passage, &entry).await?;
+        if issued.is_some() {
+            // Not before: of a customer who was erased meanwhile no salt was kept.
+            self.snapshot.remember_salts(tenant, &people, &salts);
         }
+        Ok(issued)
     }
 
     /// Decides on what was read: a new jump with its token, the one that this request made before, or a refusal.

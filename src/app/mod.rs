@@ -18,6 +18,7 @@ pub mod restore;
 pub mod retention;
 pub mod sealing;
 pub mod settings;
+mod snapshot;
 pub mod startup;
 pub mod tenants;
 pub mod users;
@@ -35,7 +36,7 @@ use crate::domain::ids::{AuditId, Random, RequestId, SubjectId, TenantId};
 use crate::domain::load::StoreLoad;
 use crate::domain::tenant::{Tenant, WrappedKeys};
 use crate::domain::time::{Clock, Timestamp};
-use crate::secrets::{Kek, OpenError, SealError, TenantKeys, person_pseudonym};
+use crate::secrets::{Kek, OpenError, OpenedKeys, SealError, TenantKeys, person_pseudonym};
 use crate::store::{CheckpointDirectory, Outcome, Store};
 use crate::token::{JumpTokens, TokenError};
 
@@ -45,6 +46,7 @@ pub use crate::store::{MOST_CUSTOMERS_AT_ONCE, StandardMoved, StoreError};
 
 use checkpoints::Checkpoints;
 use sealing::Written;
+use snapshot::Snapshot;
 use startup::Keys;
 
 /// How long the public keys of jump tokens may be kept, over gRPC and over HTTP: 5 min.
@@ -64,6 +66,10 @@ pub struct App {
     jump_tokens: JumpTokens,
     /// When the key was made that signs them.
     jump_key_made_at: Option<Timestamp>,
+    /// Tenants' keys that were opened lately.
+    opened: OpenedKeys,
+    /// What jumps were decided on lately.
+    snapshot: Snapshot,
     /// Where checkpoints of the audit log go; nowhere unless it was set.
     checkpoints: Option<Checkpoints>,
     /// To whose logs was written lately.
@@ -200,6 +206,8 @@ impl App {
             system: keys.system,
             jump_tokens: JumpTokens::new(keys.jump_ring, issuer)?,
             jump_key_made_at: keys.jump_key_made_at,
+            opened: OpenedKeys::new(),
+            snapshot: Snapshot::new(),
             checkpoints: checkpoints.map(Checkpoints::new),
             written: Written::default(),
             epoch: AtomicI64::new(keys.epoch),
@@ -257,8 +265,8 @@ impl App {
         self.epoch.fetch_max(epoch, Ordering::Relaxed);
     }
 
-    fn open_keys(&self, tenant: &TenantId, wrapped: &WrappedKeys) -> Result<TenantKeys, Failure> {
-        TenantKeys::open(&self.kek, *tenant, wrapped).map_err(Failure::Key)
+    fn open_keys(&self, tenant: &TenantId, wrapped: &WrappedKeys) -> Result<Arc<TenantKeys>, Failure> {
+        self.opened.get_or_open(&self.kek, *tenant, wrapped).map_err(Failure::Key)
     }
 
     /// The tenant of the caller's credential. One that is not there, or is deleted, is refused like one that the
@@ -273,7 +281,7 @@ impl App {
 
     /// The keys of the tenant of the caller's credential, for what is sealed under them. Whether it may be served was asked
     /// when the effect was built that they are for.
-    async fn caller_keys(&self, call: &Call) -> Result<TenantKeys, Failure> {
+    async fn caller_keys(&self, call: &Call) -> Result<Arc<TenantKeys>, Failure> {
         let tenant = call.tenant()?;
         match self.store.tenant_keys(tenant).await? {
             Some(wrapped) => self.open_keys(tenant, &wrapped),

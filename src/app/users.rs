@@ -78,7 +78,10 @@ impl App {
         let user_id = UserId::new(self.now(), &*self.random);
         let effect = self.tenant_effect(call, Action::CreateUser, Some(AuditObject::new(&user_id))).await?;
         let sealed_secret = match &draft.password {
-            Some(password) => Some(self.seal_password(&self.caller_keys(call).await?, call, &user_id, 1, password)?),
+            Some(password) => {
+                let keys = self.caller_keys(call).await?;
+                Some(self.seal_password(&keys, call, &user_id, 1, password)?)
+            }
             None => None,
         };
         let new = NewUser {

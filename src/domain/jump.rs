@@ -145,10 +145,14 @@ impl JumpOrder {
     /// Who is the jump's own for the audit log: the actor, where there is one, and then the person.
     #[must_use]
     pub fn people(&self) -> Vec<AuditedPerson> {
-        let named = |kind, id: &str| AuditedPerson { kind, id: id.to_owned() };
-        let actor = self.actor.as_ref().map(|actor| named(AuditedKind::Subject, actor.id.as_str()));
-        let person = named(self.person.kind().into(), self.person.id());
-        actor.into_iter().chain([person]).collect()
+        let subject = |actor: &Actor| AuditedPerson { kind: AuditedKind::Subject, id: actor.id.as_str().to_owned() };
+        self.actor.as_ref().map(subject).into_iter().chain([self.audited_person()]).collect()
+    }
+
+    /// The person, as the audit log knows him.
+    #[must_use]
+    pub fn audited_person(&self) -> AuditedPerson {
+        AuditedPerson { kind: self.person.kind().into(), id: self.person.id().to_owned() }
     }
 }
 

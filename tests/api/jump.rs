@@ -3,4 +3,5 @@
 mod forged;
 mod issued;
 mod redeemed;
+mod remembered;
 mod revoked;

@@ -425,6 +425,7 @@ macro_rules! conformance {
                 a_log_that_was_replaced_is_not_that_of_its_checkpoint
             }
             by_hand {
+                a_shared_user_who_is_reported_not_to_be_endkunde_stops_jumps
                 a_stopped_tenant_stops_jumps
                 a_disabled_user_stops_jumps
                 a_shared_user_who_lost_endkunde_stops_jumps

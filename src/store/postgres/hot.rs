@@ -2,7 +2,7 @@
 //!
 //! Each statement carries its guards in WHERE and says by RETURNING who passed them. The numbers that a jump was
 //! decided on are compared here and nowhere else: a decision may come from memory, this is what makes it true
-//! (`docs/adr/0003-the-row-decides-about-a-jump.md`).
+//! (`docs/adr/0007-decisions-from-memory.md`).
 //!
 //! The rows of a batch come as one array a column. Other replicas write at the same time: all take tenants first, then
 //! insert, then take jumps, each in the order of the keys, so that no two batches wait for each other.
@@ -183,6 +183,7 @@ WHERE s.epoch = item.epoch
       WHERE u.tenant_id = item.tenant_id
         AND u.user_id = item.user_id
         AND u.state = 'active'
+        AND (u.kind = 'broker' OR u.reported_end_customer IS NOT FALSE)
   ) = CASE item.person_kind WHEN 'customer' THEN 'end_customer' ELSE 'broker' END
   -- IS NOT DISTINCT FROM, not =: decided on no record, and there is still none.
   AND (
@@ -320,6 +321,7 @@ WHERE jump.tenant_id = item.tenant_id
       WHERE u.tenant_id = jump.tenant_id
         AND u.user_id = jump.user_id
         AND u.state = 'active'
+        AND (u.kind = 'broker' OR u.reported_end_customer IS NOT FALSE)
         AND u.sealed_secret IS NOT NULL
   ) = CASE jump.person_kind WHEN 'customer' THEN 'end_customer' ELSE 'broker' END
 RETURNING jump.redeem_attempt_id

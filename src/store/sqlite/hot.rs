@@ -2,7 +2,7 @@
 //!
 //! Each statement carries its guards in WHERE and says by RETURNING who passed them. The numbers that a jump was
 //! decided on are compared here and nowhere else: a decision may come from memory, this is what makes it true
-//! (`docs/adr/0003-the-row-decides-about-a-jump.md`).
+//! (`docs/adr/0007-decisions-from-memory.md`).
 //!
 //! The works bring their rows as JSON: encoded by the callers, in parallel, not by the one writer.
 
@@ -174,6 +174,7 @@ WHERE s.epoch = item.work ->> 'epoch'
   AND g.state = 'active'
   AND u.state = 'active'
   AND u.kind = CASE item.work ->> 'person_kind' WHEN 'customer' THEN 'end_customer' ELSE 'broker' END
+  AND (u.kind = 'broker' OR u.reported_end_customer IS NOT 0)
   -- IS, not =: decided on no record, and there is still none.
   AND (
       item.work ->> 'person_kind' = 'broker'
@@ -309,6 +310,7 @@ WHERE jump.tenant_id = item.work ->> 'tenant_id'
   AND u.user_id = jump.user_id
   AND u.state = 'active'
   AND u.kind = CASE jump.person_kind WHEN 'customer' THEN 'end_customer' ELSE 'broker' END
+  AND (u.kind = 'broker' OR u.reported_end_customer IS NOT 0)
   AND u.sealed_secret IS NOT NULL
 RETURNING redeem_attempt_id
 ";

@@ -32,6 +32,11 @@ pub(crate) async fn a_shared_user_who_lost_endkunde_stops_jumps(h: &Harness) {
     stops(h, for_customer("k-1"), "UPDATE concenter_user SET kind = 'broker' WHERE user_name = 'privat'").await;
 }
 
+pub(crate) async fn a_shared_user_who_is_reported_not_to_be_endkunde_stops_jumps(h: &Harness) {
+    let change = "UPDATE concenter_user SET reported_end_customer = (1 = 0) WHERE user_name = 'privat'";
+    stops(h, for_customer("k-1"), change).await;
+}
+
 pub(crate) async fn a_brokers_user_who_became_endkunde_stops_jumps(h: &Harness) {
     let change = "
         UPDATE concenter_user
