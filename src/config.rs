@@ -9,6 +9,7 @@
 
 mod issuers;
 mod limits;
+mod telemetry;
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,6 +27,7 @@ use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
 pub use self::issuers::IssuersFileError;
 pub use self::limits::{LimitSettings, RateSettings};
+pub use self::telemetry::{MetricsSwitch, TelemetrySettings};
 
 /// The issuer of jump tokens if nobody says otherwise.
 pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
@@ -173,7 +175,7 @@ pub struct ServerSettings {
     #[arg(long, env = "CONCENTER_GRPC_ADDR", value_name = "ADDR:PORT", default_value = "127.0.0.1:50051")]
     pub grpc_addr: SocketAddr,
 
-    /// Address and port for HTTP: /.well-known/jwks.json and /healthz
+    /// Address and port for HTTP: /.well-known/jwks.json, /healthz and, where switched on, /metrics
     ///
     /// An IP address with a port; port 0 takes any free one.
     #[arg(long, env = "CONCENTER_HTTP_ADDR", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
@@ -209,6 +211,10 @@ pub struct ServerSettings {
     /// How much it takes on at once, and how often somebody may call.
     #[command(flatten)]
     pub limits: LimitSettings,
+
+    /// What it tells of itself beside its log.
+    #[command(flatten)]
+    pub telemetry: TelemetrySettings,
 
     /// Most jumps that are written in one transaction: 1 to 512
     ///
@@ -303,6 +309,7 @@ impl ServerSettings {
             issuers_file: None,
             retention: RetentionSettings::DEFAULT,
             limits: LimitSettings::DEFAULT,
+            telemetry: TelemetrySettings::DEFAULT,
             audit_checkpoints: CheckpointSettings::default(),
             most_in_a_batch: MostInABatch::DEFAULT,
         }
@@ -485,6 +492,9 @@ mod tests {
             ["--rate-reads", "4294967296"],
             ["--rate-changes", "1.5"],
             ["--rate-batches", ""],
+            ["--metrics", "maybe"],
+            ["--otlp-endpoint", "localhost:4317"],
+            ["--otlp-percent", "101"],
         ] {
             assert!(parse(&arguments).is_err(), "{arguments:?}");
         }
@@ -510,6 +520,14 @@ mod tests {
         let parsed = parse(&[]).unwrap().server.limits;
         let local = ServerSettings::local(PathBuf::from("x")).limits;
         assert_eq!(format!("{parsed:?}"), format!("{local:?}"));
+    }
+
+    #[test]
+    fn without_arguments_nothing_is_told() {
+        let TelemetrySettings { metrics, otlp_endpoint, .. } = parse(&[]).unwrap().server.telemetry;
+        assert_eq!((metrics, otlp_endpoint), (MetricsSwitch::Off, None));
+        let local = ServerSettings::local(PathBuf::from("x")).telemetry;
+        assert_eq!(format!("{:?}", parse(&[]).unwrap().server.telemetry), format!("{local:?}"));
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! - [`web`]: what the HTTP listener serves
 //! - [`worker`]: what the service does by itself, because it is time
 //! - [`config`]: typed settings
-//! - [`telemetry`]: the log
+//! - [`telemetry`]: the log, numbers and traces
 //! - [`cli`]: the command line, one file a subcommand
 //! - [`server`]: how it is all put together
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! location -> store -> keys -> App -+-> gRPC: CallLayer -> Gate -> services, health, reflection
-//!                                   +-> HTTP: /.well-known/jwks.json, /healthz
+//!                                   +-> HTTP: /.well-known/jwks.json, /healthz, /metrics
 //!                                   +-> worker: what is due because it is time
 //!                                   +-> readiness: whether the store answers, as health tells it
 //! ```
@@ -17,6 +17,7 @@
 mod connections;
 mod grpc;
 mod http;
+mod metrics;
 mod readiness;
 mod waiting;
 
@@ -25,13 +26,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ::http::Response;
+use axum::Router;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::body::Body;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
@@ -39,14 +38,16 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::app::startup::{self, UnlockError};
 use crate::app::{App, Parts};
-use crate::config::{IssuersFileError, LimitSettings, PasswordFileError, RateSettings, ServerSettings};
+use crate::config::{IssuersFileError, LimitSettings, MetricsSwitch, PasswordFileError, RateSettings, ServerSettings};
 use crate::domain::ids::Random;
 use crate::domain::issuer::IssuerEntry;
 use crate::domain::time::{Clock, Timestamp};
-use crate::edge::{Buckets, CallLayer, Denial, Gate, GateParts, InFlight, IssuerError, Issuers, Rates};
+use crate::edge::{Buckets, CallLayer, Gate, GateParts, InFlight, IssuerError, Issuers, Rates, Words};
 use crate::secrets::SystemRandom;
 use crate::store::{OpenError, Opened, Store};
+use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
 use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing, TokenError};
+use crate::web::MetricsPage;
 use crate::{api, proto, web, worker};
 
 use self::connections::{AGE, Capped, note_calls};
@@ -222,7 +223,8 @@ impl Server {
         let http_addr = http.local_addr().map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
 
         let limits = settings.limits;
-        let calls = call_layer(random, &limits);
+        let metrics = Arc::new(metrics::metrics());
+        let calls = call_layer(random, &limits, &metrics);
         let issuers = Arc::new(Issuers::open(foreign, Arc::clone(&clock))?);
         let callers = Arc::new(Callers::new(Arc::clone(&caller_tokens), issuers.tokens())?);
         let gate = Gate::new(GateParts {
@@ -231,14 +233,26 @@ impl Server {
             app: Arc::clone(&app),
             clock,
             buckets: Buckets::new(rates(limits.rates)),
-            render: render_denial,
+            metrics: Arc::clone(&metrics),
+            words: WORDS,
         });
         let (health, services) = health(ServingStatus::Serving).await?;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
         let grpc = grpc::connections(grpc, limits.connections);
+        let http = http::connections(http, limits.http_connections);
+        let page = metrics_page(
+            settings.telemetry.metrics,
+            metrics::Sources {
+                metrics,
+                app: Arc::clone(&app),
+                callers: Arc::clone(&callers),
+                in_flight: Arc::clone(&calls.in_flight),
+                connections: [("grpc", grpc.open()), ("http", http.open())],
+            },
+        );
         listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
-        listeners.spawn(serve_http(http, Arc::clone(&app), limits.http_connections, stopped.clone()));
+        listeners.spawn(serve_http(http, web::router(Arc::clone(&app), page), stopped.clone()));
         let mut workers = JoinSet::new();
         workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
         workers.spawn(issuers.keep_fresh(callers, stopped.clone()));
@@ -298,9 +312,19 @@ fn serve_grpc(
 }
 
 /// The outermost layer of every call.
-fn call_layer(random: Arc<dyn Random>, limits: &LimitSettings) -> CallLayer {
-    let in_flight = Arc::new(InFlight::new(limits.calls));
-    CallLayer { deadline: CALL_DEADLINE, random, in_flight, render: render_denial }
+fn call_layer(random: Arc<dyn Random>, limits: &LimitSettings, metrics: &Arc<Metrics>) -> CallLayer {
+    let (in_flight, metrics) = (Arc::new(InFlight::new(limits.calls)), Arc::clone(metrics));
+    CallLayer { deadline: CALL_DEADLINE, random, in_flight, metrics, words: WORDS }
+}
+
+/// What the edge says and understands.
+const WORDS: Words =
+    Words { render: |denial| api::status::denial(&denial).into_http(), ending: |answer| api::status::ending(answer) };
+
+/// The page of metrics, where they are switched on.
+fn metrics_page(switch: MetricsSwitch, sources: metrics::Sources) -> Option<MetricsPage> {
+    let page = || MetricsPage { text: Arc::new(move || sources.text()), content_type: CONTENT_TYPE };
+    (switch == MetricsSwitch::On).then(page)
 }
 
 /// The rates of the settings.
@@ -310,12 +334,11 @@ fn rates(RateSettings { jumps, redeems, reads, changes, batches }: RateSettings)
 
 /// HTTP until `stopped`, then until the requests in flight are answered.
 async fn serve_http(
-    listener: TcpListener,
-    app: Arc<App>,
-    most: u32,
+    incoming: Capped<TcpIncoming>,
+    router: Router,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), ListenerError> {
-    http::serve(listener, web::router(app), most, stopped).await;
+    http::serve(incoming, router, stopped).await;
     Ok(())
 }
 
@@ -323,11 +346,6 @@ async fn serve_http(
 async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
     // An error means that the one who could tell is gone; that is a reason to stop too.
     let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-/// What a denial of the edge looks like on the wire.
-fn render_denial(denial: Denial) -> Response<Body> {
-    api::status::denial(&denial).into_http()
 }
 
 /// A health service that reports `status` for all our services, and their names; the empty one stands for the whole.

@@ -1,11 +1,14 @@
-//! The log: where it goes, how loud it is, and what never gets into it.
+//! The log: where it goes, how loud it is, and what never gets into it. Beside it, numbers ([`metrics`]) and [`traces`].
 //!
-//! It goes to standard error. Secrets are kept out where they are: their types show nothing of themselves. Two things
+//! The log goes to standard error. Secrets are kept out where they are: their types show nothing of themselves. Two things
 //! are held here: libraries are heard from `info` upwards only, because below that they print what passes through
 //! them (frames, statements); and a panic leaves its place in the log and nothing of its message, which may quote
 //! what it failed on.
 //!
-//! Uses nothing else of this crate.
+//! Uses nothing else of this crate, so that whoever has something to tell may use it.
+
+pub mod metrics;
+pub mod traces;
 
 use std::panic;
 
@@ -13,6 +16,8 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, ParseEr
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{Layer as _, fmt, registry};
+
+use self::traces::{Collector, Traces};
 
 /// How the targets of our own events begin.
 const OUR_TARGETS: &str = "concenter";
@@ -35,16 +40,21 @@ pub enum TelemetryError {
     )]
     // Not a source: it tells its own sources already.
     Filter(ParseError),
+    /// The collector cannot be called by the address that was given.
+    #[error("--otlp-endpoint must be like http://HOST:PORT or https://HOST:PORT")]
+    Collector,
     /// There is a log already.
     #[error("the log was started before")]
     Started(#[source] TryInitError),
 }
 
-/// Starts the log for the whole process, and keeps panics out of standard error but for their place.
+/// Starts the log for the whole process, and keeps panics out of standard error but for their place. With a collector
+/// also traces, which need a Tokio runtime.
 ///
 /// # Errors
-/// [`TelemetryError::Filter`] if `filter` does not read, [`TelemetryError::Started`] if the process has a log already.
-pub fn start(format: Format, filter: &str) -> Result<(), TelemetryError> {
+/// [`TelemetryError::Filter`] if `filter` does not read, [`TelemetryError::Collector`] if the collector has no good address,
+/// [`TelemetryError::Started`] if the process has a log already.
+pub fn start(format: Format, filter: &str, collector: Option<&Collector>) -> Result<Option<Traces>, TelemetryError> {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::OFF.into())
         .parse(filter)
@@ -55,9 +65,11 @@ pub fn start(format: Format, filter: &str) -> Result<(), TelemetryError> {
         Format::Text => lines.boxed(),
         Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
-    registry().with(lines.with_filter(filter)).try_init().map_err(TelemetryError::Started)?;
+    let traces = collector.map(Traces::to).transpose()?;
+    let log = registry().with(lines.with_filter(filter)).with(traces.as_ref().map(Traces::layer));
+    log.try_init().map_err(TelemetryError::Started)?;
     panic::set_hook(Box::new(note_panic));
-    Ok(())
+    Ok(traces)
 }
 
 /// Tells whether an event may be written: ours at every level, those of libraries from `info` upwards.
@@ -87,6 +99,6 @@ mod tests {
 
     #[test]
     fn a_filter_that_does_not_read_is_refused() {
-        assert!(matches!(start(Format::Text, "concenter_gateway=loud"), Err(TelemetryError::Filter(_))));
+        assert!(matches!(start(Format::Text, "concenter_gateway=loud", None), Err(TelemetryError::Filter(_))));
     }
 }

@@ -27,7 +27,7 @@ const ROOMS: &[(&str, MayUse)] = &[
     ("secrets", Only(&["domain"])),
     ("mail", Only(&["domain"])),
     ("app", Only(&["domain", "store", "token", "secrets", "mail"])),
-    ("edge", Only(&["app", "domain", "token"])),
+    ("edge", Only(&["app", "domain", "telemetry", "token"])),
     ("api", Only(&["app", "domain", "proto"])),
     ("web", Only(&["app", "domain"])),
     ("worker", Only(&["app", "domain"])),
@@ -37,6 +37,7 @@ const ROOMS: &[(&str, MayUse)] = &[
     ("proto", Only(&[])),
     // The types of settings, with their bounds.
     ("config", Only(&["domain", "store"])),
+    // A leaf, as a library is: what is counted, and where traces and the log go.
     ("telemetry", Only(&[])),
     // The crate roots: `lib.rs` lists the rooms, `main.rs` starts the program.
     ("lib", Everything),
@@ -52,6 +53,11 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("reqwest", &["edge/issuers.rs"]),
     ("toml", &["config/"]),
     ("governor", &["edge/"]),
+    ("opentelemetry", &["telemetry/"]),
+    ("opentelemetry_otlp", &["telemetry/"]),
+    ("opentelemetry_sdk", &["telemetry/"]),
+    ("tracing_opentelemetry", &["telemetry/"]),
+    ("prometheus_client", &["telemetry/"]),
     ("hyper", &["server/"]),
     ("hyper_util", &["server/"]),
     ("clap", &["cli/", "cli.rs", "main.rs", "config/", "config.rs"]),

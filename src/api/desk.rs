@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use tonic::{Request, Response, Status};
+use tracing::Span;
 use zeroize::Zeroizing;
 
 use super::convert::{Fields, Read, both};
@@ -110,6 +111,7 @@ fn read_effect<M: EffectRequest, T>(
     let request_id = fields.uuid("request_id", RequestId::parse(message.request_id()));
     let value = read(&mut fields, message);
     let (request_id, value) = fields.finish(both(request_id, value))?;
+    Span::current().record("request_id", tracing::field::display(&request_id));
     Ok((Call { request_id: Some(request_id), content, ..call }, value))
 }
 

@@ -15,7 +15,7 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt
 
 use super::convert::{etag, segment_out};
 use crate::app::{Failure, StoreError};
-use crate::domain::caller::Denial;
+use crate::domain::caller::{Denial, Ending};
 use crate::domain::error::{Reason, Refusal, Related, Violation};
 use crate::domain::ids::Random;
 use crate::proto::v1::ErrorReason;
@@ -24,6 +24,8 @@ use crate::proto::v1::ErrorReason;
 const DOMAIN: &str = "concenter";
 /// What stands before a reason in the contract and not on the wire.
 const PREFIX: &str = "ERROR_REASON_";
+/// Beyond the largest number of a reason in the contract; a test looks.
+const MOST_REASONS: i32 = 1_000;
 /// `metadata` of an `ErrorInfo`: the etag that the resource has now.
 const ETAG: &str = "etag";
 /// `metadata` of an `ErrorInfo`: how many things stand in the way, listed or not.
@@ -90,6 +92,54 @@ fn too_often(wait: Duration) -> Status {
     details.set_retry_info(Some(whole_seconds(wait)));
     let advice = "this method is called too often: wait as long as this says, then call more slowly";
     Status::with_error_details(entry(reason).code, advice, details)
+}
+
+/// How an answer ended its call. A status in its headers is a refusal or a failure; without one it has begun well.
+pub fn ending<B>(answer: &http::Response<B>) -> Ending {
+    if let Some(status) = answer.extensions().get::<Status>() {
+        return Ending { code: code_name(status.code()), reason: reason_of(status) };
+    }
+    let code = answer.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+    Ending { code: code_name(code), reason: None }
+}
+
+/// Every word that [`ending`] may tell as a code.
+pub fn code_names() -> impl Iterator<Item = &'static str> {
+    (0..=16).map(|number| code_name(Code::from_i32(number)))
+}
+
+/// Every word that [`ending`] may tell as a reason.
+pub fn reason_names() -> impl Iterator<Item = &'static str> {
+    (1..=MOST_REASONS).filter_map(|number| ErrorReason::try_from(number).ok()).map(word)
+}
+
+/// The reason in a status of ours.
+fn reason_of(status: &Status) -> Option<&'static str> {
+    let info = status.get_details_error_info()?;
+    ErrorReason::from_str_name(&format!("{PREFIX}{}", info.reason)).map(word)
+}
+
+/// The name of a code, as the specification of gRPC spells it.
+const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => Ending::OK,
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
 }
 
 /// What an administrator can do about a refusal: one sentence, the text of its status.
@@ -373,9 +423,11 @@ const fn entry(reason: ErrorReason) -> Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     use prost::Message as _;
+    use prost_reflect::DescriptorPool;
     use prost_types::FileDescriptorSet;
 
     use super::*;
@@ -617,6 +669,29 @@ mod tests {
         let status = status(&Failure::Refused(Refusal::with_related(Reason::Assigned, related, 100)), &Counting);
         // Base64 makes 4 bytes of 3; many a client takes no more than 8 KiB of metadata.
         assert!(status.details().len() * 4 / 3 < 7 * 1024, "{}", status.details().len());
+    }
+
+    #[test]
+    fn an_answer_tells_how_its_call_ended() {
+        let refused = status(&Failure::Refused(Reason::NotFound.into()), &Counting).into_http::<()>();
+        assert_eq!(ending(&refused), Ending { code: "NOT_FOUND", reason: Some("NOT_FOUND") });
+        let strange = Status::new(Code::OutOfRange, "of the library").into_http::<()>();
+        assert_eq!(ending(&strange), Ending { code: "OUT_OF_RANGE", reason: None });
+        let header = http::Response::builder().header("grpc-status", "12").body(()).unwrap();
+        assert_eq!(ending(&header), Ending { code: "UNIMPLEMENTED", reason: None });
+        assert_eq!(ending(&http::Response::new(())), Ending { code: "OK", reason: None });
+    }
+
+    #[test]
+    fn every_code_and_reason_is_among_those_that_may_be_told() {
+        let names: BTreeSet<_> = code_names().collect();
+        assert_eq!(names.len(), 17);
+        let reasons: BTreeSet<_> = reason_names().collect();
+        let pool = DescriptorPool::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
+        let contract = pool.get_enum_by_name("concenter.v1.ErrorReason").unwrap();
+        let listed = contract.values().filter(|value| value.number() != 0);
+        let listed: BTreeSet<_> = listed.map(|value| value.name().trim_start_matches(PREFIX).to_owned()).collect();
+        assert_eq!(reasons.iter().map(|reason| (*reason).to_owned()).collect::<BTreeSet<_>>(), listed);
     }
 
     #[test]

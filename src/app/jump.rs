@@ -16,6 +16,8 @@
 //!
 //! [`App::explain_jump`] takes steps 1, 2 and 4 and writes nothing but an audit row.
 
+use tracing::{Instrument as _, debug_span};
+
 use super::effects::{Deed, Introduced, Involved};
 use super::{App, Call, Failure};
 use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditOutcome, AuditedPerson};
@@ -194,7 +196,8 @@ impl App {
         passage: Passage,
         entry: &AuditEntry,
     ) -> Result<Option<IssuedJump>, Failure> {
-        Ok(match self.store.record_jump(tenant, jump, entry).await? {
+        let record = self.store.record_jump(tenant, jump, entry).instrument(debug_span!("store.jump.record"));
+        Ok(match record.await? {
             RecordOutcome::Recorded => Some(IssuedJump::of(jump, passage)),
             RecordOutcome::Stale | RecordOutcome::Repeated => None,
         })
@@ -207,7 +210,8 @@ impl App {
         let involved = attempt.involved()?;
         let people = involved.people();
         let query = attempt.query(&people, now);
-        let Some(inputs) = self.store.jump_inputs(tenant, query).await? else {
+        let read = self.store.jump_inputs(tenant, query).instrument(debug_span!("store.jump.inputs"));
+        let Some(inputs) = read.await? else {
             return self.unknown_tenant(call).await;
         };
         self.saw_epoch(inputs.epoch);

@@ -33,6 +33,7 @@ use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditedKind, Audited
 use crate::domain::caller::{Caller, TenantRole};
 use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{AuditId, Random, RequestId, SubjectId, TenantId};
+use crate::domain::load::StoreLoad;
 use crate::domain::tenant::{Tenant, WrappedKeys};
 use crate::domain::time::{Clock, Timestamp};
 use crate::secrets::{Kek, OpenError, OpenedKeys, SealError, TenantKeys, person_pseudonym};
@@ -63,6 +64,8 @@ pub struct App {
     /// The service's own keys, for what belongs to no tenant.
     system: TenantKeys,
     jump_tokens: JumpTokens,
+    /// When the key was made that signs them.
+    jump_key_made_at: Option<Timestamp>,
     /// Tenants' keys that were opened lately.
     opened: OpenedKeys,
     /// What jumps were decided on lately.
@@ -202,6 +205,7 @@ impl App {
             kek: keys.kek,
             system: keys.system,
             jump_tokens: JumpTokens::new(keys.jump_ring, issuer)?,
+            jump_key_made_at: keys.jump_key_made_at,
             opened: OpenedKeys::new(),
             snapshot: Snapshot::new(),
             checkpoints: checkpoints.map(Checkpoints::new),
@@ -230,6 +234,18 @@ impl App {
     /// [`StoreError`] if it cannot.
     pub async fn check_reachable(&self) -> Result<(), StoreError> {
         self.store.check_reachable().await
+    }
+
+    /// How busy the store is now.
+    #[must_use]
+    pub fn store_load(&self) -> StoreLoad {
+        self.store.load()
+    }
+
+    /// How old the key is that signs jump tokens; `None` where nobody knows.
+    #[must_use]
+    pub fn signing_key_age(&self) -> Option<Duration> {
+        self.jump_key_made_at.map(|made_at| self.now().since(made_at))
     }
 
     /// Where random bytes come from.

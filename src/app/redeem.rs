@@ -10,6 +10,8 @@
 //!    says who has won;
 //! 6. only then the credential leaves this function, at most once for a jump.
 
+use tracing::{Instrument as _, debug_span};
+
 use super::effects::{Deed, Introduced, Involved};
 use super::users::with_place;
 use super::{App, Call, Failure};
@@ -109,7 +111,8 @@ impl App {
         let presented = self.front_door(call, audience, proof, now).await?;
         let people = Involved::caller_of(call)?.people();
         let query = RedeemQuery { proof: &presented.proof, people: &people, now };
-        let Some(inputs) = self.store.redeem_inputs(&presented.tenant, query).await? else {
+        let read = self.store.redeem_inputs(&presented.tenant, query).instrument(debug_span!("store.redeem.inputs"));
+        let Some(inputs) = read.await? else {
             return self.without_row(call, &presented, now).await;
         };
         if let Some(reason) = mismatch(&presented, audience, nonce, &inputs) {
@@ -131,7 +134,8 @@ impl App {
             at: now,
         };
         let entry = self.redeem_entry(call, &presented.tenant, &inputs, now).await?;
-        let reason = match self.store.redeem_jump(&presented.tenant, &attempt, &entry).await? {
+        let redeem = self.store.redeem_jump(&presented.tenant, &attempt, &entry);
+        let reason = match redeem.instrument(debug_span!("store.jump.redeem")).await? {
             // A jump that could not be redeemed at the read never can be later, so there is nothing to hand over.
             RedeemOutcome::Redeemed if inputs.state == JumpState::Issued => {
                 return hand_over(presented.tenant, &keys, inputs, password);

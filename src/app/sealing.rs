@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::mem;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,11 @@ const SOON: Duration = Duration::from_secs(2);
 /// Tenants to whose logs this process wrote lately. Only a hint, so that nobody looks at all logs each second: what it
 /// misses, such as the rows of a process that was killed, is found within a minute.
 #[derive(Default)]
-pub(super) struct Written(Mutex<Noted>);
+pub(super) struct Written {
+    noted: Mutex<Noted>,
+    /// When the last look at them began that left none without a seal, in microseconds; 0 before the first.
+    all_sealed_at: AtomicI64,
+}
 
 #[derive(Default)]
 struct Noted {
@@ -36,12 +41,12 @@ struct Noted {
 impl Written {
     /// Notes that a row for the log of a tenant is about to be written.
     pub(super) fn note(&self, tenant: TenantId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).now.insert(tenant);
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).now.insert(tenant);
     }
 
     /// Those that were noted since the last time but one.
     fn take(&self) -> HashSet<TenantId> {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         let now = mem::take(&mut noted.now);
         let mut taken = mem::replace(&mut noted.before, now.clone());
         taken.extend(now);
@@ -97,10 +102,17 @@ impl App {
         }
     }
 
+    /// How old a row may be that this process wrote and that has no seal; `None` before the first look.
+    #[must_use]
+    pub fn seal_lag(&self) -> Option<Duration> {
+        let all_sealed_at = self.written.all_sealed_at.load(Ordering::Relaxed);
+        (all_sealed_at != 0).then(|| self.now().since(Timestamp::from_unix_micros(all_sealed_at)))
+    }
+
     /// Seals the logs that this process wrote to just now, and the service's own.
     async fn seal_what_was_written(&self) -> Result<u64, Failure> {
         let now = self.now();
-        let (mut all, mut failed) = (0_u64, None);
+        let (mut all, mut failed, mut is_all) = (0_u64, None, true);
         let mut tenants = self.written.take();
         tenants.insert(TenantId::SYSTEM);
         for tenant in tenants {
@@ -110,13 +122,19 @@ impl App {
                 Err(error) => Err(error.into()),
             };
             match sealed {
-                Ok(sealed) => all = all.saturating_add(sealed),
+                Ok(sealed) => {
+                    all = all.saturating_add(sealed);
+                    is_all &= sealed < u64::from(STEP_ROWS * STEPS_OF_TENANT);
+                }
                 Err(failure) => {
                     // Next time again.
                     self.written.note(tenant);
                     failed = Some(failure);
                 }
             }
+        }
+        if is_all && failed.is_none() {
+            self.written.all_sealed_at.store(now.unix_micros(), Ordering::Relaxed);
         }
         failed.map_or(Ok(all), Err)
     }

@@ -24,6 +24,8 @@ pub struct Keys {
     pub system: TenantKeys,
     /// Signs and verifies jump tokens.
     pub jump_ring: KeyRing,
+    /// When the key was made that signs jump tokens.
+    pub jump_key_made_at: Option<Timestamp>,
     /// The epoch at the start.
     pub epoch: i64,
 }
@@ -104,7 +106,14 @@ pub fn open_keys(state: &ServiceState, data_dir: &Path) -> Result<(Keys, KeyRing
         .map_err(|_| UnlockError::Damaged { what: "service key" })?;
     let jump_ring = open_ring(&system, state, KeyPurpose::Jump)?;
     let caller_ring = open_ring(&system, state, KeyPurpose::Caller)?;
-    Ok((Keys { kek, system, jump_ring, epoch: state.epoch }, caller_ring))
+    let jump_key_made_at = current_made_at(state, KeyPurpose::Jump);
+    Ok((Keys { kek, system, jump_ring, jump_key_made_at, epoch: state.epoch }, caller_ring))
+}
+
+/// When the key was made that signs; `None` where none does.
+fn current_made_at(state: &ServiceState, purpose: KeyPurpose) -> Option<Timestamp> {
+    let signs = |key: &&SealedSigningKey| key.purpose == purpose && key.state == KeyState::Current;
+    state.signing_keys.iter().find(signs).map(|key| key.created_at)
 }
 
 fn new_service(kek: &Kek, now: Timestamp, random: &dyn Random) -> Result<ServiceState, UnlockError> {

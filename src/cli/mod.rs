@@ -53,11 +53,12 @@ use self::remote::{Exit, Failure};
 use self::table::plain;
 use self::token::TenantDeleted;
 use crate::app::startup::UnlockError;
-use crate::config::{LogSettings, PasswordFileError};
+use crate::config::{LogSettings, PasswordFileError, TelemetrySettings};
 use crate::server::StartError;
 use crate::store::relocate::RelocateError;
 use crate::store::{OpenError, StoreError, postgres, sqlite};
 use crate::telemetry::TelemetryError;
+use crate::telemetry::traces::{Collector, Traces};
 
 /// Something went wrong; trying again may help.
 const EXIT_FAILURE: u8 = 1;
@@ -115,6 +116,16 @@ pub enum Command {
     Completions(completions::Args),
 }
 
+impl Command {
+    /// Where its traces go; `None` if it has none.
+    #[must_use]
+    pub fn collector(&self) -> Option<Collector> {
+        let Self::Serve(args) = self else { return None };
+        let TelemetrySettings { otlp_endpoint, otlp_percent, .. } = &args.settings.telemetry;
+        otlp_endpoint.clone().map(|url| Collector { url, percent: *otlp_percent })
+    }
+}
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -143,13 +154,13 @@ fn usage(words: &[OsString]) -> StyledStr {
     command.render_usage()
 }
 
-/// Runs a subcommand.
+/// Runs a subcommand. Traces that were begun for it ([`Command::collector`]) end with it.
 ///
 /// # Errors
 /// Whatever stopped it, for [`report`].
-pub async fn run(command: Command) -> anyhow::Result<()> {
+pub async fn run(command: Command, traces: Option<Traces>) -> anyhow::Result<()> {
     match command {
-        Command::Serve(args) => serve::run(args).await,
+        Command::Serve(args) => serve::run(args, traces).await,
         Command::Token(args) => token::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Check(args) => check::run(args).await,
@@ -200,7 +211,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         // `--help` and `--version` are errors to clap, with the code 0.
         return u8::try_from(usage.exit_code()).unwrap_or(EXIT_USAGE);
     }
-    if let Some(TelemetryError::Filter(_)) = error.downcast_ref() {
+    if let Some(TelemetryError::Filter(_) | TelemetryError::Collector) = error.downcast_ref() {
         return EXIT_USAGE;
     }
     if let Some(failure) = error.downcast_ref::<Failure>() {

@@ -7,8 +7,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::shell::quoted;
-use crate::config::{DataSettings, LimitSettings, ServerSettings};
+use crate::config::{DataSettings, LimitSettings, MetricsSwitch, ServerSettings};
 use crate::server::{Running, Server};
+use crate::telemetry::traces::Traces;
 
 /// Run the service until it is told to stop
 ///
@@ -25,7 +26,7 @@ use crate::server::{Running, Server};
     verbatim_doc_comment,
     after_help = "Examples:\n  \
     concenter serve\n  \
-    concenter serve --data-dir /var/lib/concenter --log-format json\n  \
+    concenter serve --data-dir /var/lib/concenter --log-format json --metrics on\n  \
     concenter serve --database-url postgres://concenter@db.example/makler --database-password-file db.password\n  \
     CONCENTER_GRPC_ADDR=127.0.0.1:0 concenter serve --data-dir /tmp/try"
 )]
@@ -39,13 +40,14 @@ pub struct Args {
 ///
 /// # Errors
 /// [`crate::server::StartError`] if it does not start; if a listener fails; if a second signal cut the end short.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args, traces: Option<Traces>) -> anyhow::Result<()> {
     let Args { settings } = args;
     let data = settings.data.clone();
     // Before the start: a signal that comes during it must not leave a half-made directory behind.
     let mut signals = Signals::install()?;
     warn_if_open("gRPC", settings.grpc_addr);
     warn_if_open("HTTP", settings.http_addr);
+    warn_of_metrics(&settings);
     allow_descriptors(&settings.limits);
 
     let mut running = tokio::select! {
@@ -63,11 +65,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     tracing::info!("serve.stopping");
     tokio::select! {
-        () = running.shutdown() => {}
+        () = end(running, traces) => {}
         () = signals.next() => anyhow::bail!("a second signal ended the service before its calls were answered"),
     }
     tracing::info!("serve.stopped");
     Ok(())
+}
+
+/// Stops the service, and then lets the traces of its last calls go.
+async fn end(running: Running, traces: Option<Traces>) {
+    running.shutdown().await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
 }
 
 /// Beside the connections: the database, its log, the lock, listeners and standard streams.
@@ -101,6 +111,18 @@ fn warn_if_open(listener: &str, address: SocketAddr) {
             advice = "other machines reach this address, and there is no TLS: tokens and passwords can be read on the \
                       way. Listen on 127.0.0.1, with a proxy in front that speaks TLS",
             "serve.listener.exposed"
+        );
+    }
+}
+
+/// Metrics are for whoever watches the service, and the listener may be for everybody.
+fn warn_of_metrics(settings: &ServerSettings) {
+    if settings.telemetry.metrics == MetricsSwitch::On && !settings.http_addr.ip().is_loopback() {
+        tracing::warn!(
+            address = %settings.http_addr,
+            advice = "other machines reach /metrics at this address: keep the proxy in front, or the network, from letting in \
+                      anybody but who collects them",
+            "serve.metrics.exposed"
         );
     }
 }

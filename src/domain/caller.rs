@@ -113,6 +113,26 @@ impl Caller {
     }
 }
 
+/// How a call ended, in words of the contract: fit for logs and for labels of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// The name of the status code: `OK`, `NOT_FOUND`.
+    pub code: &'static str,
+    /// The reason, as it stands in the status; `None` where all is well, and where the library refused by itself.
+    pub reason: Option<&'static str>,
+}
+
+impl Ending {
+    /// The word for why it was not answered well: its reason, else its code. `None` where all is well.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&'static str> {
+        self.reason.or_else(|| (self.code != Self::OK).then_some(self.code))
+    }
+
+    /// The code of a call that was answered well.
+    pub const OK: &str = "OK";
+}
+
 /// Why a call ends before its handler answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {

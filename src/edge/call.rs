@@ -1,5 +1,5 @@
-//! One call from outside: its span, its place among the calls in flight, its deadline, and one line in the log when it is
-//! over.
+//! One call from outside: its span, its place among the calls in flight, its deadline, and one line in the log and one count
+//! when it is over.
 //!
 //! Compressed requests end here: a small one could unpack to a large one.
 
@@ -15,9 +15,11 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span, field};
 
-use super::policy;
-use super::{Denial, InFlight, Render};
+use super::policy::{self, Rate, Row};
+use super::{Denial, Ending, InFlight, Words};
 use crate::domain::ids::Random;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces;
 
 /// The outermost layer. It turns a call away when there are too many, ends one that takes too long, and gives what is logged
 /// during a call an id in common.
@@ -32,8 +34,10 @@ pub struct CallLayer {
     pub random: Arc<dyn Random>,
     /// How many calls there may be.
     pub in_flight: Arc<InFlight>,
-    /// How a denial looks on the wire.
-    pub render: Render,
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+    /// How a denial looks on the wire, and what an answer says.
+    pub words: Words,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -65,14 +69,17 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let CallLayer { deadline, render, .. } = self.layer;
+        let CallLayer { deadline, words: Words { render, ending }, .. } = self.layer;
         let begun = Instant::now();
-        let span = self.layer.span(request.uri().path());
+        let row = policy::find(request.uri().path());
+        let span = self.layer.span(row.as_ref());
+        traces::adopt(&span, request.headers());
         let answer = self.layer.admit(&request).map(|place| {
             // The services below may log while they are called, not only while they are polled.
             let _entered = span.enter();
             (place, self.inner.call(request))
         });
+        let metrics = Arc::clone(&self.layer.metrics);
         Box::pin(
             async move {
                 let answer = match answer {
@@ -82,7 +89,7 @@ where
                         Err(_) => render(Denial::Deadline),
                     },
                 };
-                note_end(&answer, begun);
+                note_end(row.as_ref(), ending(&answer), begun.elapsed(), &metrics);
                 Ok(answer)
             }
             .instrument(span),
@@ -105,27 +112,36 @@ impl CallLayer {
     }
 
     /// The span of a call: its id, the method as the policy table writes it, and room for who calls.
-    fn span(&self, path: &str) -> Span {
+    fn span(&self, row: Option<&Row>) -> Span {
         let mut id = [0; 8];
         self.random.fill(&mut id);
-        // Not the path itself: it is text of the client's.
-        let method = policy::find(path).map_or("unknown", |row| row.method);
         tracing::info_span!(
             "edge.call",
             call = %format_args!("{:016x}", u64::from_be_bytes(id)),
-            method,
+            // Not the path itself: it is text of the client's.
+            method = method_of(row),
             role = field::Empty,
             tenant = field::Empty,
+            request_id = field::Empty,
         )
     }
 }
 
-/// One line for a finished call. A status in the headers is a refusal or a failure; without one the answer has begun
-/// well.
-fn note_end(answer: &Response<Body>, begun: Instant) {
-    let status = answer.headers().get("grpc-status").and_then(|value| value.to_str().ok()).unwrap_or("0");
-    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::debug!(status, millis, "edge.call.done");
+/// The method of a call, as the policy table writes it.
+fn method_of(row: Option<&Row>) -> &'static str {
+    row.map_or("unknown", |row| row.method)
+}
+
+/// One line and one count for a finished call.
+fn note_end(row: Option<&Row>, ending: Ending, took: Duration, metrics: &Metrics) {
+    let Ending { code, reason } = ending;
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(status = code, reason, millis, "edge.call.done");
+    traces::note_end(&Span::current(), code, reason);
+    metrics.call_ended(method_of(row), code, ending.refusal(), took);
+    if row.is_some_and(|row| row.rate == Rate::Redeem) && code == Ending::OK {
+        metrics.redeemed(took);
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +152,7 @@ mod tests {
     use tower::{ServiceExt as _, service_fn};
 
     use super::*;
+    use crate::telemetry::metrics::Labels;
 
     struct Zeros;
 
@@ -146,7 +163,13 @@ mod tests {
     }
 
     fn layer(deadline: Duration) -> CallLayer {
-        CallLayer { deadline, random: Arc::new(Zeros), in_flight: Arc::new(InFlight::new(1)), render }
+        let in_flight = Arc::new(InFlight::new(1));
+        let (metrics, words) = (Arc::new(Metrics::new(Labels::default())), Words { render, ending });
+        CallLayer { deadline, random: Arc::new(Zeros), in_flight, metrics, words }
+    }
+
+    fn ending(_: &Response<Body>) -> Ending {
+        Ending { code: "OK", reason: None }
     }
 
     fn render(denial: Denial) -> Response<Body> {

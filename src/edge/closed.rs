@@ -7,13 +7,13 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::{Denial, Render, policy};
+use super::{Denial, Words, policy};
 
 /// The layer that lets nothing but health through.
 #[derive(Clone)]
 pub struct ClosedGate {
     /// How a denial looks on the wire.
-    pub render: Render,
+    pub words: Words,
 }
 
 impl<S> Layer<S> for ClosedGate {
@@ -48,7 +48,7 @@ where
         match denial(request.uri().path()) {
             None => Box::pin(self.inner.call(request)),
             Some(denial) => {
-                let answer = (self.gate.render)(denial);
+                let answer = (self.gate.words.render)(denial);
                 Box::pin(async move { Ok(answer) })
             }
         }

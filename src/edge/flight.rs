@@ -27,6 +27,13 @@ impl InFlight {
         Self { places: Arc::new(Semaphore::new(places)), most, is_full: AtomicBool::new(false) }
     }
 
+    /// How many places are taken now.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        let free = u64::try_from(self.places.available_permits()).unwrap_or(u64::MAX);
+        u64::from(self.most).saturating_sub(free)
+    }
+
     /// A place for a call to `path`, until it is dropped; `None` where none is needed.
     ///
     /// # Errors
@@ -55,8 +62,10 @@ mod tests {
     fn one_more_than_there_is_room_for_is_denied_until_another_has_ended() {
         let in_flight = InFlight::new(2);
         let (first, second) = (in_flight.enter(JWKS).unwrap(), in_flight.enter("/no/method").unwrap());
+        assert_eq!(in_flight.taken(), 2);
         assert_eq!(in_flight.enter(JWKS).unwrap_err(), Denial::Overloaded);
         drop(first);
+        assert_eq!(in_flight.taken(), 1);
         assert!(in_flight.enter(JWKS).is_ok_and(|place| place.is_some()));
         drop(second);
     }

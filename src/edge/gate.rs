@@ -12,12 +12,13 @@ use tracing::Span;
 use super::authenticate::{authenticate, bearer_token, named_tenant};
 use super::issuers::Issuers;
 use super::policy::{self, Access, Row};
-use super::{Buckets, Denial, Render};
+use super::{Buckets, Denial, Words};
 use crate::app::App;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::error::Reason;
 use crate::domain::ids::TenantId;
 use crate::domain::time::{Clock, Timestamp};
+use crate::telemetry::metrics::Metrics;
 use crate::token::{Callers, VerifiedCaller};
 
 /// What a [`Gate`] is made of.
@@ -32,8 +33,10 @@ pub struct GateParts {
     pub clock: Arc<dyn Clock>,
     /// How often each may call.
     pub buckets: Buckets,
-    /// How a denial looks on the wire.
-    pub render: Render,
+    /// Where is counted whom nobody knows.
+    pub metrics: Arc<Metrics>,
+    /// How a denial looks on the wire, and what it says there.
+    pub words: Words,
 }
 
 /// The layer that lets a call through with its [`Caller`], or answers it.
@@ -89,7 +92,7 @@ where
                     request.extensions_mut().insert(caller);
                     inner.call(request).await
                 }
-                Err(denial) => Ok((parts.render)(denial)),
+                Err(turned_away) => Ok(parts.answer(turned_away)),
             }
         })
     }
@@ -97,24 +100,39 @@ where
 
 impl GateParts {
     /// Finds out who calls, and writes down if he may not.
-    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Denial> {
+    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, TurnedAway> {
         let row = policy::find(path);
         match self.judge_with_keys(row, headers).await {
             Verdict::Admitted(caller) => {
                 note_caller(&caller);
-                self.count(row, &caller)?;
+                self.count(row, &caller).map_err(TurnedAway::Known)?;
                 Ok(caller)
             }
             Verdict::Refused(caller, reason) => {
                 note_caller(&caller);
                 // First, because each refusal is a row.
-                self.count(row, &caller)?;
-                Err(self.refuse_known(&caller, reason).await)
+                self.count(row, &caller).map_err(TurnedAway::Known)?;
+                Err(TurnedAway::Known(self.refuse_known(&caller, reason).await))
             }
             Verdict::Denied(denial) => {
                 // A line, not a row: whoever floods us with it must not fill the audit log.
                 tracing::info!(kind = ?denial, "edge.denied");
-                Err(denial)
+                Err(TurnedAway::Stranger(denial))
+            }
+        }
+    }
+
+    /// The answer to who was turned away; a stranger is counted, as he has no row in anybody's log.
+    fn answer(&self, turned_away: TurnedAway) -> Response<Body> {
+        let Words { render, ending } = self.words;
+        match turned_away {
+            TurnedAway::Known(denial) => render(denial),
+            TurnedAway::Stranger(denial) => {
+                let answer = render(denial);
+                if let Some(reason) = ending(&answer).refusal() {
+                    self.metrics.refused_anonymous(reason);
+                }
+                answer
             }
         }
     }
@@ -168,6 +186,15 @@ enum Verdict {
     Refused(Caller, Refusal),
     /// Nobody knows who it is, or what he wants.
     Denied(Denial),
+}
+
+/// Who was turned away, and with what.
+#[derive(Debug, Clone, Copy)]
+enum TurnedAway {
+    /// Somebody known.
+    Known(Denial),
+    /// Nobody knows who.
+    Stranger(Denial),
 }
 
 /// Why a known caller may not.

@@ -4,8 +4,8 @@
 //! [`crate::domain::caller::Caller`] in the extensions of every request that it lets through; handlers believe
 //! nothing else. Before the database was reached [`ClosedGate`] stands in its place. Metadata in which a client says who he is (`x-actor`, `x-tenant-id`, `x-forwarded-*`) is never read.
 //!
-//! May use `app`, `domain` and `token`. It knows no gRPC code: how a [`Denial`] looks on the wire is a function that
-//! it is given. One more RPC: a row in [`policy`], which a test of every RPC demands.
+//! May use `app`, `domain`, `telemetry` and `token`. It knows no gRPC code: how a [`Denial`] looks on the wire, and how an
+//! answer ended its call, are functions that it is given ([`Words`]). One more RPC: a row in [`policy`], which a test of every RPC demands.
 
 mod authenticate;
 mod call;
@@ -26,7 +26,13 @@ pub use gate::{Gate, GateParts, Gated};
 pub use issuers::{IssuerError, Issuers};
 pub use rate::{Buckets, Rates};
 
-pub use crate::domain::caller::Denial;
+pub use crate::domain::caller::{Denial, Ending};
 
-/// Turns a denial into what goes over the wire.
-pub type Render = fn(Denial) -> Response<Body>;
+/// What the edge says, and understands, through who knows gRPC codes.
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    /// Turns a denial into what goes over the wire.
+    pub render: fn(Denial) -> Response<Body>,
+    /// Tells how an answer ended its call.
+    pub ending: fn(&Response<Body>) -> Ending,
+}

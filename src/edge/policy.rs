@@ -138,6 +138,11 @@ const fn row(method: &'static str, access: Access, rate: Rate) -> Row {
     Row { method, access, rate }
 }
 
+/// Every method that a call may be counted under: ours, each once, and those of standard services by their services.
+pub fn methods() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().chain(STANDARD_SERVICES).map(|row| row.method)
+}
+
 /// Finds the row of a call's path; `None` if the method is unknown.
 ///
 /// For a standard service the row is that of the service, and its `method` ends with the slash.

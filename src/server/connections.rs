@@ -9,7 +9,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -61,6 +61,31 @@ impl Patience {
     }
 }
 
+/// How many connections a listener has. A clone is the same count.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Open(Arc<AtomicU64>);
+
+impl Open {
+    pub(super) fn number(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection for as long as what this gives is kept.
+    fn enter(&self) -> OneOpen {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OneOpen(self.clone())
+    }
+}
+
+/// A connection that is counted until it is dropped.
+struct OneOpen(Open);
+
+impl Drop for OneOpen {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A stream of connections, of which only so many are there at once.
 pub(super) struct Capped<S> {
     listener: &'static str,
@@ -74,6 +99,7 @@ pub(super) struct Capped<S> {
     /// While the operating system has nothing to give.
     rest: Option<Pin<Box<Sleep>>>,
     patience: Patience,
+    open: Open,
 }
 
 impl<S> Capped<S> {
@@ -89,7 +115,13 @@ impl<S> Capped<S> {
             is_full: false,
             rest: None,
             patience,
+            open: Open::default(),
         }
+    }
+
+    /// How many of them there are.
+    pub(super) fn open(&self) -> Open {
+        self.open.clone()
     }
 
     /// A place for the next connection.
@@ -125,7 +157,10 @@ where
         }
         let Some(place) = ready!(this.poll_place(cx)) else { return Poll::Ready(None) };
         match Pin::new(&mut this.incoming).poll_next(cx) {
-            Poll::Ready(Some(Ok(io))) => Poll::Ready(Some(Ok(Connection::new(io, place, this.patience)))),
+            Poll::Ready(Some(Ok(io))) => {
+                let connection = Connection::new(io, (place, this.open.enter()), this.patience);
+                Poll::Ready(Some(Ok(connection)))
+            }
             Poll::Ready(Some(Err(error))) => {
                 this.place = Some(place);
                 if is_exhaustion(&error) {
@@ -162,11 +197,11 @@ pub(super) struct Connection<IO> {
     received: usize,
     has_called: Arc<AtomicBool>,
     timer: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    _place: (OwnedSemaphorePermit, OneOpen),
 }
 
 impl<IO> Connection<IO> {
-    fn new(io: IO, place: OwnedSemaphorePermit, patience: Patience) -> Self {
+    fn new(io: IO, place: (OwnedSemaphorePermit, OneOpen), patience: Patience) -> Self {
         let accepted = Instant::now();
         Self {
             io,
@@ -311,7 +346,7 @@ mod tests {
     fn connection(patience: Patience) -> (Connection<DuplexStream>, DuplexStream) {
         let (ours, peer) = duplex(64);
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        (Connection::new(ours, place, patience), peer)
+        (Connection::new(ours, (place, Open::default().enter()), patience), peer)
     }
 
     /// Whether somebody is let in at once.
@@ -332,7 +367,9 @@ mod tests {
         let first = next_at_once(&mut capped).await.unwrap();
         let second = next_at_once(&mut capped).await.unwrap();
         assert!(next_at_once(&mut capped).await.is_none(), "a third one of two");
+        assert_eq!(capped.open().number(), 2);
         drop(first);
+        assert_eq!(capped.open().number(), 1);
         assert!(next_at_once(&mut capped).await.is_some());
         drop(second);
     }

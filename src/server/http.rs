@@ -31,11 +31,15 @@ const AGE: Duration = Duration::from_secs(60);
 /// How long that answer may take, until it is read.
 const AGE_GRACE: Duration = Duration::from_secs(10);
 
-/// Serves HTTP until `stopped`, then until the requests in flight are answered. Of connections there are at most `most`.
-pub(super) async fn serve(listener: TcpListener, router: Router, most: u32, stopped: watch::Receiver<bool>) {
+/// The connections, at most `most` at once.
+pub(super) fn connections(listener: TcpListener, most: u32) -> Capped<TcpIncoming> {
     // An answer is small: it must not wait for more of it to come.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let mut incoming = Capped::new("HTTP", incoming, most, Patience::until(AGE.saturating_add(AGE_GRACE)));
+    Capped::new("HTTP", incoming, most, Patience::until(AGE.saturating_add(AGE_GRACE)))
+}
+
+/// Serves HTTP until `stopped`, then until the requests in flight are answered.
+pub(super) async fn serve(mut incoming: Capped<TcpIncoming>, router: Router, stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut stop = pin!(told_to_stop(stopped.clone()));
     loop {

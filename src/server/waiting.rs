@@ -14,8 +14,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
 use super::connections::{AGE, note_calls};
-use super::render_denial;
-use super::{StartError, call_layer, end_health_streams, grpc, health, http, told_to_stop};
+use super::{StartError, WORDS, call_layer, end_health_streams, grpc, health, http, metrics, told_to_stop};
 use crate::config::ServerSettings;
 use crate::domain::ids::Random;
 use crate::edge::ClosedGate;
@@ -90,15 +89,19 @@ pub(super) async fn until_open(
     let (mut health, services) = health(ServingStatus::NotServing).await?;
     let router = grpc::transport(AGE)
         .layer(note_calls())
-        .layer(call_layer(random, &settings.limits))
-        .layer(ClosedGate { render: render_denial })
+        .layer(call_layer(random, &settings.limits, &Arc::new(metrics::metrics())))
+        .layer(ClosedGate { words: WORDS })
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
     let grpc = grpc::connections(grpc, settings.limits.connections);
     let grpc = router.serve_with_incoming_shutdown(grpc, told_to_stop(stopped.clone()));
     let mut listeners = JoinSet::new();
     // One that fails leaves callers waiting; the start goes on all the same.
     listeners.spawn(async move { drop(grpc.await) });
-    listeners.spawn(http::serve(http, web::closed_router(), settings.limits.http_connections, stopped));
+    listeners.spawn(http::serve(
+        http::connections(http, settings.limits.http_connections),
+        web::closed_router(),
+        stopped,
+    ));
 
     let opened = attempts(location, settings).await;
     end_health_streams(&mut health, &services).await;

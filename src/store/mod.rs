@@ -21,6 +21,7 @@
 //! To add a method: its trait below, both engines under the same file and function name, a case in
 //! the conformance suite (`tests/store`).
 
+mod batches;
 mod checkpoints;
 mod codes;
 mod location;
@@ -45,6 +46,7 @@ use crate::domain::jump::{
     Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, RecordOutcome, RedeemAttempt, RedeemInputs,
     RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
 };
+use crate::domain::load::StoreLoad;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProductProvider, State};
 use crate::domain::service::ServiceState;
@@ -191,6 +193,9 @@ pub trait ServiceStore: Send + Sync {
 
     /// Answers if the database can be read.
     async fn check_reachable(&self) -> Result<(), StoreError>;
+
+    /// How busy the store is now. Asks nobody and waits for nobody.
+    fn load(&self) -> StoreLoad;
 
     /// Lets the writes that wait finish and closes the database, for everybody who has it. Later calls answer
     /// [`StoreError::Down`].

@@ -212,6 +212,11 @@ impl Reader {
         self.ask(|reply| Asked::Redeem(Box::new(RedeemQuestion::of(tenant, query)), reply)).await
     }
 
+    /// How many questions wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
+    }
+
     async fn ask<T>(&self, asked: impl FnOnce(Reply<T>) -> Asked) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
         self.0.try_send(asked(reply)).map_err(|refused| match refused {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub use self::verified::CallerLookups;
 use self::verified::VerifiedCallers;
 use super::base64url;
 use super::caller::{CallerTokenError, CallerTokens, VerifiedCaller};
@@ -66,6 +67,12 @@ impl Callers {
     pub fn foreign_issuer_of(&self, token: &str) -> Option<&Arc<ForeignTokens>> {
         let issuer = claimed_issuer(token)?;
         self.foreign.iter().find(|foreign| foreign.issuer() == issuer)
+    }
+
+    /// How often a token was verified a moment ago, and how often not, since the start.
+    #[must_use]
+    pub fn lookups(&self) -> CallerLookups {
+        self.verified.lookups()
     }
 
     /// Believes nobody who was verified before: a key that verified him may be gone.

@@ -30,7 +30,7 @@ mod testing;
 use crate::domain::caller::Role;
 
 pub use caller::{CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, TenantNotOfToken, VerifiedCaller};
-pub use callers::{Callers, IssuerTwice};
+pub use callers::{CallerLookups, Callers, IssuerTwice};
 pub use checkpoint::{open_checkpoint, sign_checkpoint};
 pub use foreign::{ForeignKeys, ForeignTokens, JWK_SET_BYTES, JwkSetError};
 pub use front_door::InvalidCause;

@@ -1,9 +1,11 @@
-//! What the HTTP listener serves: public keys, and whether we are well. Everything else is not there.
+//! What the HTTP listener serves: public keys, whether we are well, and numbers where that is switched on. Everything else is not
+//! there.
 //!
 //! May use `app` and `domain`. One more page: a file of its own with a handler, and a line in [`router`].
 
 mod healthz;
 mod jwks;
+mod metrics;
 
 use std::sync::Arc;
 
@@ -16,10 +18,23 @@ use axum::routing::get;
 use self::healthz::Checkup;
 use crate::app::App;
 
-/// The whole of HTTP, as one service.
-pub fn router(app: Arc<App>) -> Router {
+/// What `/metrics` answers with.
+#[derive(Clone)]
+pub struct MetricsPage {
+    /// Makes the text, and waits for nobody.
+    pub text: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Its media type.
+    pub content_type: &'static str,
+}
+
+/// The whole of HTTP, as one service; without a page for them there are no metrics.
+pub fn router(app: Arc<App>, metrics: Option<MetricsPage>) -> Router {
     let checkup = Arc::new(Checkup::new(Arc::clone(&app)));
-    Router::new()
+    let mut router = Router::new();
+    if let Some(page) = metrics {
+        router = router.route("/metrics", get(metrics::metrics).with_state(page));
+    }
+    router
         .route("/.well-known/jwks.json", get(jwks::jwks).with_state(app))
         .route("/healthz", get(healthz::healthz).with_state(checkup))
         .fallback(not_found)

@@ -4,7 +4,7 @@
 //! output, the files. RPCs come from the contract; one more needs a good request in [`Stage`], and the walk fails until
 //! then.
 
-mod program;
+pub mod program;
 mod search;
 
 use std::cell::RefCell;
@@ -25,6 +25,8 @@ use crate::harness::stage::{
 };
 use crate::harness::texts::{map_texts, text_at, text_fields};
 use crate::harness::*;
+use crate::http;
+use crate::otlp::Receiver;
 use crate::support::TestDatabase;
 
 /// Where the contract hands a secret over: the link and the token of a jump to the portal, the login to the target.
@@ -67,6 +69,8 @@ enum Place {
     Output,
     Audit,
     Database,
+    Metrics,
+    Traces,
 }
 
 /// What came out in one place.
@@ -104,7 +108,10 @@ fn only_what_the_contract_marks_as_secret_hands_a_secret_over() {
 /// T17, T45, I8, U17
 #[tokio::test]
 async fn no_secret_comes_out_but_where_the_contract_hands_it_over() {
-    let (ears, program) = (Ears::default(), Program::start().await);
+    let (ears, receiver) = (Ears::default(), Receiver::start());
+    let endpoint = receiver.as_ref().map(|receiver| format!("--otlp-endpoint={}", receiver.endpoint()));
+    let program =
+        Program::start_with(&["--metrics=on"].into_iter().chain(endpoint.as_deref()).collect::<Vec<_>>()).await;
     if let Some(database) = program.place().database() {
         let url: Url = database.service_url().parse().expect("a URL");
         ears.keep(Secret::Database, "the password of the database", url.password().expect("a password"));
@@ -137,14 +144,22 @@ async fn no_secret_comes_out_but_where_the_contract_hands_it_over() {
 
     ears.hear_database(&program, "while it runs").await;
     ears.hear_said("check", program.run(&["check"]));
+    let metrics = http::request(program.http(), "GET", "/metrics").await;
+    assert!(metrics.body.contains("method=\"/concenter.v1.JumpService/RedeemJump\""), "{}", metrics.body);
+    ears.hear(Place::Metrics, "the metrics", [metrics.headers, metrics.body].concat().into_bytes());
     // An open connection would hold up the end, and it closes only while nothing blocks this thread.
     drop(channel);
     let (program, said) = tokio::task::spawn_blocking(|| program.stop()).await.expect("an end");
     assert!(String::from_utf8_lossy(&said.log).contains("edge.call.done"), "the log is not as loud as it can be");
     ears.hear_said("serve", said);
+    let is_traced = receiver.is_some();
+    for export in receiver.into_iter().flat_map(Receiver::end) {
+        ears.hear(Place::Traces, "a request to the collector", export.raw);
+        ears.hear(Place::Traces, "spans", serde_json::to_vec(&export.spans).expect("JSON"));
+    }
     ears.hear_database(&program, "after its end").await;
     ears.hear_audit_log(&program).await;
-    ears.assert_nothing_came_out();
+    ears.assert_nothing_came_out(is_traced);
 }
 
 impl Ears {
@@ -381,7 +396,7 @@ impl Ears {
     }
 
     /// Searches everything that came out for everything that was secret.
-    fn assert_nothing_came_out(&self) {
+    fn assert_nothing_came_out(&self, is_traced: bool) {
         let (secrets, heard) = (self.secrets.borrow(), self.heard.borrow());
         let mut search = Search::new();
         for (_, _, secret) in secrets.iter() {
@@ -404,7 +419,10 @@ impl Ears {
         }
         assert!(leaks.is_empty(), "{} came out:\n{}", leaks.len(), leaks.into_iter().collect::<Vec<_>>().join("\n"));
         let places: Vec<_> = shows.into_iter().collect();
-        assert_eq!(places, [Place::Answer, Place::Log, Place::Audit, Place::Database], "where a tenant's id stands");
+        let traces = is_traced.then_some(Place::Traces);
+        let expected: Vec<_> =
+            [Place::Answer, Place::Log, Place::Audit, Place::Database].into_iter().chain(traces).collect();
+        assert_eq!(places, expected, "where a tenant's id stands");
         assert!(kept > 0, "what waits for a redeem is not in the database: the exception is not needed any more");
     }
 }

@@ -8,15 +8,18 @@ use serde_json::Value;
 
 use crate::harness::*;
 
-/// An answer of the listener: status, headers in lower case, body.
-struct Answer {
-    status: u16,
-    headers: String,
-    body: String,
+/// An answer of the listener.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers, in lower case.
+    pub headers: String,
+    /// The body.
+    pub body: String,
 }
 
 /// Sends one request of HTTP/1.1 and reads until the connection closes.
-async fn request(address: SocketAddr, method: &'static str, path: &'static str) -> Answer {
+pub async fn request(address: SocketAddr, method: &'static str, path: &'static str) -> Answer {
     let exchange = move || {
         let mut stream = TcpStream::connect(address).expect("the listener");
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
@@ -70,6 +73,7 @@ async fn everything_else_is_not_there() {
         ("GET", "/concenter.v1.JumpService/GetJwks"),
         ("GET", "/../concenter.db"),
         ("GET", "/healthz/x"),
+        ("GET", "/metrics"),
         ("POST", "/healthz"),
         ("DELETE", "/.well-known/jwks.json"),
     ] {

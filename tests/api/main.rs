@@ -9,19 +9,22 @@
 #![expect(unreachable_pub, reason = "one binary: what the harness shows to its neighbours is reachable nowhere else")]
 
 mod auth;
-mod canary;
+pub(crate) mod canary;
 mod enumeration;
 mod explain;
 pub(crate) mod harness;
-mod http;
+pub(crate) mod http;
 mod issuers;
 mod jump;
 mod limits;
 mod management;
 mod resolve;
 mod retention;
+mod telemetry;
 
 #[path = "../support/issuer/mod.rs"]
 pub mod issuer;
+#[path = "../support/otlp/mod.rs"]
+pub mod otlp;
 #[path = "../support/postgres/mod.rs"]
 pub mod support;

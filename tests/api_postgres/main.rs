@@ -4,4 +4,4 @@
 #[path = "../api/main.rs"]
 pub mod api;
 
-use api::{harness, issuer, support};
+use api::{canary, harness, http, issuer, otlp, support};

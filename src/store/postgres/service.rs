@@ -8,6 +8,8 @@ use super::error::{Failure, Step};
 use super::row::Cells;
 use super::session::Rows;
 use super::tenants::keys_of;
+use super::writer::Writer;
+use crate::domain::load::StoreLoad;
 use crate::domain::service::{SealedSigningKey, ServiceState};
 use crate::store::codes::Code as _;
 use crate::store::{ServiceStore, StoreError};
@@ -43,6 +45,18 @@ impl ServiceStore for PostgresStore {
             })
         })
         .await
+    }
+
+    fn load(&self) -> StoreLoad {
+        let pool = self.pool();
+        let idle = pool.num_idle();
+        StoreLoad {
+            connections_in_use: usize::try_from(pool.size()).unwrap_or(usize::MAX).saturating_sub(idle),
+            connections_idle: idle,
+            reads_waiting: self.reader().waiting(),
+            writes_waiting: self.writer().map_or(0, Writer::waiting),
+            batches: self.writer().map(Writer::batches).unwrap_or_default(),
+        }
     }
 
     async fn close(&self) {

@@ -23,6 +23,8 @@ use super::pulse::Pulse;
 use super::session::{self, Rows};
 use super::timeline::Connector;
 use crate::domain::jump::{RecordOutcome, RedeemOutcome};
+use crate::domain::load::BatchSizes;
+use crate::store::batches::BatchCount;
 use crate::store::{MostInABatch, StoreError};
 
 /// Writers, each with its queue and its connection.
@@ -44,6 +46,7 @@ type Reply<T> = oneshot::Sender<Answer<T>>;
 #[derive(Debug)]
 pub(super) struct Writer {
     queues: [mpsc::Sender<Work>; WRITERS],
+    batches: BatchCount,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     pulse: Pulse,
 }
@@ -83,13 +86,20 @@ impl Writer {
     /// dropped and the queues have drained.
     pub(super) fn start(connector: &Connector, pulse: Pulse, most: MostInABatch) -> Self {
         let mut tasks = Vec::with_capacity(WRITERS);
+        let batches = BatchCount::default();
         let queues = std::array::from_fn(|_| {
             let (queue, inbox) = mpsc::channel(MOST_WAITING);
-            let serving = Serving { inbox, connection: None, connector: connector.clone(), most: most.number() };
+            let serving = Serving {
+                inbox,
+                connection: None,
+                connector: connector.clone(),
+                most: most.number(),
+                batches: batches.clone(),
+            };
             tasks.push(tokio::spawn(supervise(serving)));
             queue
         });
-        Self { queues, tasks: Mutex::new(tasks), pulse }
+        Self { queues, batches, tasks: Mutex::new(tasks), pulse }
     }
 
     /// Records a jump.
@@ -102,6 +112,16 @@ impl Writer {
     pub(super) async fn redeem(&self, work: RedeemWork) -> Answer<RedeemOutcome> {
         let queue = self.queue_of(&work.jump_id());
         self.submit(queue, |reply| Work::Redeem(Box::new(work), reply)).await
+    }
+
+    /// How many works wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.queues.iter().map(|queue| queue.max_capacity() - queue.capacity()).sum()
+    }
+
+    /// How many works shared a transaction so far.
+    pub(super) fn batches(&self) -> BatchSizes {
+        self.batches.read()
     }
 
     /// Makes the writers stand still.
@@ -165,6 +185,7 @@ struct Serving {
     connector: Connector,
     /// Most works in one transaction.
     most: usize,
+    batches: BatchCount,
 }
 
 /// Serves until the store is closed. A work that panics costs its batch, not the writer.
@@ -215,6 +236,7 @@ impl Serving {
         if batch.is_empty() {
             return;
         }
+        self.batches.note(batch.number());
         let was_kept = self.connection.is_some();
         let mut written = self.attempts(&batch).await;
         // A connection that was kept since the last batch may have ended with the server meanwhile, which may be back.
@@ -305,7 +327,12 @@ struct Answers {
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.redeems.is_empty()
+        self.number() == 0
+    }
+
+    /// How many works.
+    fn number(&self) -> usize {
+        self.records.len() + self.redeems.len()
     }
 
     fn works(&self) -> (Vec<&RecordWork>, Vec<&RedeemWork>) {

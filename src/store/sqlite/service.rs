@@ -8,6 +8,8 @@ use super::SqliteStore;
 use super::error::{Failure, Step};
 use super::row::Cells;
 use super::tenants::keys_of;
+use super::writer::Writer;
+use crate::domain::load::StoreLoad;
 use crate::domain::service::{SealedSigningKey, ServiceState};
 use crate::store::codes::Code as _;
 use crate::store::{ServiceStore, StoreError};
@@ -32,6 +34,18 @@ impl ServiceStore for SqliteStore {
     async fn check_reachable(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT epoch FROM service").fetch_all(self.readers()).await.map_err(Failure::from)?;
         Ok(())
+    }
+
+    fn load(&self) -> StoreLoad {
+        let pool = self.readers();
+        let idle = pool.num_idle();
+        StoreLoad {
+            connections_in_use: usize::try_from(pool.size()).unwrap_or(usize::MAX).saturating_sub(idle),
+            connections_idle: idle,
+            reads_waiting: self.reader().waiting(),
+            writes_waiting: self.writer().map_or(0, Writer::waiting),
+            batches: self.writer().map(Writer::batches).unwrap_or_default(),
+        }
     }
 
     /// Releases the lock as well. A store that is dropped instead loses nothing that was answered, but its lock is released

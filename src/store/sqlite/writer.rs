@@ -18,6 +18,8 @@ use super::error::{Failure, Step, WriterGone};
 use super::hot::{self, RecordWork, RedeemWork};
 use super::open::LockFile;
 use crate::domain::jump::{RecordOutcome, RedeemOutcome};
+use crate::domain::load::BatchSizes;
+use crate::store::batches::BatchCount;
 use crate::store::{MostInABatch, StoreError};
 
 /// Most works that wait; one more is refused as [`StoreError::Busy`].
@@ -32,6 +34,7 @@ type Reply<T> = oneshot::Sender<Answer<T>>;
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Work>,
+    batches: BatchCount,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -77,9 +80,11 @@ impl Writer {
         most: MostInABatch,
     ) -> Self {
         let (queue, inbox) = mpsc::channel(MOST_WAITING);
-        let serving = Serving { inbox, connection: Some(connection), options, most: most.number() };
+        let batches = BatchCount::default();
+        let counted = batches.clone();
+        let serving = Serving { inbox, connection: Some(connection), options, most: most.number(), batches: counted };
         let task = tokio::spawn(supervise(serving, lock));
-        Self { queue, task: Mutex::new(Some(task)) }
+        Self { queue, batches, task: Mutex::new(Some(task)) }
     }
 
     /// Records a jump.
@@ -104,6 +109,16 @@ impl Writer {
     /// Writes the log back into the database and empties it; `false` if a reader keeps it from being emptied.
     pub(super) async fn checkpoint(&self) -> Answer<bool> {
         self.submit(Work::Checkpoint).await
+    }
+
+    /// How many works wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// How many works shared a transaction so far.
+    pub(super) fn batches(&self) -> BatchSizes {
+        self.batches.read()
     }
 
     /// Makes the writer stand still.
@@ -186,6 +201,7 @@ struct Serving {
     options: SqliteConnectOptions,
     /// Most works in one transaction.
     most: usize,
+    batches: BatchCount,
 }
 
 /// Serves until the store is closed. An effect that panics costs its batch, not the writer.
@@ -240,6 +256,7 @@ impl Serving {
         if batch.is_empty() {
             return;
         }
+        self.batches.note(batch.works());
         let mut connection = match self.take_connection().await {
             Ok(connection) => connection,
             Err(failure) => return batch.lost(&failure),
@@ -322,7 +339,11 @@ struct HotAnswers {
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.effects.is_empty() && self.records.is_empty() && self.redeems.is_empty()
+        self.works() == 0
+    }
+
+    fn works(&self) -> usize {
+        self.effects.len() + self.records.len() + self.redeems.len()
     }
 
     /// Writes and commits. Fails only as a whole: then nothing of the batch is in the database.

@@ -5,6 +5,7 @@
 //! Time is asked with every hit, since a token ends between two calls.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -18,9 +19,22 @@ pub(super) const BELIEVED_FOR: Duration = Duration::from_secs(60);
 /// Most callers remembered, of about 1 KiB each. The one least asked for makes room.
 const MOST_CALLERS: u64 = 8_192;
 
+/// How often a token was looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerLookups {
+    /// It was verified a moment ago.
+    pub hits: u64,
+    /// It had to be verified, whatever came of that.
+    pub misses: u64,
+}
+
 /// Verified callers, by the SHA-256 of their tokens.
 #[derive(Debug)]
-pub(super) struct VerifiedCallers(Cache<[u8; 32], Verified>);
+pub(super) struct VerifiedCallers {
+    kept: Cache<[u8; 32], Verified>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
 
 /// A caller, and when his token was verified.
 #[derive(Debug, Clone)]
@@ -41,7 +55,13 @@ impl VerifiedCallers {
     /// Nobody yet.
     pub(super) fn new() -> Self {
         // The clock of the cache frees memory; whether somebody is believed is told by the clock of the service.
-        Self(Cache::builder().max_capacity(MOST_CALLERS).time_to_live(BELIEVED_FOR).build())
+        let kept = Cache::builder().max_capacity(MOST_CALLERS).time_to_live(BELIEVED_FOR).build();
+        Self { kept, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    /// How often somebody was believed, and how often he had to be verified.
+    pub(super) fn lookups(&self) -> CallerLookups {
+        CallerLookups { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
     }
 
     /// The caller whose token this is, as it was verified; if not, verifies it by `verify` and remembers him.
@@ -53,17 +73,19 @@ impl VerifiedCallers {
     ) -> Result<Arc<VerifiedCaller>, E> {
         let mut key = [0; 32];
         key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        if let Some(verified) = self.0.get(&key).filter(|verified| verified.is_good(now)) {
+        if let Some(verified) = self.kept.get(&key).filter(|verified| verified.is_good(now)) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(verified.caller);
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let caller = Arc::new(verify()?);
-        self.0.insert(key, Verified { caller: Arc::clone(&caller), at: now });
+        self.kept.insert(key, Verified { caller: Arc::clone(&caller), at: now });
         Ok(caller)
     }
 
     /// Forgets everybody.
     pub(super) fn forget_all(&self) {
-        self.0.invalidate_all();
+        self.kept.invalidate_all();
     }
 }
 
@@ -100,6 +122,9 @@ mod tests {
             let now = NOW.plus(Duration::from_secs(*second));
             assert_eq!(*callers.get_or_verify("a.b.c", now, verify).unwrap(), caller(life));
         }
+        let CallerLookups { hits, misses } = callers.lookups();
+        let asked = u64::try_from(seconds.len()).unwrap();
+        assert_eq!((hits + misses, misses), (asked, u64::from(verified.get())));
         verified.get()
     }
 
@@ -142,7 +167,7 @@ mod tests {
         for number in 0..3 * MOST_CALLERS {
             assert!(callers.get_or_verify(&number.to_string(), NOW, || Ok::<_, ()>(caller(60))).is_ok());
         }
-        callers.0.run_pending_tasks();
-        assert!(callers.0.entry_count() <= MOST_CALLERS);
+        callers.kept.run_pending_tasks();
+        assert!(callers.kept.entry_count() <= MOST_CALLERS);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use concenter_gateway::domain::caller::Role;
@@ -23,7 +24,9 @@ impl Drop for Killed {
 
 /// Everything that a command said.
 pub struct Said {
+    /// On standard output.
     pub out: Vec<u8>,
+    /// On standard error.
     pub log: Vec<u8>,
 }
 
@@ -39,8 +42,13 @@ pub struct Program {
 impl Program {
     /// Starts the service, and waits until it listens.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn start_with(more: &[&str]) -> Self {
         let place = Place::new().await;
-        let words = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
+        let words = [&["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"], more].concat();
         let log = File::create(place.path().join("log")).expect("a file");
         let mut command = command(&place, &words);
         let child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program runs");
@@ -55,8 +63,19 @@ impl Program {
 
     /// Where gRPC listens, as it says itself.
     pub fn grpc(&self) -> String {
+        self.told("gRPC")
+    }
+
+    /// Where HTTP listens, likewise.
+    pub fn http(&self) -> SocketAddr {
+        let url = self.told("HTTP");
+        url.split('/').nth(2).and_then(|address| address.parse().ok()).expect("an address")
+    }
+
+    /// The URL behind the name of a listener.
+    fn told(&self, listener: &str) -> String {
         let greeting = String::from_utf8_lossy(&self.greeting).into_owned();
-        let mut words = greeting.split_whitespace().skip_while(|word| *word != "gRPC");
+        let mut words = greeting.split_whitespace().skip_while(|word| *word != listener);
         words.nth(1).expect("an address").to_owned()
     }
 

@@ -1,5 +1,6 @@
 //! The example of the help page (`docs/domain.md`), in two tenants of the same shape with the same ids of people.
 
+use concenter_gateway::config::ServerSettings;
 use concenter_gateway::proto::admin::v1 as admin;
 use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::line_of_business_scope as lines;
@@ -64,7 +65,12 @@ pub struct Firm {
 impl World {
     /// The whole example.
     pub async fn example() -> Self {
-        let service = Service::start().await;
+        Self::example_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn example_with(change: impl FnOnce(&mut ServerSettings)) -> Self {
+        let service = Service::start_with(change).await;
         catalogue(&service.operator()).await;
         let (a, b) = (Firm::make(&service, "A").await, Firm::make(&service, "B").await);
         Self { service, a, b }
