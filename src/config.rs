@@ -50,7 +50,8 @@ pub struct DataDir {
     pub path: PathBuf,
 }
 
-/// Where the data is: in the directory, or in a PostgreSQL that replicas share. The key file is in the directory either way.
+/// Where the data is: in the directory, or in a PostgreSQL that replicas share. The key file is in the directory either way,
+/// unless one is named.
 #[derive(Debug, Clone, Args)]
 pub struct DataSettings {
     /// The directory.
@@ -75,6 +76,13 @@ pub struct DataSettings {
     /// One line break at the end is dropped.
     #[arg(long, env = "CONCENTER_DATABASE_PASSWORD_FILE", value_name = "PATH", requires = "database_url")]
     pub database_password_file: Option<PathBuf>,
+
+    /// File of the key-encryption key, instead of one in `keys/` of the data directory
+    ///
+    /// Its directory must be there. The first start on an empty database makes the file where there is none; later it must be the
+    /// one that this database was made with. 0600 or 0400, of the user that the service runs as.
+    #[arg(long, env = "CONCENTER_KEK_FILE", value_name = "FILE")]
+    pub kek_file: Option<PathBuf>,
 }
 
 /// A file with the password of a user or role of the database cannot be used.
@@ -105,7 +113,7 @@ impl DataSettings {
     /// A directory with an embedded database.
     #[must_use]
     pub const fn in_directory(path: PathBuf) -> Self {
-        Self { dir: DataDir { path }, database_url: None, database_password_file: None }
+        Self { dir: DataDir { path }, database_url: None, database_password_file: None, kek_file: None }
     }
 
     /// Where the database is.

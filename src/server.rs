@@ -38,12 +38,14 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::app::startup::{self, UnlockError};
 use crate::app::{App, Parts};
-use crate::config::{IssuersFileError, LimitSettings, MetricsSwitch, PasswordFileError, RateSettings, ServerSettings};
+use crate::config::{
+    DataSettings, IssuersFileError, LimitSettings, MetricsSwitch, PasswordFileError, RateSettings, ServerSettings,
+};
 use crate::domain::ids::Random;
 use crate::domain::issuer::IssuerEntry;
 use crate::domain::time::{Clock, Timestamp};
 use crate::edge::{Buckets, CallLayer, Gate, GateParts, InFlight, IssuerError, Issuers, Rates, Words};
-use crate::secrets::SystemRandom;
+use crate::secrets::{KekPlace, SystemRandom};
 use crate::store::{OpenError, Opened, Store};
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
 use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing, TokenError};
@@ -67,6 +69,15 @@ const EMBEDDED_AUDIENCE: &str = "urn:concenter:gateway";
 #[must_use]
 pub fn embedded_issuer(ring: KeyRing) -> CallerTokens {
     CallerTokens::new(ring, EMBEDDED_ISSUER.to_owned(), EMBEDDED_AUDIENCE.to_owned())
+}
+
+/// Where the key-encryption key of these data is.
+#[must_use]
+pub fn kek_place(data: &DataSettings) -> KekPlace {
+    match &data.kek_file {
+        Some(path) => KekPlace::File(path.clone()),
+        None => KekPlace::DataDirectory(data.dir.path.clone()),
+    }
 }
 
 /// What the service takes from the world around it; tests bring their own.
@@ -269,7 +280,7 @@ async fn unlock(
     outside: &Outside,
 ) -> Result<(Arc<App>, Arc<CallerTokens>), StartError> {
     let Outside { clock, random } = outside.clone();
-    let (keys, caller_ring) = startup::unlock(&*store, &settings.data.dir.path, &*clock, &*random).await?;
+    let (keys, caller_ring) = startup::unlock(&*store, &kek_place(&settings.data), &*clock, &*random).await?;
     let checkpoints = settings.audit_checkpoints.directory();
     let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints };
     let app = App::new(parts).map_err(StartError::Issuer)?;

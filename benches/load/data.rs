@@ -83,7 +83,7 @@ impl Data {
             None => Location::Directory(self.path()),
         };
         let store = location.open_read_only().await?;
-        let (_, ring) = startup::unlock_existing(&*store, &self.path()).await?;
+        let (_, ring) = startup::unlock_existing(&*store, &self.path().as_path().into()).await?;
         store.close().await;
         Ok(Issuer { tokens: embedded_issuer(ring), outside: Outside::system() })
     }

@@ -3,13 +3,12 @@
 //! A key that is missing, wrong, corrupt or too open is never replaced by a new one: what the old one protects
 //! would be lost, and nobody would notice until a customer clicked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::domain::ids::{Random, TenantId};
 use crate::domain::service::{KeyPurpose, KeyState, SealedSigningKey, ServiceState};
 use crate::domain::time::{Clock, Timestamp};
-use crate::secrets::kek_file::{self, KekFileError};
-use crate::secrets::{Kek, OpenError, Place, SealError, TenantKeys};
+use crate::secrets::{Kek, KekFileError, KekPlace, OpenError, Place, SealError, TenantKeys};
 use crate::store::{Store, StoreError};
 use crate::token::{KeyError, KeyRing, SigningKey};
 
@@ -72,34 +71,34 @@ pub enum UnlockError {
 /// [`UnlockError`], each of which must stop the start.
 pub async fn unlock(
     store: &dyn Store,
-    data_dir: &Path,
+    kek_place: &KekPlace,
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<(Keys, KeyRing), UnlockError> {
     if store.load_service().await?.is_none() {
-        let kek = kek_file::create(data_dir, random)?;
+        let kek = kek_place.create(random)?;
         store.initialise_service(&new_service(&kek, clock.now(), random)?).await?;
     }
-    unlock_existing(store, data_dir).await
+    unlock_existing(store, kek_place).await
 }
 
 /// Opens the keys of a database that was served from before, as [`unlock`] does; makes nothing.
 ///
 /// # Errors
 /// [`UnlockError::NotInitialised`] for an empty database, and every other one.
-pub async fn unlock_existing(store: &dyn Store, data_dir: &Path) -> Result<(Keys, KeyRing), UnlockError> {
+pub async fn unlock_existing(store: &dyn Store, kek_place: &KekPlace) -> Result<(Keys, KeyRing), UnlockError> {
     let state = store.load_service().await?.ok_or(UnlockError::NotInitialised)?;
-    open_keys(&state, data_dir)
+    open_keys(&state, kek_place)
 }
 
 /// Opens the keys of a service that was read from its database, as [`unlock_existing`] does.
 ///
 /// # Errors
 /// [`UnlockError`].
-pub fn open_keys(state: &ServiceState, data_dir: &Path) -> Result<(Keys, KeyRing), UnlockError> {
-    let kek = kek_file::load(data_dir, &state.keys.kek_id)?;
+pub fn open_keys(state: &ServiceState, kek_place: &KekPlace) -> Result<(Keys, KeyRing), UnlockError> {
+    let kek = kek_place.load(&state.keys.kek_id)?;
     kek.check_canary(&state.kek_canary).map_err(|error| match error {
-        OpenError::KeyMismatch => UnlockError::WrongKek { path: kek_file::path_of(data_dir, &state.keys.kek_id) },
+        OpenError::KeyMismatch => UnlockError::WrongKek { path: kek_place.path_of(&state.keys.kek_id) },
         OpenError::Corrupt => UnlockError::Damaged { what: "key canary" },
     })?;
     let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys)

@@ -22,6 +22,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::page::{PageRequest, PageSize};
 use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::{AuditEntry, AuditOutcome, ListAuditEntriesRequest, list_audit_entries_request};
+use crate::server::kek_place;
 use crate::store::{CheckpointDirectory, Store};
 use crate::token::KeyRing;
 
@@ -235,7 +236,7 @@ async fn verify_all(store: &dyn Store, args: &VerifyArgs) -> anyhow::Result<Vec<
 
 /// The keys that checkpoints are signed with.
 async fn ring(store: &dyn Store, data: &DataSettings) -> anyhow::Result<KeyRing> {
-    let (keys, _) = startup::unlock_existing(store, &data.dir.path).await?;
+    let (keys, _) = startup::unlock_existing(store, &kek_place(data)).await?;
     Ok(keys.jump_ring)
 }
 

@@ -3,6 +3,7 @@
 use super::out::print;
 use crate::app::startup::{self, UnlockError};
 use crate::config::DataSettings;
+use crate::server::kek_place;
 use crate::store::{OpenError, postgres, sqlite};
 
 /// Look a data directory over
@@ -74,7 +75,7 @@ async fn look_over(args: &Args) -> Result<(), (Item, anyhow::Error)> {
         store.close().await;
         return Err((Item::File, error.into()));
     }
-    let unlocked = startup::unlock_existing(&*store, &args.data.dir.path).await;
+    let unlocked = startup::unlock_existing(&*store, &kek_place(&args.data)).await;
     store.close().await;
     unlocked.map(drop).map_err(|error| (item_of_unlock(&error), error.into()))
 }

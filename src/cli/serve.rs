@@ -138,10 +138,15 @@ fn greet(running: &Running, data: &DataSettings) -> io::Result<()> {
         None => writeln!(out, "  data  {dir}")?,
         Some(url) => {
             writeln!(out, "  data  {url}")?;
-            writeln!(out, "  keys  {dir}")?;
+            if data.kek_file.is_none() {
+                writeln!(out, "  keys  {dir}")?;
+            }
             // Without its user and password, which whoever set them knows.
             words.push_str(" --database-url ..");
         }
+    }
+    if let Some(path) = &data.kek_file {
+        words = format!("{words} --kek-file {}", quoted(&path.display().to_string()));
     }
     writeln!(out, "A token to begin with: concenter token {words} --role operator")?;
     out.flush()

@@ -13,7 +13,7 @@ use crate::app::startup;
 use crate::config::DataSettings;
 use crate::domain::caller::Role;
 use crate::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
-use crate::server::{Outside, embedded_issuer};
+use crate::server::{Outside, embedded_issuer, kek_place};
 use crate::store::Store;
 use crate::token::{CallerGrant, LONGEST_CALLER_LIFE};
 
@@ -87,7 +87,7 @@ pub(super) struct TenantDeleted(TenantId);
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let grant = grant(&args)?;
     let store = args.data.location()?.open_read_only().await?;
-    let (_, caller_ring) = startup::unlock_existing(&*store, &args.data.dir.path).await?;
+    let (_, caller_ring) = startup::unlock_existing(&*store, &kek_place(&args.data)).await?;
     check_known(&*store, &grant).await?;
     store.close().await;
     let Outside { clock, random } = Outside::system();

@@ -63,7 +63,7 @@ async fn an_expired_token_is_told_to_be_renewed() {
     let operator = office.operator();
     let data = office.place.data();
     let store = SqliteStore::open_read_only(&data).await.expect("the database");
-    let (_, ring) = startup::unlock_existing(&store, &data).await.expect("the keys");
+    let (_, ring) = startup::unlock_existing(&store, &data.as_path().into()).await.expect("the keys");
     store.close().await;
     let grant = CallerGrant {
         subject: SubjectId::parse("operator").expect("an id"),

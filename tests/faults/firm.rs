@@ -54,7 +54,7 @@ impl Callers {
     pub(crate) async fn of(url: &str, data_dir: &Path) -> Self {
         let url = url.parse().expect("a URL");
         let store = PostgresStore::open_read_only(&url).await.expect("the database opens");
-        let (_, ring) = startup::unlock_existing(&store, data_dir).await.expect("its keys open");
+        let (_, ring) = startup::unlock_existing(&store, &data_dir.into()).await.expect("its keys open");
         store.close().await;
         Self::new(&Arc::new(embedded_issuer(ring)), Arc::new(SystemClock))
     }
