@@ -9,25 +9,30 @@
 
 mod issuers;
 mod limits;
+mod profile;
 mod telemetry;
+mod tls;
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use clap::builder::TypedValueParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
 use crate::domain::issuer::IssuerEntry;
+use crate::domain::profile::Profile;
 use crate::domain::retention::{JumpDays, RequestHours, Retention};
 use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
 pub use self::issuers::IssuersFileError;
 pub use self::limits::{LimitSettings, RateSettings};
+pub use self::profile::{ProfileError, Violation};
 pub use self::telemetry::{MetricsSwitch, TelemetrySettings};
+pub use self::tls::{ClientCertificates, NamedFile, TlsFiles, TlsSettings};
 
 /// The issuer of jump tokens if nobody says otherwise.
 pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
@@ -177,6 +182,20 @@ pub struct ServerSettings {
     #[command(flatten)]
     pub data: DataSettings,
 
+    /// What the service is for: in production it does not start without what real customers need
+    ///
+    /// That is TLS on both listeners, authorities of clients' certificates, issuers of callers' tokens, and a key-encryption key
+    /// outside of the data directory; all that is missing is told at once. Tokens of `concenter token` are not taken then, targets'
+    /// tokens must be bound to a certificate, and there is no reflection.
+    #[arg(
+        long,
+        env = "CONCENTER_PROFILE",
+        value_name = "PROFILE",
+        default_value = Profile::Development.as_str(),
+        value_parser = profile_parser()
+    )]
+    pub profile: Profile,
+
     /// Address and port for gRPC
     ///
     /// An IP address with a port; port 0 takes any free one.
@@ -219,6 +238,10 @@ pub struct ServerSettings {
     /// How much it takes on at once, and how often somebody may call.
     #[command(flatten)]
     pub limits: LimitSettings,
+
+    /// Certificates of the listeners.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// What it tells of itself beside its log.
     #[command(flatten)]
@@ -311,12 +334,14 @@ impl ServerSettings {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             data: DataSettings::in_directory(data_dir),
+            profile: Profile::Development,
             grpc_addr: any_port,
             http_addr: any_port,
             issuer: DEFAULT_ISSUER.to_owned(),
             issuers_file: None,
             retention: RetentionSettings::DEFAULT,
             limits: LimitSettings::DEFAULT,
+            tls: TlsSettings::NONE,
             telemetry: TelemetrySettings::DEFAULT,
             audit_checkpoints: CheckpointSettings::default(),
             most_in_a_batch: MostInABatch::DEFAULT,
@@ -360,6 +385,11 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for machines
     Json,
+}
+
+fn profile_parser() -> impl TypedValueParser<Value = Profile> {
+    PossibleValuesParser::new(Profile::ALL.map(Profile::as_str))
+        .try_map(|name| Profile::parse(&name).ok_or("there is no such profile"))
 }
 
 /// Reads an issuer: 1 to [`ISSUER_CHARACTERS`] visible ASCII characters.

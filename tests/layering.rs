@@ -53,6 +53,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("reqwest", &["edge/issuers.rs"]),
     ("toml", &["config/"]),
     ("governor", &["edge/"]),
+    ("rustls", &["server/"]),
+    ("tokio_rustls", &["server/"]),
     ("opentelemetry", &["telemetry/"]),
     ("opentelemetry_otlp", &["telemetry/"]),
     ("opentelemetry_sdk", &["telemetry/"]),

@@ -149,6 +149,7 @@ fn grant(role: Role) -> anyhow::Result<CallerGrant> {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: CALLER_LIFE,
     })
 }

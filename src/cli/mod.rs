@@ -54,7 +54,7 @@ use self::table::plain;
 use self::token::TenantDeleted;
 use crate::app::startup::UnlockError;
 use crate::config::{LogSettings, PasswordFileError, TelemetrySettings};
-use crate::server::StartError;
+use crate::server::{StartError, TlsError};
 use crate::store::relocate::RelocateError;
 use crate::store::{OpenError, StoreError, postgres, sqlite};
 use crate::telemetry::TelemetryError;
@@ -228,6 +228,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             StartError::Issuer(_)
             | StartError::PasswordFile(_)
             | StartError::IssuersFile(_)
+            | StartError::Profile(_)
+            | StartError::Tls(_)
             | StartError::ForeignIssuer(_)
             | StartError::IssuerTwice(_),
         ) => true,
@@ -242,6 +244,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 || error.is::<sqlite::BackupError>()
                 || error.downcast_ref::<postgres::BackupError>().is_some_and(must_act_for)
                 || error.is::<TenantDeleted>()
+                || error.is::<TlsError>()
                 || error.downcast_ref::<UnlockError>().is_some_and(must_act_on)
         }
     };

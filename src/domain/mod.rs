@@ -20,6 +20,7 @@ pub mod issuer;
 pub mod jump;
 pub mod load;
 pub mod page;
+pub mod profile;
 pub mod provider;
 pub mod resolve;
 pub mod retention;

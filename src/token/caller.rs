@@ -6,12 +6,13 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 
 use super::TokenError;
 use super::base64url;
+use super::binding::{ConfirmationWire, read_thumbprint, thumbprint_text};
 use super::claims::{CallerWire, read_tenant};
 use super::front_door::{
     Entered, InvalidCause, Parties, TOKEN_BYTES, check_parties, decode_claims, enter, is_over, read_object,
 };
 use super::keyring::KeyRing;
-use crate::domain::caller::{Caller, Role, TenantRole};
+use crate::domain::caller::{Caller, CertificateThumbprint, Role, TenantRole};
 use crate::domain::ids::{BrokerId, CustomerId, InvalidId, Random, SubjectId, TargetId, TenantId};
 use crate::domain::time::Timestamp;
 
@@ -42,6 +43,8 @@ pub struct CallerGrant {
     pub customer_id: Option<CustomerId>,
     /// The target that it is, for role target.
     pub target_audience: Option<TargetId>,
+    /// The certificate with which alone the token is good; none if any connection will do.
+    pub bound_to: Option<CertificateThumbprint>,
     /// How long the token is good for: 1 s to [`LONGEST_CALLER_LIFE`]; a fraction of a second is cut off.
     pub life: Duration,
 }
@@ -61,6 +64,8 @@ pub struct VerifiedCaller {
     pub customer_id: Option<CustomerId>,
     /// The target that it is.
     pub target_audience: Option<TargetId>,
+    /// The certificate that the connection must have, with every call; none if any connection will do.
+    pub bound_to: Option<CertificateThumbprint>,
     /// When the token ends, in whole seconds.
     pub expires_at: Timestamp,
 }
@@ -184,7 +189,8 @@ impl CallerTokens {
         &self.issuer
     }
 
-    /// Verifies a token that somebody brings at `now`. No I/O.
+    /// Verifies a token that somebody brings at `now`. No I/O. Whether the connection is the one that it is bound to is for
+    /// the caller to check.
     ///
     /// # Errors
     /// [`CallerTokenError::Invalid`] if it is not authentic or not for us; [`CallerTokenError::Expired`] 5 s or more
@@ -208,6 +214,7 @@ impl CallerTokens {
         random.fill(&mut jti);
         let jti = base64url::encode(jti);
         let tenant = grant.tenant.map(|tenant| tenant.to_string());
+        let thumbprint = grant.bound_to.map(thumbprint_text);
         let issued_at = now.floor_to_second();
         let claims = CallerWire {
             iss: &self.issuer,
@@ -223,6 +230,7 @@ impl CallerTokens {
             broker_id: grant.broker_id.as_ref().map(BrokerId::as_str),
             customer_id: grant.customer_id.as_ref().map(CustomerId::as_str),
             target_audience: grant.target_audience.as_ref().map(TargetId::as_str),
+            cnf: thumbprint.as_deref().map(|thumbprint| ConfirmationWire { thumbprint }),
         };
         let mut header = jsonwebtoken::Header::new(Algorithm::ES256);
         header.typ = Some(TYPE.to_owned());
@@ -256,6 +264,10 @@ fn read_caller(wire: &CallerWire<'_>) -> Result<VerifiedCaller, InvalidId> {
         broker_id: wire.broker_id.map(BrokerId::parse).transpose()?,
         customer_id: wire.customer_id.map(CustomerId::parse).transpose()?,
         target_audience: wire.target_audience.map(TargetId::parse).transpose()?,
+        bound_to: match &wire.cnf {
+            Some(confirmation) => Some(read_thumbprint(confirmation.thumbprint).ok_or(InvalidId)?),
+            None => None,
+        },
         expires_at: Timestamp::from_unix_seconds(wire.exp),
     })
 }

@@ -135,6 +135,7 @@ mod tests {
             broker_id: None,
             customer_id: None,
             target_audience: None,
+            bound_to: None,
             life: Duration::from_secs(60),
         };
         let token = callers.mint(&grant, NOW, &Counting::from(1)).unwrap();

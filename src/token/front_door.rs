@@ -47,7 +47,7 @@ pub enum InvalidCause {
     Audience,
     /// It is from the future, or lives longer than its kind may.
     Time,
-    /// It is good only together with a key or a certificate of its owner, which was not shown.
+    /// It is bound to something of its owner that we cannot check.
     Binding,
 }
 

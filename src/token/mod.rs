@@ -15,6 +15,7 @@
 //! of `front_door` in their order, with a `typ` and a key ring that no other kind has.
 
 mod base64url;
+mod binding;
 mod caller;
 mod callers;
 mod checkpoint;
@@ -29,6 +30,7 @@ mod testing;
 
 use crate::domain::caller::Role;
 
+pub use binding::certificate_thumbprint;
 pub use caller::{CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, TenantNotOfToken, VerifiedCaller};
 pub use callers::{CallerLookups, Callers, IssuerTwice};
 pub use checkpoint::{open_checkpoint, sign_checkpoint};

@@ -230,6 +230,7 @@ pub fn grant(role: Role, subject: &str) -> CallerGrant {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: CALLER_LIFE,
     }
 }

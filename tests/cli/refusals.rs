@@ -72,6 +72,7 @@ async fn an_expired_token_is_told_to_be_renewed() {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_secs(60),
     };
     let long_ago = Timestamp::from_unix_micros(1_700_000_000_000_000);

@@ -202,6 +202,7 @@ fn grant(role: Role, subject: &str) -> CallerGrant {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_hours(1),
     }
 }

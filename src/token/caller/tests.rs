@@ -9,7 +9,7 @@ use super::super::testing::{Counting, header, opened, ring, signed, twin, with};
 use super::*;
 use crate::domain::customer::Segment;
 use crate::domain::jump::{Jti, JumpClaims, Subject};
-use crate::token::Callers;
+use crate::token::{Callers, certificate_thumbprint};
 
 const ISSUER: &str = "https://cc.example";
 const AUDIENCE: &str = "https://cc.example/api";
@@ -33,6 +33,7 @@ fn grant() -> CallerGrant {
         broker_id: Some(BrokerId::parse("b-1").unwrap()),
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_hours(1),
     }
 }
@@ -166,6 +167,23 @@ fn a_missing_or_additional_claim_is_refused() {
     }
     for claim in ["scope", "tenants", "role", "cnf"] {
         assert_eq!(verify_with(claim, Some(json!("x"))), Err(invalid(InvalidCause::Claims)), "{claim}");
+    }
+}
+
+/// A06: what a token is bound to is read, and it is for the edge to compare.
+#[test]
+fn a_token_says_what_certificate_it_is_bound_to() {
+    let (tokens, _) = tokens();
+    let thumbprint = certificate_thumbprint(b"a certificate");
+    let bound = mint(&tokens, &CallerGrant { bound_to: Some(thumbprint), ..grant() }).unwrap();
+    assert_eq!(tokens.verify(&bound, at(NOW)).map(|caller| caller.bound_to), Ok(Some(thumbprint)));
+    let unbound = mint(&tokens, &grant()).unwrap();
+    assert_eq!(tokens.verify(&unbound, at(NOW)).map(|caller| caller.bound_to), Ok(None));
+    let good = base64url::encode(thumbprint.0);
+    for cnf in
+        [json!(null), json!({}), json!([good]), json!({ "x5t#S256": "abc" }), json!({ "x5t#S256": good, "jkt": good })]
+    {
+        assert_eq!(verify_with("cnf", Some(cnf.clone())), Err(invalid(InvalidCause::Claims)), "{cnf}");
     }
 }
 
@@ -385,6 +403,7 @@ fn the_longest_claims_fit() {
         broker_id: Some(BrokerId::parse(&"b".repeat(128)).unwrap()),
         customer_id: Some(CustomerId::parse(&"c".repeat(128)).unwrap()),
         target_audience: Some(TargetId::parse(&"t".repeat(64)).unwrap()),
+        bound_to: None,
         life: LONGEST_CALLER_LIFE,
     };
     assert!(mint(&tokens, &longest).is_ok());

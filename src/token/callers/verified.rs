@@ -107,6 +107,7 @@ mod tests {
             broker_id: None,
             customer_id: None,
             target_audience: None,
+            bound_to: None,
             expires_at: NOW.plus(Duration::from_secs(life)),
         }
     }

@@ -193,6 +193,7 @@ fn a_callers_token_is_no_jump() {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_mins(1),
     };
     let token = callers.mint(&grant, at(NOW), &Counting::from(1)).unwrap();
