@@ -6,6 +6,7 @@
 
 mod authority;
 mod bound;
+mod command_line;
 mod handshake;
 mod issuer;
 mod production;
