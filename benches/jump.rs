@@ -64,6 +64,7 @@ fn callers(c: &mut Criterion) {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_secs(3_600),
     };
     let token = issuer.mint(&grant, NOW, &SystemRandom).expect("a token");

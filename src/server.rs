@@ -285,6 +285,9 @@ impl Server {
         workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
         workers.spawn(issuers.keep_fresh(callers, stopped.clone()));
         workers.spawn(tls.follow(stopped.clone()));
+        if !settings.accept_clock {
+            workers.spawn(worker::learn_time(Arc::clone(&app), stopped.clone()));
+        }
         workers.spawn(worker::run(Arc::clone(&app), settings.retention.into(), stopped));
         let store = Arc::clone(store);
         Ok(Running { grpc_addr, http_addr, app, caller_tokens, store, health, services, stop, listeners, workers })

@@ -14,6 +14,7 @@ use super::issuers::Issuers;
 use super::policy::{self, Access, Row};
 use super::{Buckets, Denial, Words};
 use crate::app::App;
+use crate::app::clock::ClockBehind;
 use crate::domain::caller::{Caller, CertificateThumbprint, Role};
 use crate::domain::error::Reason;
 use crate::domain::ids::TenantId;
@@ -117,6 +118,10 @@ impl GateParts {
     /// Finds out who calls, and writes down if he may not.
     async fn admit(&self, asked: Asked<'_>) -> Result<Caller, TurnedAway> {
         let row = asked.row;
+        if row.is_some_and(|row| row.access != Access::Anyone) {
+            // Before the credential: one that is over would be good again.
+            self.app.check_clock().map_err(|ClockBehind { by }| TurnedAway::Stranger(Denial::ClockBehind { by }))?;
+        }
         match self.judge_with_keys(asked).await {
             Verdict::Admitted(caller) => {
                 note_caller(&caller);
