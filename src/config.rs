@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::domain::issuer::IssuerEntry;
 use crate::domain::profile::Profile;
 use crate::domain::retention::{JumpDays, RequestHours, Retention};
+use crate::domain::signing::{KeyDays, Rotation};
 use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
 pub use self::issuers::IssuersFileError;
@@ -242,6 +243,10 @@ pub struct ServerSettings {
     #[command(flatten)]
     pub audit_checkpoints: CheckpointSettings,
 
+    /// How often signing keys change.
+    #[command(flatten)]
+    pub signing_keys: SigningKeySettings,
+
     /// How much it takes on at once, and how often somebody may call.
     #[command(flatten)]
     pub limits: LimitSettings,
@@ -284,6 +289,39 @@ impl CheckpointSettings {
     #[must_use]
     pub fn directory(&self) -> Option<CheckpointDirectory> {
         self.audit_checkpoint_dir.as_deref().map(CheckpointDirectory::new)
+    }
+}
+
+/// How often signing keys change.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct SigningKeySettings {
+    /// How many days a key signs before the next one does: 2 to 90
+    ///
+    /// The keys of jumps and those of `concenter token`. The next one is published a day before.
+    #[arg(
+        id = "signing_key_days",
+        long = "signing-key-days",
+        env = "CONCENTER_SIGNING_KEY_DAYS",
+        value_name = "DAYS",
+        default_value = "30",
+        value_parser = KeyDays::parse
+    )]
+    pub days: KeyDays,
+
+    /// Other spans, for tests, which cannot wait for days. No setting: whoever fetched the keys would not have the next one in
+    /// time.
+    #[arg(skip)]
+    pub hurried: Option<Rotation>,
+}
+
+impl SigningKeySettings {
+    /// What counts unless it was set.
+    pub const DEFAULT: Self = Self { days: KeyDays::DEFAULT, hurried: None };
+
+    /// The spans.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation {
+        self.hurried.unwrap_or_else(|| Rotation::of(self.days))
     }
 }
 
@@ -348,6 +386,7 @@ impl ServerSettings {
             issuers_file: None,
             accept_clock: false,
             retention: RetentionSettings::DEFAULT,
+            signing_keys: SigningKeySettings::DEFAULT,
             limits: LimitSettings::DEFAULT,
             tls: TlsSettings::NONE,
             telemetry: TelemetrySettings::DEFAULT,
@@ -461,6 +500,7 @@ mod tests {
         for (arguments, bounds) in [
             (["--jump-retention-days", "401"], "1 to 400 days"),
             (["--request-retention-hours", "23"], "24 to 720 hours"),
+            (["--signing-key-days", "1"], "2 to 90 days"),
         ] {
             let told = parse(&arguments).err().unwrap().to_string();
             assert!(told.contains(bounds), "{told}");
@@ -523,6 +563,8 @@ mod tests {
             ["--jump-retention-days", "401"],
             ["--request-retention-hours", "23"],
             ["--request-retention-hours", "721"],
+            ["--signing-key-days", "1"],
+            ["--signing-key-days", "91"],
             ["--log-format", "xml"],
             ["--most-in-a-batch", "0"],
             ["--most-in-a-batch", "513"],

@@ -50,7 +50,7 @@ use crate::edge::{Buckets, CallLayer, Gate, GateParts, InFlight, IssuerError, Is
 use crate::secrets::{KekPlace, SystemRandom};
 use crate::store::{OpenError, Opened, Store};
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
-use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing, TokenError};
+use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing};
 use crate::web::MetricsPage;
 use crate::{api, proto, web, worker};
 
@@ -72,7 +72,7 @@ const EMBEDDED_AUDIENCE: &str = "urn:concenter:gateway";
 
 /// The issuer of callers' tokens that comes with the service.
 #[must_use]
-pub fn embedded_issuer(ring: KeyRing) -> CallerTokens {
+pub fn embedded_issuer(ring: Arc<KeyRing>) -> CallerTokens {
     CallerTokens::new(ring, EMBEDDED_ISSUER.to_owned(), EMBEDDED_AUDIENCE.to_owned())
 }
 
@@ -142,9 +142,6 @@ pub enum StartError {
     /// The keys do not open.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
-    /// The issuer does not fit into a token.
-    #[error("no token can be made with this issuer: choose another one")]
-    Issuer(#[source] TokenError),
     /// An address cannot be listened on.
     #[error("{address} cannot be listened on for {listener}: is another process there, or is it not this machine's?")]
     Bind {
@@ -318,9 +315,9 @@ async fn unlock(
     let Outside { clock, random } = outside.clone();
     let (keys, caller_ring) = startup::unlock(&*store, &kek_place(&settings.data), &*clock, &*random).await?;
     let checkpoints = settings.audit_checkpoints.directory();
-    let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints };
-    let app = App::new(parts).map_err(StartError::Issuer)?;
-    Ok((Arc::new(app), Arc::new(embedded_issuer(caller_ring))))
+    let rotation = settings.signing_keys.rotation();
+    let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints, rotation };
+    Ok((Arc::new(App::new(parts)), Arc::new(embedded_issuer(caller_ring))))
 }
 
 /// gRPC until `stopped`, then until the calls in flight are answered. The layers, from the outside in, are one

@@ -53,8 +53,10 @@ pub(super) fn status(failure: &Failure, random: &dyn Random) -> Status {
             StoreError::Corrupt { .. } | StoreError::Constraint(_) => fault(failure, random),
         },
         Failure::Contended => unavailable(ErrorReason::Contended, failure),
-        Failure::Key(_) => unavailable(ErrorReason::KeyUnavailable, failure),
-        Failure::Seal(_) | Failure::Token(_) | Failure::CallerUnfit => fault(failure, random),
+        Failure::Key(_) | Failure::NoSigningKey => unavailable(ErrorReason::KeyUnavailable, failure),
+        Failure::Seal(_) | Failure::MakeKey(_) | Failure::ServiceLost | Failure::Token(_) | Failure::CallerUnfit => {
+            fault(failure, random)
+        }
     }
 }
 

@@ -50,7 +50,9 @@ impl App {
     pub async fn verify_audit_log(&self, call: &Call) -> Result<LogReport, Failure> {
         let tenant = self.known_tenant(call).await?;
         let checkpoints = match &self.checkpoints {
-            Some(checkpoints) => read_checkpoints(checkpoints.directory(), self.jump_tokens.ring(), tenant).await?,
+            Some(checkpoints) => {
+                read_checkpoints(checkpoints.directory(), self.jump_tokens.ring(), tenant, self.now()).await?
+            }
             None => SignedCheckpoints::default(),
         };
         Ok(verify_log(&*self.store, tenant, &checkpoints).await?)

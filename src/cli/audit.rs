@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -22,7 +23,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::page::{PageRequest, PageSize};
 use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::{AuditEntry, AuditOutcome, ListAuditEntriesRequest, list_audit_entries_request};
-use crate::server::kek_place;
+use crate::server::{Outside, kek_place};
 use crate::store::{CheckpointDirectory, Store};
 use crate::token::KeyRing;
 
@@ -215,13 +216,14 @@ async fn verify_all(store: &dyn Store, args: &VerifyArgs) -> anyhow::Result<Vec<
         Some(directory) => Some((directory, ring(store, &args.data).await?)),
         None => None,
     };
+    let now = Outside::system().clock.now();
     let mut logs = Vec::new();
     for tenant in tenants(store, checkpoints.as_ref().map(|(directory, _)| directory)).await? {
         if args.tenant.is_some_and(|only| only != tenant) {
             continue;
         }
         let signed = match &checkpoints {
-            Some((directory, ring)) => read_checkpoints(directory, ring, &tenant).await?,
+            Some((directory, ring)) => read_checkpoints(directory, ring, &tenant, now).await?,
             None => SignedCheckpoints::default(),
         };
         logs.push(Verified { tenant, report: verify_log(store, &tenant, &signed).await? });
@@ -235,7 +237,7 @@ async fn verify_all(store: &dyn Store, args: &VerifyArgs) -> anyhow::Result<Vec<
 }
 
 /// The keys that checkpoints are signed with.
-async fn ring(store: &dyn Store, data: &DataSettings) -> anyhow::Result<KeyRing> {
+async fn ring(store: &dyn Store, data: &DataSettings) -> anyhow::Result<Arc<KeyRing>> {
     let (keys, _) = startup::unlock_existing(store, &kek_place(data)).await?;
     Ok(keys.jump_ring)
 }

@@ -77,7 +77,11 @@ async fn look_over(args: &Args) -> Result<(), (Item, anyhow::Error)> {
     }
     let unlocked = startup::unlock_existing(&*store, &kek_place(&args.data)).await;
     store.close().await;
-    unlocked.map(drop).map_err(|error| (item_of_unlock(&error), error.into()))
+    let (keys, _) = unlocked.map_err(|error| (item_of_unlock(&error), error.into()))?;
+    match keys.unreadable.into_iter().next() {
+        Some(kid) => Err((Item::Keys, UnlockError::SigningKey { kid }.into())),
+        None => Ok(()),
+    }
 }
 
 const fn item_of_open(error: &OpenError) -> Item {
@@ -127,7 +131,11 @@ const fn item_of_unlock(error: &UnlockError) -> Item {
         UnlockError::NotInitialised => Item::Initialised,
         UnlockError::KekFile(_) => Item::KeyFile,
         UnlockError::WrongKek { .. } => Item::KeyFits,
-        UnlockError::Damaged { .. } | UnlockError::Make(_) | UnlockError::Seal(_) => Item::Keys,
+        UnlockError::SigningKey { .. }
+        | UnlockError::NoSigningKey
+        | UnlockError::Damaged { .. }
+        | UnlockError::Make(_)
+        | UnlockError::Seal(_) => Item::Keys,
         UnlockError::Store(_) => Item::Database,
     }
 }

@@ -10,13 +10,13 @@ use clap::{CommandFactory as _, Parser};
 use super::duration::parse_duration;
 use super::out::print;
 use super::remote::UUID;
-use crate::app::startup;
+use crate::app::startup::{self, UnlockError};
 use crate::config::DataSettings;
 use crate::domain::caller::Role;
 use crate::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
 use crate::server::{Outside, TlsError, embedded_issuer, kek_place, read_thumbprint};
 use crate::store::Store;
-use crate::token::{CallerGrant, LONGEST_CALLER_LIFE};
+use crate::token::{CallerGrant, LONGEST_CALLER_LIFE, TokenError};
 
 /// Mint a caller's token
 ///
@@ -101,8 +101,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     check_known(&*store, &grant).await?;
     store.close().await;
     let Outside { clock, random } = Outside::system();
-    let token = embedded_issuer(caller_ring).mint(&grant, clock.now(), &*random)?;
+    let token = embedded_issuer(caller_ring).mint(&grant, clock.now(), &*random).map_err(of_mint)?;
     print(&format!("{token}\n"))
+}
+
+/// Why there is no token: where its key is the reason, a person has to act.
+fn of_mint(error: TokenError) -> anyhow::Error {
+    match error {
+        TokenError::NoKey => UnlockError::NoSigningKey.into(),
+        other => other.into(),
+    }
 }
 
 /// Reads the claims of the command line; exactly those that the role needs.

@@ -127,6 +127,14 @@ pub enum Action {
     RedeemJump,
     /// Jumps were revoked.
     RevokeJumps,
+    /// A signing key was made, because it is time.
+    CreateKey,
+    /// The next signing key signs as soon as it may.
+    RotateKey,
+    /// A signing key was revoked, and with it every open jump.
+    RevokeKey,
+    /// The private half of a signing key was overwritten, because its time is over.
+    RemoveKey,
     /// The database came back from a backup, and every tenant with it.
     RestoreService,
     /// A credential was used for a method, tenant or resource that it is not for.
@@ -178,6 +186,10 @@ impl Action {
             Self::ExplainJump => "jump.explain",
             Self::RedeemJump => "jump.redeem",
             Self::RevokeJumps => "jump.revoke",
+            Self::CreateKey => "key.create",
+            Self::RotateKey => "key.rotate",
+            Self::RevokeKey => "key.revoke",
+            Self::RemoveKey => "key.remove",
             Self::RestoreService => "service.restore",
             Self::Call => "call",
         }

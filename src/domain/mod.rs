@@ -26,6 +26,7 @@ pub mod resolve;
 pub mod retention;
 pub mod service;
 pub mod settings;
+pub mod signing;
 pub mod target;
 pub mod tenant;
 pub mod text;

@@ -163,11 +163,19 @@ impl GateParts {
         let is_about_a_key = matches!(verdict, Verdict::Denied(Denial::CredentialInvalid | Denial::IssuerUnavailable));
         if is_about_a_key
             && let Ok(token) = bearer_token(asked.headers)
-            && self.issuers.learn_key_of(token, &self.callers).await
+            && self.learn_key_of(token).await
         {
             return judge(asked, &self.callers, self.profile, self.clock.now());
         }
         verdict
+    }
+
+    /// Asks whoever knows for the key that a token names, if that is not known. Tells whether it is now.
+    async fn learn_key_of(&self, token: &str) -> bool {
+        match self.callers.unknown_kid(token, self.clock.now()) {
+            Some(kid) => self.app.learn_signing_key(&kid).await,
+            None => self.issuers.learn_key_of(token, &self.callers).await,
+        }
     }
 
     /// Counts a call of somebody known. One too many is a line and a number, and no row: whoever floods us must not fill the
@@ -287,7 +295,6 @@ mod tests {
     use super::*;
     use crate::domain::caller::TenantRole;
     use crate::domain::ids::{BrokerId, Random, SubjectId, TargetId, TenantId};
-    use crate::domain::service::KeyState;
     use crate::token::{CallerGrant, CallerTokens, KeyRing, SigningKey};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -305,7 +312,7 @@ mod tests {
 
     fn issuer() -> Arc<CallerTokens> {
         let (key, _) = SigningKey::generate().unwrap();
-        let ring = KeyRing::new(vec![(key, KeyState::Current)]).unwrap();
+        let ring = Arc::new(KeyRing::of(key));
         Arc::new(CallerTokens::new(ring, "urn:test:issuer".to_owned(), "urn:test:service".to_owned()))
     }
 

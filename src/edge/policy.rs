@@ -125,6 +125,9 @@ const TABLE: &[Row] = &[
     row("/concenter.admin.v1.CatalogAdminService/EnableReturnUrl", Roles(&[Operator]), Change),
     row("/concenter.admin.v1.CatalogAdminService/GetReturnUrl", Roles(&[Operator]), Read),
     row("/concenter.admin.v1.CatalogAdminService/ListReturnUrls", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.KeyService/ListKeys", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.KeyService/RotateKey", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.KeyService/RevokeKey", Roles(&[Operator]), Change),
 ];
 
 /// What every method of the standard health service begins with.
@@ -239,6 +242,9 @@ mod tests {
         ("concenter.admin.v1.CatalogAdminService/EnableReturnUrl", "O......"),
         ("concenter.admin.v1.CatalogAdminService/GetReturnUrl", "O......"),
         ("concenter.admin.v1.CatalogAdminService/ListReturnUrls", "O......"),
+        ("concenter.admin.v1.KeyService/ListKeys", "O......"),
+        ("concenter.admin.v1.KeyService/RotateKey", "O......"),
+        ("concenter.admin.v1.KeyService/RevokeKey", "O......"),
     ];
 
     /// The path of every RPC in the descriptor set.

@@ -58,18 +58,28 @@ impl Callers {
     }
 
     /// Verifies a token that somebody brings at `now`. No I/O. A token that was good within the last minute is believed
-    /// without its signature being computed again.
+    /// without its signature being computed again, unless the embedded issuer lost a key since.
     ///
     /// # Errors
     /// [`CallerTokenError::Invalid`] if it is not authentic or not for us; [`CallerTokenError::Expired`] 5 s or more
     /// after its end; [`CallerTokenError::KeysMissing`] if its issuer's keys are not there. Whether the connection is the one
     /// that a token is bound to is asked by whoever knows the connection, with every call.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
-        self.verified.get_or_verify(token, now, || match self.foreign_issuer_of(token) {
+        let losses = self.embedded.ring().losses();
+        self.verified.get_or_verify(token, now, losses, || match self.foreign_issuer_of(token) {
             Some(foreign) => foreign.verify(token, now),
             None if self.believes_embedded => self.embedded.verify(token, now),
             None => Err(InvalidCause::Issuer.into()),
         })
+    }
+
+    /// The key of the embedded issuer that a token names and that verifies nothing at `now`; `None` for every other token.
+    #[must_use]
+    pub fn unknown_kid(&self, token: &str, now: Timestamp) -> Option<String> {
+        if claimed_issuer(token)? != self.embedded.issuer() {
+            return None;
+        }
+        self.embedded.unknown_kid(token, now)
     }
 
     /// The foreign issuer that a token claims to be of, which nobody has verified.

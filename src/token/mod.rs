@@ -37,7 +37,7 @@ pub use checkpoint::{open_checkpoint, sign_checkpoint};
 pub use foreign::{ForeignKeys, ForeignTokens, JWK_SET_BYTES, JwkSetError};
 pub use front_door::InvalidCause;
 pub use jump::{JUMP_TOKEN_BYTES, JumpTokenError, JumpTokens};
-pub use keyring::{KeyError, KeyRing, KeyRingError, SigningKey};
+pub use keyring::{KeyError, KeyHalves, KeyRing, PublicKey, RingKey, SigningKey};
 pub use subject::{Mac, SubjectKind, handle, handle_hash, jti, jti_hash, parse_handle, subject};
 
 /// A token could not be made. Nothing was handed out.
@@ -46,6 +46,9 @@ pub enum TokenError {
     /// It would be longer than its kind may be: [`JUMP_TOKEN_BYTES`], or 2 048 bytes for a caller's.
     #[error("the token would be too long")]
     TooLong,
+    /// No key signs, or the one that does could not be read.
+    #[error("there is no signing key that can be used")]
+    NoKey,
     /// The cryptographic library refused.
     #[error("the token could not be signed")]
     Signing,

@@ -165,6 +165,11 @@ impl Firm {
         Ok(redeemed.into_inner().password.take().expect("a password"))
     }
 
+    /// A call of the operator.
+    pub(crate) fn as_operator<T>(&self, message: T) -> Request<T> {
+        self.callers.signed(&grant(Role::Operator, "operator"), message)
+    }
+
     /// A call of the firm's administrator.
     fn signed<T>(&self, message: T) -> Request<T> {
         self.callers.signed(&CallerGrant { tenant: Some(self.tenant), ..grant(Role::Admin, "admin") }, message)
