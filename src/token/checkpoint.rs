@@ -1,4 +1,7 @@
-//! Signed checkpoints of the audit log (`docs/audit.md`).
+//! Signed checkpoints of the audit log, and signed floors of it (`docs/audit.md`).
+//!
+//! Both say that a chain had this hash at this place. A checkpoint lies where others can take it, and must never let anybody
+//! drop what is below it: hence the two kinds.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +16,10 @@ use crate::domain::time::Timestamp;
 /// The kind of a checkpoint. It has no audience, no subject and no end: nobody gets in by it.
 const TYPE: &str = "cc-audit+jwt";
 
-/// The claims of a checkpoint.
+/// The kind of a floor.
+const FLOOR_TYPE: &str = "cc-audit-floor+jwt";
+
+/// The claims of a checkpoint or a floor.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CheckpointWire<'a> {
@@ -28,12 +34,15 @@ struct CheckpointWire<'a> {
 /// # Errors
 /// [`TokenError::Signing`] if the cryptographic library refuses.
 pub fn sign_checkpoint(ring: &KeyRing, checkpoint: &Checkpoint) -> Result<String, TokenError> {
-    let header = encode_json(&Header { alg: ALGORITHM, kid: ring.current().kid(), typ: TYPE })?;
-    let (tenant, hash) = (checkpoint.tenant.to_string(), base64url::encode(checkpoint.hash.0));
-    let claims = CheckpointWire { iat: checkpoint.at.unix_seconds(), tid: &tenant, seq: checkpoint.seq, hash: &hash };
-    let signed = format!("{header}.{}", encode_json(&claims)?);
-    let signature = ring.current().sign(signed.as_bytes()).ok_or(TokenError::Signing)?;
-    Ok(format!("{signed}.{}", base64url::encode(signature)))
+    sign(ring, TYPE, checkpoint)
+}
+
+/// Signs that a log may be dropped up to a place, as [`sign_checkpoint`] does.
+///
+/// # Errors
+/// [`TokenError::Signing`] if the cryptographic library refuses.
+pub fn sign_floor(ring: &KeyRing, floor: &Checkpoint) -> Result<String, TokenError> {
+    sign(ring, FLOOR_TYPE, floor)
 }
 
 /// Opens a checkpoint. One of long ago is as good as a new one.
@@ -41,7 +50,28 @@ pub fn sign_checkpoint(ring: &KeyRing, checkpoint: &Checkpoint) -> Result<String
 /// # Errors
 /// [`InvalidCause`] if none of the keys of `ring` signed it, or if it is something else.
 pub fn open_checkpoint(ring: &KeyRing, token: &str) -> Result<Checkpoint, InvalidCause> {
-    let entered = enter(token, TYPE, ring)?;
+    open(ring, TYPE, token)
+}
+
+/// Opens a floor, as [`open_checkpoint`] does.
+///
+/// # Errors
+/// [`InvalidCause`] if none of the keys of `ring` signed it, or if it is something else.
+pub fn open_floor(ring: &KeyRing, token: &str) -> Result<Checkpoint, InvalidCause> {
+    open(ring, FLOOR_TYPE, token)
+}
+
+fn sign(ring: &KeyRing, typ: &'static str, checkpoint: &Checkpoint) -> Result<String, TokenError> {
+    let header = encode_json(&Header { alg: ALGORITHM, kid: ring.current().kid(), typ })?;
+    let (tenant, hash) = (checkpoint.tenant.to_string(), base64url::encode(checkpoint.hash.0));
+    let claims = CheckpointWire { iat: checkpoint.at.unix_seconds(), tid: &tenant, seq: checkpoint.seq, hash: &hash };
+    let signed = format!("{header}.{}", encode_json(&claims)?);
+    let signature = ring.current().sign(signed.as_bytes()).ok_or(TokenError::Signing)?;
+    Ok(format!("{signed}.{}", base64url::encode(signature)))
+}
+
+fn open(ring: &KeyRing, typ: &'static str, token: &str) -> Result<Checkpoint, InvalidCause> {
+    let entered = enter(token, typ, ring)?;
     if !entered.key.has_signed(entered.signed.as_bytes(), &entered.signature) {
         return Err(InvalidCause::Signature);
     }
@@ -111,6 +141,16 @@ mod tests {
             let token = signed(&key, &header(&key, TYPE).to_string(), &claims.to_string());
             assert_eq!(open_checkpoint(&own, &token), Err(InvalidCause::Claims), "{claims}");
         }
+    }
+
+    #[test]
+    fn a_checkpoint_is_no_floor_and_a_floor_no_checkpoint() {
+        let (ring, _) = ring();
+        let floor = sign_floor(&ring, &checkpoint()).unwrap();
+        assert_eq!(open_floor(&ring, &floor), Ok(checkpoint()));
+        assert_eq!(open_checkpoint(&ring, &floor), Err(InvalidCause::Type));
+        let other = sign_checkpoint(&ring, &checkpoint()).unwrap();
+        assert_eq!(open_floor(&ring, &other), Err(InvalidCause::Type));
     }
 
     #[test]
