@@ -1,4 +1,5 @@
-//! What a jump costs beside its I/O, each part against one raw P-256 signature of the same run.
+//! What a jump costs beside its I/O, each part against one raw P-256 signature or verification of the
+//! same run.
 //!
 //! `cargo bench` prints every figure; the last lines are the ratios of the medians. Only the ratios of one run count:
 //! a shared machine swings by more than what is measured.
@@ -7,12 +8,16 @@
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom as RawRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+};
+use concenter_gateway::domain::caller::Role;
 use concenter_gateway::domain::ids::{
-    ActivationId, BrokerId, JumpId, LineOfBusiness, ProviderId, Random as _, TargetId, TenantId, UserId,
+    ActivationId, BrokerId, JumpId, LineOfBusiness, ProviderId, Random as _, SubjectId, TargetId, TenantId, UserId,
 };
 use concenter_gateway::domain::jump::{JumpClaims, JumpOrder, Person};
 use concenter_gateway::domain::provider::{ProviderList, ProviderScope, State};
@@ -25,12 +30,14 @@ use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::domain::user::UserKind;
 use concenter_gateway::secrets::{DataKey, MacKey, Place, SystemRandom};
-use concenter_gateway::token::{self, JumpTokens, KeyRing, SigningKey, SubjectKind};
+use concenter_gateway::token::{
+    self, CallerGrant, CallerTokens, Callers, JumpTokens, KeyRing, SigningKey, SubjectKind,
+};
 use criterion::{BenchmarkId, Criterion, criterion_group};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
-/// The unit of measure: one signature under a key that is parsed once.
+/// The units of measure: one signature under a key that is parsed once, and one verification.
 fn raw_signature(c: &mut Criterion) {
     let random = RawRandom::new();
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).expect("a key");
@@ -38,6 +45,35 @@ fn raw_signature(c: &mut Criterion) {
     // As long as what a jump token signs.
     let message = [b'x'; 450];
     c.bench_function("raw_signature", |b| b.iter(|| key.sign(&random, black_box(&message)).expect("a signature")));
+    let signature = key.sign(&random, &message).expect("a signature");
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.public_key().as_ref());
+    c.bench_function("raw_verification", |b| {
+        b.iter(|| public.verify(black_box(&message), signature.as_ref()).expect("a good signature"));
+    });
+}
+
+/// A caller for the first time, and one who called a moment ago.
+fn callers(c: &mut Criterion) {
+    let (key, _) = SigningKey::generate().expect("a key");
+    let ring = KeyRing::new(vec![(key, KeyState::Current)]).expect("a ring of one");
+    let issuer = Arc::new(CallerTokens::new(ring, "urn:test:issuer".to_owned(), "urn:test:service".to_owned()));
+    let grant = CallerGrant {
+        subject: SubjectId::parse("portal").expect("an id"),
+        roles: vec![Role::Portal],
+        tenant: Some(TenantId::new(NOW, &SystemRandom)),
+        broker_id: None,
+        customer_id: None,
+        target_audience: None,
+        life: Duration::from_secs(3_600),
+    };
+    let token = issuer.mint(&grant, NOW, &SystemRandom).expect("a token");
+    c.bench_function("new_caller", |b| {
+        b.iter(|| issuer.verify(black_box(&token), NOW).expect("a good token"));
+    });
+    let callers = Callers::new(issuer, Vec::new()).expect("one issuer");
+    c.bench_function("known_caller", |b| {
+        b.iter(|| callers.verify(black_box(&token), NOW).expect("a good token"));
+    });
 }
 
 /// Deciding for a broker in a tenant of `tenant_activations`, of which `own` are his and lead to one user.
@@ -146,7 +182,7 @@ fn envelope(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, raw_signature, resolving, tokens, envelope);
+criterion_group!(benches, raw_signature, callers, resolving, tokens, envelope);
 
 fn main() {
     benches();
@@ -154,21 +190,25 @@ fn main() {
     print_ratios();
 }
 
-/// What is bounded, and by how many raw signatures.
-const BOUNDS: [(&str, f64); 4] = [
-    ("resolve/own_of_1000/1", 0.15),
-    ("resolve/own_of_1000/100", 0.15),
-    ("issue_token", 2.0),
-    ("front_door_without_signature", 0.25),
+/// What is bounded, by how many of what.
+const BOUNDS: [(&str, &str, f64); 5] = [
+    ("known_caller", "raw_verification", 0.1),
+    ("resolve/own_of_1000/1", "raw_signature", 0.15),
+    ("resolve/own_of_1000/100", "raw_signature", 0.15),
+    ("issue_token", "raw_signature", 2.0),
+    ("front_door_without_signature", "raw_signature", 0.25),
 ];
 
-/// Prints each bounded median as a multiple of a raw signature's; nothing where this run measured nothing.
+/// Prints each bounded median as a multiple of its unit's; nothing where this run measured nothing.
 fn print_ratios() {
-    let Some(raw) = median("raw_signature") else { return };
-    println!("a raw signature: {:.1} us (median)", raw / 1_000.0);
-    for (bench, bound) in BOUNDS {
-        if let Some(median) = median(bench) {
-            println!("{bench}: {:.3} x a raw signature, at most {bound} x", median / raw);
+    for unit in ["raw_signature", "raw_verification"] {
+        if let Some(median) = median(unit) {
+            println!("{unit}: {:.1} us (median)", median / 1_000.0);
+        }
+    }
+    for (bench, unit, bound) in BOUNDS {
+        if let Some((median, raw)) = median(bench).zip(median(unit)) {
+            println!("{bench}: {:.3} x {unit}, at most {bound} x", median / raw);
         }
     }
 }

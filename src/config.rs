@@ -200,6 +200,13 @@ pub struct ServerSettings {
     #[arg(long, env = "CONCENTER_ISSUERS_FILE", value_name = "FILE")]
     pub issuers_file: Option<PathBuf>,
 
+    /// Take the clock for right, although it stands before what the database has seen
+    ///
+    /// A clock that was set back would make good again what is over, so a service that finds that does nothing until it has
+    /// caught up. For once, after the clock was wrong and ahead.
+    #[arg(long)]
+    pub accept_clock: bool,
+
     /// How long the service keeps what it needs for a while only.
     #[command(flatten)]
     pub retention: RetentionSettings,
@@ -321,6 +328,7 @@ impl ServerSettings {
             http_addr: any_port,
             issuer: DEFAULT_ISSUER.to_owned(),
             issuers_file: None,
+            accept_clock: false,
             retention: RetentionSettings::DEFAULT,
             limits: LimitSettings::DEFAULT,
             telemetry: TelemetrySettings::DEFAULT,

@@ -256,6 +256,9 @@ impl Server {
         let mut workers = JoinSet::new();
         workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
         workers.spawn(issuers.keep_fresh(callers, stopped.clone()));
+        if !settings.accept_clock {
+            workers.spawn(worker::learn_time(Arc::clone(&app), stopped.clone()));
+        }
         workers.spawn(worker::run(Arc::clone(&app), settings.retention.into(), stopped));
         let store = Arc::clone(store);
         Ok(Running { grpc_addr, http_addr, app, caller_tokens, store, health, services, stop, listeners, workers })

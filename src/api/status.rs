@@ -68,6 +68,7 @@ pub fn denial(denial: &Denial) -> Status {
         Denial::Role => ErrorReason::Role,
         Denial::Tenant => ErrorReason::TenantMismatch,
         Denial::AuditUnavailable | Denial::StorageUnavailable => ErrorReason::StorageDown,
+        Denial::ClockBehind { by } => return clock_behind(*by),
         Denial::TooOften { wait } => return too_often(*wait),
         Denial::Overloaded => ErrorReason::Overloaded,
         Denial::Deadline => ErrorReason::Deadline,
@@ -87,10 +88,20 @@ pub fn denial(denial: &Denial) -> Status {
 /// The status of a call that comes too often, whoever's. It shares its reason with jumps of a person that do: what to do
 /// about either is to wait.
 fn too_often(wait: Duration) -> Status {
-    let reason = ErrorReason::RateLimited;
+    let advice = "this method is called too often: wait as long as this says, then call more slowly";
+    later_by(ErrorReason::RateLimited, wait, advice)
+}
+
+/// The status of whatever is asked for while the clock has to catch up.
+fn clock_behind(by: Duration) -> Status {
+    let reason = ErrorReason::ClockRegression;
+    later_by(reason, by, entry(reason).advice)
+}
+
+/// The status of a reason that is over after `wait`.
+fn later_by(reason: ErrorReason, wait: Duration, advice: &'static str) -> Status {
     let mut details = ErrorDetails::with_error_info(word(reason), DOMAIN, HashMap::new());
     details.set_retry_info(Some(whole_seconds(wait)));
-    let advice = "this method is called too often: wait as long as this says, then call more slowly";
     Status::with_error_details(entry(reason).code, advice, details)
 }
 
@@ -411,6 +422,9 @@ const fn entry(reason: ErrorReason) -> Entry {
         ErrorReason::KeyUnavailable => {
             later(Unavailable, 60, "a key is not available: the operator must look into the log")
         }
+        ErrorReason::ClockRegression => {
+            later(Unavailable, 60, "the clock of the service was set back: the operator must set it right")
+        }
         ErrorReason::Overloaded => {
             later(Unavailable, 1, "the service has as many calls as it can take: send the same request again later")
         }
@@ -534,7 +548,7 @@ mod tests {
     #[test]
     fn every_reason_gets_the_code_that_the_contract_says() {
         let documented = documented_codes();
-        assert_eq!(documented.len(), 50);
+        assert_eq!(documented.len(), 51);
         for (reason, code) in documented {
             assert_eq!(screaming(entry(reason).code), code, "{reason:?}");
         }
@@ -703,6 +717,7 @@ mod tests {
             (Denial::Role, Code::PermissionDenied, Some("ROLE")),
             (Denial::AuditUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),
             (Denial::StorageUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),
+            (Denial::ClockBehind { by: Duration::ZERO }, Code::Unavailable, Some("CLOCK_REGRESSION")),
             (Denial::TooOften { wait: Duration::ZERO }, Code::ResourceExhausted, Some("RATE_LIMITED")),
             (Denial::Overloaded, Code::Unavailable, Some("OVERLOADED")),
             (Denial::Deadline, Code::DeadlineExceeded, Some("DEADLINE")),

@@ -9,6 +9,7 @@ pub mod audit;
 mod audit_floor;
 pub mod catalog;
 pub mod checkpoints;
+pub mod clock;
 pub mod customers;
 mod effects;
 pub mod history;
@@ -46,6 +47,7 @@ pub use crate::secrets::Secret;
 pub use crate::store::{MOST_CUSTOMERS_AT_ONCE, StandardMoved, StoreError};
 
 use checkpoints::Checkpoints;
+use clock::{ClockBehind, ClockWatch};
 use sealing::Written;
 use snapshot::Snapshot;
 use startup::Keys;
@@ -75,6 +77,8 @@ pub struct App {
     checkpoints: Option<Checkpoints>,
     /// To whose logs was written lately.
     written: Written,
+    /// The newest instant seen.
+    clock_watch: ClockWatch,
     /// The newest epoch seen. Only a hint that saves work: the database has the last word.
     epoch: AtomicI64,
 }
@@ -132,6 +136,17 @@ pub enum Failure {
     /// The request is one that the policy table lets nobody make. A defect of ours.
     #[error("the caller does not fit the use case")]
     CallerUnfit,
+}
+
+/// Why the service cannot do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwell {
+    /// The store cannot.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The clock is not to be believed.
+    #[error(transparent)]
+    Clock(#[from] ClockBehind),
 }
 
 impl From<Reason> for Failure {
@@ -200,6 +215,7 @@ impl App {
     pub fn new(parts: Parts) -> Result<Self, TokenError> {
         let Parts { store, clock, random, keys, issuer, checkpoints } = parts;
         Ok(Self {
+            clock_watch: ClockWatch::new(clock.now()),
             store,
             clock,
             random,
@@ -224,17 +240,16 @@ impl App {
     /// Answers if the service can do its work.
     ///
     /// # Errors
-    /// [`StoreError`] if the store cannot.
-    pub async fn check(&self) -> Result<(), StoreError> {
-        self.store.check().await
+    /// [`Unwell`] if it cannot.
+    pub async fn check(&self) -> Result<(), Unwell> {
+        self.check_clock()?;
+        Ok(self.store.check().await?)
     }
 
-    /// Answers if the store can be reached. Cheaper than [`App::check`], which writes.
-    ///
-    /// # Errors
-    /// [`StoreError`] if it cannot.
-    pub async fn check_reachable(&self) -> Result<(), StoreError> {
-        self.store.check_reachable().await
+    /// Tells whether calls are served: the store can be reached, and the clock is to be believed. Cheaper than [`App::check`],
+    /// which writes.
+    pub async fn is_ready(&self) -> bool {
+        self.check_clock().is_ok() && self.store.check_reachable().await.is_ok()
     }
 
     /// How busy the store is now.

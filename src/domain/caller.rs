@@ -166,6 +166,12 @@ pub enum Denial {
     /// The database was not reached yet since the service started.
     #[error("the database was not reached yet")]
     StorageUnavailable,
+    /// The clock stands before what was seen already: nothing that rests on time is to be believed.
+    #[error("the clock stands before what was seen")]
+    ClockBehind {
+        /// By how much.
+        by: Duration,
+    },
     /// The tenant, target or operator calls this method too often.
     #[error("the method is called too often")]
     TooOften {

@@ -14,6 +14,7 @@ use super::issuers::Issuers;
 use super::policy::{self, Access, Row};
 use super::{Buckets, Denial, Words};
 use crate::app::App;
+use crate::app::clock::ClockBehind;
 use crate::domain::caller::{Caller, Role};
 use crate::domain::error::Reason;
 use crate::domain::ids::TenantId;
@@ -102,6 +103,10 @@ impl GateParts {
     /// Finds out who calls, and writes down if he may not.
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, TurnedAway> {
         let row = policy::find(path);
+        if row.is_some_and(|row| row.access != Access::Anyone) {
+            // Before the credential: one that is over would be good again.
+            self.app.check_clock().map_err(|ClockBehind { by }| TurnedAway::Stranger(Denial::ClockBehind { by }))?;
+        }
         match self.judge_with_keys(row, headers).await {
             Verdict::Admitted(caller) => {
                 note_caller(&caller);

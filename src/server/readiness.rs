@@ -15,7 +15,7 @@ use crate::app::App;
 const EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Reports what the store says, until told to stop. Begins with a service that serves.
+/// Reports what store and clock say, until told to stop. Begins with a service that serves.
 pub(super) async fn report(
     app: Arc<App>,
     health: HealthReporter,
@@ -35,7 +35,7 @@ pub(super) async fn report(
         let is_well = tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => return,
-            told = timeout(PATIENCE, app.check_reachable()) => matches!(told, Ok(Ok(()))),
+            told = timeout(PATIENCE, app.is_ready()) => matches!(told, Ok(true)),
         };
         if is_well == serves {
             continue;

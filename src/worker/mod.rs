@@ -4,6 +4,7 @@
 //! and a line in [`run`] that says how often. A tick must be safe to be cut off at any `await`: the end of the service
 //! does that.
 
+pub mod clock;
 pub mod retention;
 pub mod sealing;
 
@@ -32,7 +33,8 @@ const EVERY_HOUR: Duration = Duration::from_secs(3_600);
 const EVERY_DAY: Duration = Duration::from_secs(86_400);
 /// After how long work that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
-
+/// After how long the store is asked again until when there was a service.
+const RETRY_TIME: Duration = Duration::from_secs(1);
 /// After how long sealing is tried again: what is not sealed can be changed without a trace.
 const RETRY_SEALS: Duration = Duration::from_secs(5);
 
@@ -45,11 +47,22 @@ pub enum Outcome {
     Failed,
 }
 
+/// Learns until when there was a service before, once, as soon as the store tells.
+pub async fn learn_time(app: Arc<App>, stopped: watch::Receiver<bool>) {
+    let rhythm = Rhythm { every: RETRY_TIME, retry: RETRY_TIME, ends_when_done: true, stopped };
+    rhythm
+        .keep(|| {
+            let app = Arc::clone(&app);
+            async move { clock::tick(&app).await }
+        })
+        .await;
+}
+
 /// Works until it is told to stop, each kind of work by itself, the first time at once.
 ///
 /// Ends at the next `await` of what runs then. What the store was asked to do by then, it does to the end.
 pub async fn run(app: Arc<App>, retention: Retention, stopped: watch::Receiver<bool>) {
-    let rhythm = |every| Rhythm { every, retry: RETRY, stopped: stopped.clone() };
+    let rhythm = |every| Rhythm { every, retry: RETRY, ends_when_done: false, stopped: stopped.clone() };
     let requests = rhythm(EVERY_MINUTE).keep(|| {
         let app = Arc::clone(&app);
         async move { retention::tick_requests(&app, &retention).await }
@@ -92,16 +105,18 @@ struct Rhythm {
     every: Duration,
     /// The pause after a run that failed.
     retry: Duration,
+    /// Whether a run that did not fail is the last one.
+    ends_when_done: bool,
     stopped: watch::Receiver<bool>,
 }
 
 impl Rhythm {
-    /// Does it until told to stop. Neither a failure nor a panic keeps the next run from being made.
+    /// Does it until told to stop, or until it is done where that is the end. Neither a failure nor a panic keeps the next run from being made.
     async fn keep<F>(self, mut tick: impl FnMut() -> F)
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let Self { every, retry, mut stopped } = self;
+        let Self { every, retry, ends_when_done, mut stopped } = self;
         // An error means that the one who could tell is gone; that is a reason to stop too.
         let mut told_to_stop = std::pin::pin!(async move { drop(stopped.wait_for(|stop| *stop).await) });
         let mut times = interval(every);
@@ -125,6 +140,7 @@ impl Rhythm {
                 ended = task.join_next() => ended.and_then(Result::ok),
             };
             match outcome {
+                Some(Outcome::Done(_)) if ends_when_done => return,
                 Some(Outcome::Done(_)) => {}
                 Some(Outcome::Failed) => times.reset_after(retry),
                 None => {
@@ -150,7 +166,7 @@ mod tests {
 
     fn rhythm(every: Duration, retry: Duration) -> (watch::Sender<bool>, Rhythm) {
         let (stop, stopped) = watch::channel(false);
-        (stop, Rhythm { every, retry, stopped })
+        (stop, Rhythm { every, retry, ends_when_done: false, stopped })
     }
 
     /// Plays `outcomes` one after the other, tells of each, and then stops.
@@ -189,6 +205,18 @@ mod tests {
     async fn a_panic_costs_its_run_only() {
         let outcomes: &[fn() -> Outcome] = &[|| panic!("a defect"), || Outcome::Done(1)];
         assert_eq!(played(NEVER, SOON, outcomes).await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_done_once_is_tried_until_it_is() {
+        let (_stop, rhythm) = rhythm(SOON, SOON);
+        let runs = AtomicU32::new(0);
+        let kept = Rhythm { ends_when_done: true, ..rhythm }.keep(|| {
+            let outcome = if runs.fetch_add(1, Ordering::Relaxed) < 2 { Outcome::Failed } else { Outcome::Done(0) };
+            async move { outcome }
+        });
+        kept.await;
+        assert_eq!(runs.load(Ordering::Relaxed), 3);
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@
 
 mod auth;
 pub(crate) mod canary;
+mod clock;
 mod enumeration;
 mod explain;
 pub(crate) mod harness;

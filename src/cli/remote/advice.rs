@@ -123,6 +123,9 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
         ErrorReason::StorageBusy => (TryAgain, "too much is being changed at once: wait a moment and run it again"),
         ErrorReason::Contended => (TryAgain, "others change the same at this moment: run it again"),
         ErrorReason::KeyUnavailable => (TryAgain, "a key cannot be had: tell the operator, then run it again"),
+        ErrorReason::ClockRegression => {
+            (TryAgain, "the clock of the service was set back: tell the operator, then run it again")
+        }
         ErrorReason::Overloaded => (TryAgain, "the service has too many calls: wait a moment and run it again"),
         ErrorReason::Deadline => (TryAgain, "the service took too long: run it again"),
         ErrorReason::Internal | ErrorReason::Unspecified => {

@@ -171,7 +171,10 @@ impl Failure {
         match reason.as_deref().and_then(from_wire) {
             Some(reason) => {
                 // The service turns a call away before it looks at it.
-                let is_undone = matches!(reason, ErrorReason::EtagMismatch | ErrorReason::Overloaded);
+                let is_undone = matches!(
+                    reason,
+                    ErrorReason::EtagMismatch | ErrorReason::Overloaded | ErrorReason::ClockRegression
+                );
                 let may_be_done = matches!(advice(reason).0, Exit::TryAgain) && !is_undone;
                 let repeat = repeat.filter(|_| may_be_done);
                 Self::Refused(Box::new(Refused { reason, details: details(reason, status), repeat, missing }))

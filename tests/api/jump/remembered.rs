@@ -81,7 +81,7 @@ async fn a_catalogue_that_another_replica_changed_counts_at_once() {
     world.service.refuses("jump.issue", refused("TARGET_DISABLED"), world.a.jump(X, customer(C1))).await;
 }
 
-/// T49: his new record is another one, and nothing that is kept from now on leads to what was.
+/// E04: his new record is another one, and nothing that is kept from now on leads to what was.
 #[tokio::test]
 async fn who_was_erased_is_not_remembered() {
     let world = World::example().await;
