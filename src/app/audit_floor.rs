@@ -47,13 +47,14 @@ impl App {
         let tenant = &chain.tenant;
         let known = match self.store.audit_floor(tenant).await? {
             None => None,
-            Some(floor) => match opened_floor(&floor, tenant, &|text| self.open_floor(text)) {
-                Some(signed) => Some(signed),
-                None => {
+            Some(floor) => {
+                let signed = opened_floor(&floor, tenant, &|text| self.open_floor(text));
+                if signed.is_none() {
                     tracing::error!(%tenant, seq = floor.seq, "app.audit_floor.forged");
                     return Ok(0);
                 }
-            },
+                signed
+            }
         };
         if chain.newest_sealed.is_some() {
             self.raise_floor(tenant, known.as_ref(), before).await?;

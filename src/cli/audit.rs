@@ -215,9 +215,10 @@ async fn verify_all(store: &dyn Store, args: &VerifyArgs) -> anyhow::Result<Vec<
     let mut wanted = tenants(store, directory.as_ref()).await?;
     wanted.retain(|tenant| args.tenant.is_none_or(|only| only == *tenant));
     // The keys are asked for only where there is a signature to check.
-    let ring = match directory.is_some() || has_floor(store, &wanted).await? {
-        true => Some(ring(store, &args.data).await?),
-        false => None,
+    let ring = if directory.is_some() || has_floor(store, &wanted).await? {
+        Some(ring(store, &args.data).await?)
+    } else {
+        None
     };
     let open = |text: &str| ring.as_ref().and_then(|ring| open_floor(ring, text).ok());
     let mut logs = Vec::new();
