@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::issuer::IssuerEntry;
 use crate::domain::profile::Profile;
-use crate::domain::retention::{JumpDays, RequestHours, Retention};
+use crate::domain::retention::{AuditMonths, JumpDays, RequestHours, Retention};
 use crate::domain::signing::{KeyDays, Rotation};
 use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
@@ -351,17 +351,31 @@ pub struct RetentionSettings {
         value_parser = RequestHours::parse
     )]
     pub requests: RequestHours,
+
+    /// How many months the audit log is kept, and then to the end of the calendar year (UTC): 6 to 120
+    ///
+    /// What is older goes in the first days of a year. That it was there stays proven by a signature.
+    #[arg(
+        id = "audit_retention",
+        long = "audit-retention",
+        env = "CONCENTER_AUDIT_RETENTION",
+        value_name = "MONTHS",
+        default_value = "36",
+        value_parser = AuditMonths::parse
+    )]
+    pub audit: AuditMonths,
 }
 
 impl From<RetentionSettings> for Retention {
-    fn from(RetentionSettings { jumps, requests }: RetentionSettings) -> Self {
-        Self { jumps, requests }
+    fn from(RetentionSettings { jumps, requests, audit }: RetentionSettings) -> Self {
+        Self { jumps, requests, audit }
     }
 }
 
 impl RetentionSettings {
     /// What counts unless it was set.
-    pub const DEFAULT: Self = Self { jumps: JumpDays::DEFAULT, requests: RequestHours::DEFAULT };
+    pub const DEFAULT: Self =
+        Self { jumps: JumpDays::DEFAULT, requests: RequestHours::DEFAULT, audit: AuditMonths::DEFAULT };
 }
 
 impl ServerSettings {
@@ -487,7 +501,7 @@ mod tests {
     fn what_is_kept_is_set_within_its_bounds() {
         for (days, hours) in [("1", "24"), ("400", "720")] {
             let set = parse(&["--jump-retention-days", days, "--request-retention-hours", hours]).unwrap();
-            let RetentionSettings { jumps, requests } = set.server.retention;
+            let RetentionSettings { jumps, requests, .. } = set.server.retention;
             assert_eq!(
                 (jumps.number().to_string(), requests.number().to_string()),
                 (days.to_owned(), hours.to_owned())
@@ -501,6 +515,7 @@ mod tests {
             (["--jump-retention-days", "401"], "1 to 400 days"),
             (["--request-retention-hours", "23"], "24 to 720 hours"),
             (["--signing-key-days", "1"], "2 to 90 days"),
+            (["--audit-retention", "5"], "6 to 120 months"),
         ] {
             let told = parse(&arguments).err().unwrap().to_string();
             assert!(told.contains(bounds), "{told}");
@@ -565,6 +580,8 @@ mod tests {
             ["--request-retention-hours", "721"],
             ["--signing-key-days", "1"],
             ["--signing-key-days", "91"],
+            ["--audit-retention", "0"],
+            ["--audit-retention", "121"],
             ["--log-format", "xml"],
             ["--most-in-a-batch", "0"],
             ["--most-in-a-batch", "513"],

@@ -173,10 +173,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl From<LogReport> for v1::VerifyAuditLogResponse {
-    fn from(LogReport { sealed, unsealed, checkpoints, fault }: LogReport) -> Self {
+    fn from(LogReport { dropped, sealed, unsealed, checkpoints, fault }: LogReport) -> Self {
         let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
         let word = fault.as_ref().map_or(v1::AuditFault::Unspecified, |found| fault_out(found.fault));
         Self {
+            dropped_entries: count(dropped),
             sealed_entries: count(sealed),
             unsealed_entries: count(unsealed),
             checkpoints: count(checkpoints),
@@ -197,6 +198,7 @@ const fn fault_out(fault: LogFault) -> v1::AuditFault {
         LogFault::Truncated => v1::AuditFault::Truncated,
         LogFault::Replaced => v1::AuditFault::Replaced,
         LogFault::CheckpointForged => v1::AuditFault::CheckpointForged,
+        LogFault::FloorForged => v1::AuditFault::FloorForged,
     }
 }
 

@@ -4,8 +4,8 @@ use super::checkpoints::{SignedCheckpoints, read_checkpoints};
 use super::{App, Call, Failure};
 use crate::domain::audit::AuditedPerson;
 use crate::domain::audit_log::{
-    AuditRecord, AuditSeal, ChainHash, Checkpoint, EntryFilter, FoundFault, LATEST_ENTRY, LogFault, LogReport,
-    SealedEntry, made_at,
+    AuditFloor, AuditRecord, AuditSeal, ChainHash, Checkpoint, EntryFilter, FoundFault, LATEST_ENTRY, LogFault,
+    LogReport, SealedEntry, made_at,
 };
 use crate::domain::ids::TenantId;
 use crate::domain::jump::PersonId;
@@ -13,6 +13,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::secrets::{person_pseudonym, seal_entry};
 use crate::store::{Store, StoreError};
+use crate::token::open_floor;
 
 /// Most rows that are read at once.
 const STEP_ROWS: u32 = 500;
@@ -55,12 +56,20 @@ impl App {
             }
             None => SignedCheckpoints::default(),
         };
-        Ok(verify_log(&*self.store, tenant, &checkpoints).await?)
+        Ok(verify_log(&*self.store, tenant, &checkpoints, &|text| self.open_floor(text)).await?)
+    }
+
+    /// What a floor says that this service signed; `None` for anything else.
+    pub(super) fn open_floor(&self, signed: &str) -> Option<Checkpoint> {
+        open_floor(self.jump_tokens.ring(), signed, self.now()).ok()
     }
 }
 
-/// Verifies the log of one tenant, row by row from the first one on, and compares it with `checkpoints` of it. A service may
-/// write meanwhile.
+/// Opens the signature of a floor; `None` if the service did not make it.
+pub type OpenFloor<'a> = &'a (dyn Fn(&str) -> Option<Checkpoint> + Sync);
+
+/// Verifies the log of one tenant, row by row from the first one on, or from its floor, whose signature `open` checks, and
+/// compares it with `checkpoints` of it. A service may write meanwhile.
 ///
 /// # Errors
 /// [`StoreError`] if the log cannot be read, most of all [`StoreError::Corrupt`] where a cell has not even its type.
@@ -68,8 +77,68 @@ pub async fn verify_log(
     store: &dyn Store,
     tenant: &TenantId,
     checkpoints: &SignedCheckpoints,
+    open: OpenFloor<'_>,
 ) -> Result<LogReport, StoreError> {
-    let mut walk = Walk::new(tenant, &checkpoints.signed);
+    let mut floor = store.audit_floor(tenant).await?;
+    loop {
+        let report = verify_from(store, tenant, checkpoints, floor.as_ref(), open).await?;
+        let floor_now = store.audit_floor(tenant).await?;
+        // If it rose meanwhile, part of what was read is gone, and part of what is gone was read.
+        let has_risen = floor_now.as_ref().map(|floor| floor.seq) > floor.as_ref().map(|floor| floor.seq);
+        if report.fault.is_none() || !has_risen {
+            return Ok(report);
+        }
+        floor = floor_now;
+    }
+}
+
+/// What a floor says of this log, if the service signed just that.
+pub(super) fn opened_floor(floor: &AuditFloor, tenant: &TenantId, open: OpenFloor<'_>) -> Option<Checkpoint> {
+    let says = |signed: &Checkpoint| (signed.tenant, signed.seq, signed.hash) == (*tenant, floor.seq, floor.hash);
+    open(&floor.signed).filter(says)
+}
+
+/// Verifies a chain up to a place, from its beginning or its floor. Tells the hash there; `None` if anything is wrong.
+///
+/// # Errors
+/// [`StoreError`] if the log cannot be read.
+pub(super) async fn verify_until(
+    store: &dyn Store,
+    tenant: &TenantId,
+    floor: Option<&Checkpoint>,
+    place: i64,
+) -> Result<Option<ChainHash>, StoreError> {
+    let mut walk = Walk::new(tenant, &[], floor);
+    let mut after = 0;
+    while after < place {
+        let sealed = store.sealed_entries(tenant, after, STEP_ROWS).await?;
+        let Some(last) = sealed.last() else { return Ok(None) };
+        after = last.seal.seq;
+        for entry in sealed.iter().take_while(|entry| entry.seal.seq <= place) {
+            walk.pass(entry);
+        }
+        if walk.report.fault.is_some() {
+            return Ok(None);
+        }
+    }
+    let (seq, hash) = walk.last;
+    Ok((seq == place).then_some(hash))
+}
+
+async fn verify_from(
+    store: &dyn Store,
+    tenant: &TenantId,
+    checkpoints: &SignedCheckpoints,
+    floor: Option<&AuditFloor>,
+    open: OpenFloor<'_>,
+) -> Result<LogReport, StoreError> {
+    let signed_floor = floor.and_then(|floor| opened_floor(floor, tenant, open));
+    let mut walk = Walk::new(tenant, &checkpoints.signed, signed_floor.as_ref());
+    if let Some(floor) = floor
+        && signed_floor.is_none()
+    {
+        walk.found(LogFault::FloorForged, Some(floor.seq), None);
+    }
     let mut after = 0;
     loop {
         let sealed = store.sealed_entries(tenant, after, STEP_ROWS).await?;
@@ -98,6 +167,8 @@ pub async fn verify_log(
 /// What was passed of a chain so far.
 struct Walk<'a> {
     tenant: &'a TenantId,
+    /// The floor that the chain stands on, until its first seal was passed.
+    floor: Option<&'a Checkpoint>,
     /// Those that were not passed yet, by their places.
     checkpoints: std::iter::Peekable<std::vec::IntoIter<&'a Checkpoint>>,
     /// The place and the hash of the last seal.
@@ -108,22 +179,39 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(tenant: &'a TenantId, checkpoints: &'a [Checkpoint]) -> Self {
-        let mut sorted: Vec<_> = checkpoints.iter().filter(|checkpoint| checkpoint.tenant == *tenant).collect();
-        sorted.sort_by_key(|checkpoint| checkpoint.seq);
+    fn new(tenant: &'a TenantId, checkpoints: &'a [Checkpoint], floor: Option<&'a Checkpoint>) -> Self {
+        let lowest = floor.map_or(0, |floor| floor.seq);
+        // Of those below the floor nothing is left to compare them with.
+        let is_of_log = |checkpoint: &&Checkpoint| checkpoint.tenant == *tenant && checkpoint.seq >= lowest;
+        let mut sorted: Vec<_> = checkpoints.iter().filter(is_of_log).collect();
         let compared = u64::try_from(sorted.len()).unwrap_or(u64::MAX);
-        Self {
+        let is_another = |floor: &&Checkpoint| sorted.iter().any(|one| one.seq == floor.seq && one.hash != floor.hash);
+        let replaced = floor.filter(is_another).map(|floor| floor.seq);
+        // Where rows below the floor are still there, they must lead to it.
+        sorted.extend(floor);
+        sorted.sort_by_key(|checkpoint| checkpoint.seq);
+        let dropped = u64::try_from(lowest).unwrap_or(0);
+        let mut walk = Self {
             tenant,
+            floor,
             checkpoints: sorted.into_iter().peekable(),
-            last: (0, ChainHash::START),
+            last: floor.map_or((0, ChainHash::START), |floor| (floor.seq, floor.hash)),
             newest: None,
-            report: LogReport { sealed: 0, unsealed: 0, checkpoints: compared, fault: None },
+            report: LogReport { dropped, sealed: 0, unsealed: 0, checkpoints: compared, fault: None },
+        };
+        if let Some(seq) = replaced {
+            walk.found(LogFault::Replaced, Some(seq), None);
         }
+        walk
     }
 
     /// Looks at the next seal and its row.
     fn pass(&mut self, SealedEntry { seal, entry }: &SealedEntry) {
         self.report.sealed = self.report.sealed.saturating_add(1);
+        if self.floor.take().is_some_and(|floor| seal.seq <= floor.seq) {
+            // Not dropped yet. What is before it is gone; whether it leads to the floor shows there.
+            self.last = (seal.seq.saturating_sub(1), seal.prev);
+        }
         let (place, prev) = self.last;
         let expected = place.saturating_add(1);
         if seal.seq > expected {

@@ -6,6 +6,7 @@
 
 pub mod activations;
 pub mod audit;
+mod audit_floor;
 pub mod catalog;
 pub mod checkpoints;
 pub mod clock;

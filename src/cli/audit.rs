@@ -25,7 +25,7 @@ use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::{AuditEntry, AuditOutcome, ListAuditEntriesRequest, list_audit_entries_request};
 use crate::server::{Outside, kek_place};
 use crate::store::{CheckpointDirectory, Store};
-use crate::token::KeyRing;
+use crate::token::{KeyRing, open_floor};
 
 /// List the audit log (Protokoll), and prove that nobody changed it
 #[derive(Debug, clap::Args)]
@@ -94,7 +94,8 @@ struct ListEntriesArgs {
 
 /// Verify the audit logs: of all tenants, those that are gone too, or of one
 ///
-/// Reads each log and its chain of seals from the beginning to the end, and says of each where the
+/// Reads each log and its chain of seals from the beginning, or from where it was dropped because its
+/// time was over, to the end, and says of each where the
 /// first thing is that is not as the service wrote it. The data is only read; a service may run on
 /// it. Ends with 0 only if every log is as it was written. With --audit-checkpoint-dir it compares each
 /// log with its signed checkpoints, too: without them nobody can tell that the end of one is missing.
@@ -212,21 +213,24 @@ struct Verified {
 }
 
 async fn verify_all(store: &dyn Store, args: &VerifyArgs) -> anyhow::Result<Vec<Verified>> {
-    let checkpoints = match args.checkpoints.directory() {
-        Some(directory) => Some((directory, ring(store, &args.data).await?)),
-        None => None,
+    let directory = args.checkpoints.directory();
+    let mut wanted = tenants(store, directory.as_ref()).await?;
+    wanted.retain(|tenant| args.tenant.is_none_or(|only| only == *tenant));
+    // The keys are asked for only where there is a signature to check.
+    let ring = if directory.is_some() || has_floor(store, &wanted).await? {
+        Some(ring(store, &args.data).await?)
+    } else {
+        None
     };
     let now = Outside::system().clock.now();
+    let open = |text: &str| ring.as_ref().and_then(|ring| open_floor(ring, text, now).ok());
     let mut logs = Vec::new();
-    for tenant in tenants(store, checkpoints.as_ref().map(|(directory, _)| directory)).await? {
-        if args.tenant.is_some_and(|only| only != tenant) {
-            continue;
-        }
-        let signed = match &checkpoints {
-            Some((directory, ring)) => read_checkpoints(directory, ring, &tenant, now).await?,
-            None => SignedCheckpoints::default(),
+    for tenant in wanted {
+        let signed = match (&directory, &ring) {
+            (Some(directory), Some(ring)) => read_checkpoints(directory, ring, &tenant, now).await?,
+            (None, _) | (_, None) => SignedCheckpoints::default(),
         };
-        logs.push(Verified { tenant, report: verify_log(store, &tenant, &signed).await? });
+        logs.push(Verified { tenant, report: verify_log(store, &tenant, &signed, &open).await? });
     }
     if let Some(tenant) = &args.tenant
         && logs.is_empty()
@@ -236,7 +240,17 @@ async fn verify_all(store: &dyn Store, args: &VerifyArgs) -> anyhow::Result<Vec<
     Ok(logs)
 }
 
-/// The keys that checkpoints are signed with.
+/// Tells whether any of these logs was ever dropped from.
+async fn has_floor(store: &dyn Store, tenants: &BTreeSet<TenantId>) -> anyhow::Result<bool> {
+    for tenant in tenants {
+        if store.audit_floor(tenant).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The keys that checkpoints and floors are signed with.
 async fn ring(store: &dyn Store, data: &DataSettings) -> anyhow::Result<Arc<KeyRing>> {
     let (keys, _) = startup::unlock_existing(store, &kek_place(data)).await?;
     Ok(keys.jump_ring)
@@ -261,10 +275,11 @@ async fn tenants(store: &dyn Store, checkpoints: Option<&CheckpointDirectory>) -
 
 /// A table with a line for each log.
 fn told(logs: &[Verified]) -> String {
-    let header = ["Tenant", "Sealed", "Unsealed", "Checkpoints", "Log"].map(str::to_owned).to_vec();
+    let header = ["Tenant", "Dropped", "Sealed", "Unsealed", "Checkpoints", "Log"].map(str::to_owned).to_vec();
     let lines = logs.iter().map(|Verified { tenant, report }| {
         vec![
             tenant.to_string(),
+            report.dropped.to_string(),
             report.sealed.to_string(),
             report.unsealed.to_string(),
             report.checkpoints.to_string(),
@@ -292,6 +307,7 @@ fn found(FoundFault { fault, seq, audit_id }: &FoundFault) -> String {
 #[serde(rename_all = "camelCase")]
 struct LogJson<'a> {
     tenant_id: String,
+    dropped: u64,
     sealed: u64,
     unsealed: u64,
     checkpoints: u64,
@@ -310,6 +326,7 @@ struct FaultJson<'a> {
 fn json(logs: &[Verified]) -> anyhow::Result<String> {
     let logs = logs.iter().map(|Verified { tenant, report }| LogJson {
         tenant_id: tenant.to_string(),
+        dropped: report.dropped,
         sealed: report.sealed,
         unsealed: report.unsealed,
         checkpoints: report.checkpoints,
@@ -328,7 +345,10 @@ mod tests {
     use crate::domain::audit_log::LogFault;
 
     fn verified(fault: Option<FoundFault>) -> Verified {
-        Verified { tenant: TenantId::SYSTEM, report: LogReport { sealed: 12, unsealed: 1, checkpoints: 2, fault } }
+        Verified {
+            tenant: TenantId::SYSTEM,
+            report: LogReport { dropped: 3, sealed: 12, unsealed: 1, checkpoints: 2, fault },
+        }
     }
 
     fn faults() -> [Verified; 4] {
@@ -347,11 +367,11 @@ mod tests {
     fn each_log_says_what_is_wrong_and_where() {
         assert_eq!(
             told(&faults()),
-            "Tenant                                Sealed  Unsealed  Checkpoints  Log\n\
-             00000000-0000-0000-0000-000000000000  12      1         2            ok\n\
-             00000000-0000-0000-0000-000000000000  12      1         2            ROW_CHANGED: seal 7, row x\n\
-             00000000-0000-0000-0000-000000000000  12      1         2            SEAL_MISSING: seal 7\n\
-             00000000-0000-0000-0000-000000000000  12      1         2            ROW_INSERTED: row \u{fffd}x\n"
+            "Tenant                                Dropped  Sealed  Unsealed  Checkpoints  Log\n\
+             00000000-0000-0000-0000-000000000000  3        12      1         2            ok\n\
+             00000000-0000-0000-0000-000000000000  3        12      1         2            ROW_CHANGED: seal 7, row x\n\
+             00000000-0000-0000-0000-000000000000  3        12      1         2            SEAL_MISSING: seal 7\n\
+             00000000-0000-0000-0000-000000000000  3        12      1         2            ROW_INSERTED: row \u{fffd}x\n"
         );
     }
 

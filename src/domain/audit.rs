@@ -137,6 +137,8 @@ pub enum Action {
     RemoveKey,
     /// The database came back from a backup, and every tenant with it.
     RestoreService,
+    /// Rows of the log were dropped because their time was over; the object is the last place of the chain that went.
+    DropAuditEntries,
     /// A credential was used for a method, tenant or resource that it is not for.
     Call,
 }
@@ -153,6 +155,7 @@ impl Action {
             Self::DeleteTenant => "tenant.delete",
             Self::UndeleteTenant => "tenant.undelete",
             Self::DestroyTenant => "tenant.destroy",
+            Self::DropAuditEntries => "audit.drop",
             Self::PutProvider => "provider.put",
             Self::DisableProvider => "provider.disable",
             Self::EnableProvider => "provider.enable",

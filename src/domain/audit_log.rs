@@ -110,6 +110,17 @@ pub struct EntryMark {
     pub is_sealed: bool,
 }
 
+/// Up to where a log was dropped because its time was over. What is at or below it may be there or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditFloor {
+    /// The last place of the chain that may go, 1 or more. There is always one behind it.
+    pub seq: i64,
+    /// The hash of the seal there.
+    pub hash: ChainHash,
+    /// Both, signed by the service: less than 500 bytes where it did.
+    pub signed: String,
+}
+
 /// How far the log of a tenant and its chain reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainEnd {
@@ -146,6 +157,8 @@ pub enum LogFault {
     Replaced,
     /// Among the checkpoints is one that the service did not sign, or not for this log.
     CheckpointForged,
+    /// The service did not sign that the log begins where it does.
+    FloorForged,
 }
 
 impl LogFault {
@@ -161,6 +174,7 @@ impl LogFault {
             Self::Truncated => "TRUNCATED",
             Self::Replaced => "REPLACED",
             Self::CheckpointForged => "CHECKPOINT_FORGED",
+            Self::FloorForged => "FLOOR_FORGED",
         }
     }
 }
@@ -179,6 +193,8 @@ pub struct FoundFault {
 /// What verifying a log found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogReport {
+    /// Up to which place the log was dropped because its time was over; 0 if it never was.
+    pub dropped: u64,
     /// How many seals there are.
     pub sealed: u64,
     /// How many rows have none yet.

@@ -36,7 +36,9 @@ use async_trait::async_trait;
 
 use crate::domain::activation::{ActivationChange, BrokerActivation, NewActivation};
 use crate::domain::audit::{AuditEntry, AuditOutcome, AuditedPerson, Salt};
-use crate::domain::audit_log::{AuditRecord, AuditSeal, ChainEnd, EntryFilter, EntryMark, SealedEntry, Unsealed};
+use crate::domain::audit_log::{
+    AuditFloor, AuditRecord, AuditSeal, ChainEnd, EntryFilter, EntryMark, SealedEntry, Unsealed,
+};
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
 use crate::domain::error::{Refusal, Version};
 use crate::domain::ids::{
@@ -161,6 +163,7 @@ pub trait Store:
     + JumpStore
     + AuditStore
     + ChainStore
+    + FloorStore
     + RetentionStore
 {
 }
@@ -177,6 +180,7 @@ impl<T> Store for T where
         + JumpStore
         + AuditStore
         + ChainStore
+        + FloorStore
         + RetentionStore
 {
 }
@@ -738,6 +742,31 @@ pub trait ChainStore: Send + Sync {
         after: Option<&str>,
         most: u32,
     ) -> Result<Vec<EntryMark>, StoreError>;
+}
+
+/// Up to where logs were dropped because their time was over (`docs/audit.md#the-floor`). What is read here is what stands in
+/// the tables: whether the service signed it, the caller asks.
+#[async_trait]
+pub trait FloorStore: Send + Sync {
+    /// Reads the floor of a log; `None` where nothing of it was ever dropped.
+    async fn audit_floor(&self, tenant: &TenantId) -> Result<Option<AuditFloor>, StoreError>;
+
+    /// The first place of a chain at which a row is sealed whose id is `since` or sorts behind it; `None` if there is none. Rows
+    /// that came later to the log by up to [`LATEST_ENTRY`](crate::domain::audit_log::LATEST_ENTRY) count.
+    async fn first_sealed_since(&self, tenant: &TenantId, since: &AuditId) -> Result<Option<i64>, StoreError>;
+
+    /// Raises the floor of a log to a place whose seal is there, with another one behind it, and writes the audit row into that
+    /// log. `false`, and nothing is done, if it is as high already.
+    async fn raise_audit_floor(
+        &self,
+        tenant: &TenantId,
+        floor: &AuditFloor,
+        audit: &AuditEntry,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes rows of a log that are not above its floor, the oldest first, each with its seal: at most `most` in one
+    /// transaction. Tells how many; fewer than `most` means that there are no more.
+    async fn delete_dropped_entries(&self, tenant: &TenantId, most: u32) -> Result<u64, StoreError>;
 }
 
 /// What goes because its time is over. Each call that takes a `most` deletes at most so many rows in one transaction, so that

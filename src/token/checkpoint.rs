@@ -1,4 +1,7 @@
-//! Signed checkpoints of the audit log (`docs/audit.md`).
+//! Signed checkpoints of the audit log, and signed floors of it (`docs/audit.md`).
+//!
+//! Both say that a chain had this hash at this place. A checkpoint lies where others can take it, and must never let anybody
+//! drop what is below it: hence the two kinds.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +16,10 @@ use crate::domain::time::Timestamp;
 /// The kind of a checkpoint. It has no audience, no subject and no end: nobody gets in by it.
 const TYPE: &str = "cc-audit+jwt";
 
-/// The claims of a checkpoint.
+/// The kind of a floor.
+const FLOOR_TYPE: &str = "cc-audit-floor+jwt";
+
+/// The claims of a checkpoint or a floor.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CheckpointWire<'a> {
@@ -29,13 +35,15 @@ struct CheckpointWire<'a> {
 /// # Errors
 /// [`TokenError::NoKey`] if no key signs; [`TokenError::Signing`] if the cryptographic library refuses.
 pub fn sign_checkpoint(ring: &KeyRing, checkpoint: &Checkpoint) -> Result<String, TokenError> {
-    let key = ring.current(checkpoint.at).ok_or(TokenError::NoKey)?;
-    let header = encode_json(&Header { alg: ALGORITHM, kid: key.kid(), typ: TYPE })?;
-    let (tenant, hash) = (checkpoint.tenant.to_string(), base64url::encode(checkpoint.hash.0));
-    let claims = CheckpointWire { iat: checkpoint.at.unix_seconds(), tid: &tenant, seq: checkpoint.seq, hash: &hash };
-    let signed = format!("{header}.{}", encode_json(&claims)?);
-    let signature = key.sign(signed.as_bytes()).ok_or(TokenError::Signing)?;
-    Ok(format!("{signed}.{}", base64url::encode(signature)))
+    sign(ring, TYPE, checkpoint)
+}
+
+/// Signs that a log may be dropped up to a place, as [`sign_checkpoint`] does.
+///
+/// # Errors
+/// As [`sign_checkpoint`].
+pub fn sign_floor(ring: &KeyRing, floor: &Checkpoint) -> Result<String, TokenError> {
+    sign(ring, FLOOR_TYPE, floor)
 }
 
 /// Opens a checkpoint at `now`. One of long ago is as good as a new one, also if the time of its key is over since: it lets nobody
@@ -44,7 +52,29 @@ pub fn sign_checkpoint(ring: &KeyRing, checkpoint: &Checkpoint) -> Result<String
 /// # Errors
 /// [`InvalidCause`] if none of the keys of `ring` signed it, or if it is something else.
 pub fn open_checkpoint(ring: &KeyRing, token: &str, now: Timestamp) -> Result<Checkpoint, InvalidCause> {
-    let entered = enter(token, TYPE, |kid| ring.find_of_any_time(kid, now))?;
+    open(ring, TYPE, token, now)
+}
+
+/// Opens a floor, as [`open_checkpoint`] does.
+///
+/// # Errors
+/// [`InvalidCause`] if none of the keys of `ring` signed it, or if it is something else.
+pub fn open_floor(ring: &KeyRing, token: &str, now: Timestamp) -> Result<Checkpoint, InvalidCause> {
+    open(ring, FLOOR_TYPE, token, now)
+}
+
+fn sign(ring: &KeyRing, typ: &'static str, checkpoint: &Checkpoint) -> Result<String, TokenError> {
+    let key = ring.current(checkpoint.at).ok_or(TokenError::NoKey)?;
+    let header = encode_json(&Header { alg: ALGORITHM, kid: key.kid(), typ })?;
+    let (tenant, hash) = (checkpoint.tenant.to_string(), base64url::encode(checkpoint.hash.0));
+    let claims = CheckpointWire { iat: checkpoint.at.unix_seconds(), tid: &tenant, seq: checkpoint.seq, hash: &hash };
+    let signed = format!("{header}.{}", encode_json(&claims)?);
+    let signature = key.sign(signed.as_bytes()).ok_or(TokenError::Signing)?;
+    Ok(format!("{signed}.{}", base64url::encode(signature)))
+}
+
+fn open(ring: &KeyRing, typ: &'static str, token: &str, now: Timestamp) -> Result<Checkpoint, InvalidCause> {
+    let entered = enter(token, typ, |kid| ring.find_of_any_time(kid, now))?;
     if !entered.key.has_signed(entered.signed.as_bytes(), &entered.signature) {
         return Err(InvalidCause::Signature);
     }
@@ -114,6 +144,16 @@ mod tests {
             let token = signed(&key, &header(&key, TYPE).to_string(), &claims.to_string());
             assert_eq!(open_checkpoint(&own, &token, NOW), Err(InvalidCause::Claims), "{claims}");
         }
+    }
+
+    #[test]
+    fn a_checkpoint_is_no_floor_and_a_floor_no_checkpoint() {
+        let (ring, _) = ring();
+        let floor = sign_floor(&ring, &checkpoint()).unwrap();
+        assert_eq!(open_floor(&ring, &floor, NOW), Ok(checkpoint()));
+        assert_eq!(open_checkpoint(&ring, &floor, NOW), Err(InvalidCause::Type));
+        let other = sign_checkpoint(&ring, &checkpoint()).unwrap();
+        assert_eq!(open_floor(&ring, &other, NOW), Err(InvalidCause::Type));
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::domain::caller::Role;
 pub use binding::certificate_thumbprint;
 pub use caller::{CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, TenantNotOfToken, VerifiedCaller};
 pub use callers::{CallerLookups, Callers, IssuerTwice};
-pub use checkpoint::{open_checkpoint, sign_checkpoint};
+pub use checkpoint::{open_checkpoint, open_floor, sign_checkpoint, sign_floor};
 pub use foreign::{ForeignKeys, ForeignTokens, JWK_SET_BYTES, JwkSetError};
 pub use front_door::InvalidCause;
 pub use jump::{JUMP_TOKEN_BYTES, JumpTokenError, JumpTokens};

@@ -31,6 +31,9 @@ const EVERY_MINUTE: Duration = Duration::from_secs(60);
 const EVERY_FIVE_MINUTES: Duration = Duration::from_secs(300);
 /// How often the jumps are looked through: that is one read for each tenant, of which there may be 10 000.
 const EVERY_HOUR: Duration = Duration::from_secs(3_600);
+/// How often the audit logs are looked through for what is old enough, which is one read or two for each tenant. There is
+/// something to do once a year.
+const EVERY_DAY: Duration = Duration::from_secs(86_400);
 /// After how long work that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 /// After how long the keys are read again: one of them may be revoked.
@@ -99,7 +102,11 @@ pub async fn run(app: Arc<App>, retention: Retention, stopped: watch::Receiver<b
         let app = Arc::clone(&app);
         async move { keys::tick(&app).await }
     });
-    tokio::join!(requests, tenants, jumps, log, seals, late_seals, checkpoints, keys);
+    let audit = rhythm(EVERY_DAY).keep(|| {
+        let app = Arc::clone(&app);
+        async move { retention::tick_audit(&app, &retention).await }
+    });
+    tokio::join!(requests, tenants, jumps, log, seals, late_seals, checkpoints, keys, audit);
 }
 
 /// How often something is done, and until when.

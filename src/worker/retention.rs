@@ -25,6 +25,11 @@ pub async fn tick_tenants(app: &App) -> Outcome {
     outcome
 }
 
+/// Drops the rows of the audit log that are old enough.
+pub async fn tick_audit(app: &App, retention: &Retention) -> Outcome {
+    told("audit", app.drop_expired_entries(retention).await)
+}
+
 /// Empties the log of the database, in which what was erased stands on until then; `Done(0)` if a reader kept it.
 pub async fn tick_log(app: &App) -> Outcome {
     match app.checkpoint().await {

@@ -16,7 +16,7 @@ use concenter_gateway::proto::admin::v1 as admin;
 use concenter_gateway::proto::admin::v1::TenantState;
 use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::UserKind;
-use concenter_gateway::worker::retention::{tick_jumps, tick_requests, tick_tenants};
+use concenter_gateway::worker::retention::{tick_audit, tick_jumps, tick_requests, tick_tenants};
 use concenter_gateway::worker::{Outcome, sealing};
 use tonic::{Code, Response, Status};
 
@@ -348,7 +348,7 @@ async fn the_service_keeps_everything_as_long_as_its_settings_say() {
 
     let jumps = JumpDays::parse("2").expect("days");
     let requests = RequestHours::parse("720").expect("hours");
-    let settings = RetentionSettings { jumps, requests };
+    let settings = RetentionSettings { jumps, requests, ..RetentionSettings::DEFAULT };
     let service = service.restart(|server| server.retention = settings).await;
     eventually("the old jump goes", async || get_jump(&service, &tenant, &old).await.err()).await;
     assert!(get_jump(&service, &tenant, &young.get_ref().jump_id).await.is_ok());
@@ -444,7 +444,12 @@ async fn after_30_days_a_deleted_tenant_is_gone_but_for_the_audit_log() {
     // Whatever is written is sealed within a second: here at once.
     assert!(matches!(sealing::tick(service.app(), Reach::Everybody).await, Outcome::Done(_)));
     let (strangers, audit) = (lines_of(service, &world.b.tenant).await, service.audit().await);
-    assert!(rows_of(service, tenant).await.iter().all(|(table, rows)| *rows > 0 || *table == "request_log"));
+    assert!(
+        rows_of(service, tenant)
+            .await
+            .iter()
+            .all(|(table, rows)| *rows > 0 || ["audit_floor", "request_log"].contains(table))
+    );
 
     service.clock.advance(MONTH + 1);
     assert_eq!(tick_tenants(service.app()).await, Outcome::Done(1));
@@ -510,11 +515,95 @@ async fn the_keys_of_a_tenant_are_destroyed_before_its_rows_go() {
     assert_eq!(tick_tenants(service.app()).await, Outcome::Done(2), "the next run takes it up");
 }
 
+/// What verifying a firm's log finds, by an administrator with a token of now.
+async fn report_of(world: &World, tenant: &str) -> v1::VerifyAuditLogResponse {
+    let admin = world.service.admin(tenant).audit();
+    { admin }.verify_audit_log(v1::VerifyAuditLogRequest {}).await.expect("a report").into_inner()
+}
+
+#[tokio::test]
+async fn the_audit_log_goes_three_years_after_the_end_of_its_own() {
+    let world = World::example().await;
+    let app = world.service.app();
+    app.seal_audit_logs(Reach::Everybody).await.expect("seals");
+    let before = report_of(&world, &world.a.tenant).await;
+    assert!(before.sealed_entries > 5 && before.dropped_entries == 0, "{before:?}");
+    // 2030-01-01T00:00:00Z. The rows are of March 2026, and so 36 months old since March 2029.
+    let end = 1_893_456_000;
+    world.service.clock.set(end - 1);
+    assert_eq!(tick_audit(app, &Retention::DEFAULT).await, Outcome::Done(0));
+    world.service.clock.set(end);
+    let Outcome::Done(dropped) = tick_audit(app, &Retention::DEFAULT).await else { panic!("it failed") };
+    assert!(dropped > 0);
+    assert_eq!(tick_audit(app, &Retention::DEFAULT).await, Outcome::Done(0), "once");
+    app.seal_audit_logs(Reach::Everybody).await.expect("seals");
+    let after = report_of(&world, &world.a.tenant).await;
+    assert_eq!(after.fault(), v1::AuditFault::Unspecified, "{after:?}");
+    // The newest one of then stays, and the row that tells of it is new.
+    assert_eq!((after.dropped_entries, after.sealed_entries), (before.sealed_entries - 1, 2), "{after:?}");
+    let listed =
+        world.service.admin(&world.a.tenant).audit().list_audit_entries(v1::ListAuditEntriesRequest::default()).await;
+    let listed = listed.expect("a list").into_inner().entries;
+    assert_eq!(
+        listed.first().map(|entry| (entry.action.as_str(), entry.role.as_str())),
+        Some(("audit.drop", "service"))
+    );
+}
+
+#[tokio::test]
+async fn a_floor_that_somebody_raised_by_hand_lets_nothing_go_and_is_found() {
+    let world = World::example().await;
+    let app = world.service.app();
+    app.seal_audit_logs(Reach::Everybody).await.expect("seals");
+    let raise = Sql {
+        sqlite: "INSERT INTO audit_floor (tenant_id, seq, hash, signed)
+            SELECT tenant_id, seq, hash, 'x' FROM audit_seal WHERE seq = 3 AND tenant_id = $1",
+        postgres: "INSERT INTO audit_floor (tenant_id, seq, hash, signed)
+            SELECT tenant_id, seq, hash, 'x' FROM audit_seal WHERE seq = 3 AND tenant_id::TEXT = $1",
+    };
+    let mut shell = world.service.shell().await;
+    assert_eq!(shell.execute(raise, &[&world.a.tenant]).await.expect("a floor on a seal"), 1);
+    drop(shell);
+    let before = rows_of(&world.service, &world.a.tenant).await;
+    assert_eq!(tick_audit(app, &Retention::DEFAULT).await, Outcome::Done(0));
+    assert_eq!(rows_of(&world.service, &world.a.tenant).await, before);
+    let report = report_of(&world, &world.a.tenant).await;
+    assert_eq!((report.fault(), report.fault_seq), (v1::AuditFault::FloorForged, 3));
+    assert_eq!(report_of(&world, &world.b.tenant).await.fault(), v1::AuditFault::Unspecified);
+}
+
+#[tokio::test]
+async fn what_somebody_changed_is_not_signed_away() {
+    let world = World::example().await;
+    let app = world.service.app();
+    app.seal_audit_logs(Reach::Everybody).await.expect("seals");
+    let change = Sql {
+        sqlite: "UPDATE audit_entry SET role = 'portal' WHERE tenant_id = $1
+            AND audit_id = (SELECT audit_id FROM audit_seal WHERE tenant_id = $1 AND seq = 2)",
+        postgres: "UPDATE audit_entry SET role = 'portal' WHERE tenant_id::TEXT = $1
+            AND audit_id = (SELECT audit_id FROM audit_seal WHERE tenant_id::TEXT = $1 AND seq = 2)",
+    };
+    let mut shell = world.service.lawless_shell().await;
+    let no_guard = Sql {
+        sqlite: "DROP TRIGGER audit_entry_is_never_changed",
+        postgres: "ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_is_never_changed",
+    };
+    shell.execute(no_guard, &[]).await.expect("no guard");
+    assert_eq!(shell.execute(change, &[&world.a.tenant]).await.expect("by force"), 1);
+    drop(shell);
+    world.service.clock.set(1_893_456_000);
+    assert!(matches!(tick_audit(app, &Retention::DEFAULT).await, Outcome::Done(1..)), "the others go all the same");
+    let report = report_of(&world, &world.a.tenant).await;
+    assert_eq!((report.fault(), report.fault_seq), (v1::AuditFault::RowChanged, 2));
+    assert_eq!(report.dropped_entries, 0);
+}
+
 /// How many rows of a tenant stand in each table that has tenants.
 async fn rows_of(service: &Service, tenant: &str) -> Vec<(&'static str, i64)> {
     const TABLES: &[(&str, &str)] = &[
         ("activation_broker", "SELECT count(*) FROM activation_broker WHERE CAST(tenant_id AS TEXT) = $1"),
         ("audit_entry", "SELECT count(*) FROM audit_entry WHERE CAST(tenant_id AS TEXT) = $1"),
+        ("audit_floor", "SELECT count(*) FROM audit_floor WHERE CAST(tenant_id AS TEXT) = $1"),
         ("audit_seal", "SELECT count(*) FROM audit_seal WHERE CAST(tenant_id AS TEXT) = $1"),
         ("broker_activation", "SELECT count(*) FROM broker_activation WHERE CAST(tenant_id AS TEXT) = $1"),
         ("concenter_user", "SELECT count(*) FROM concenter_user WHERE CAST(tenant_id AS TEXT) = $1"),

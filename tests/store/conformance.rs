@@ -12,6 +12,7 @@ pub(crate) mod catalog;
 pub(crate) mod chain;
 pub(crate) mod customers;
 pub(crate) mod decisions;
+pub(crate) mod floor;
 pub(crate) mod history;
 pub(crate) mod jumps;
 pub(crate) mod keys;
@@ -439,6 +440,19 @@ macro_rules! conformance {
                 a_row_that_was_put_in_shows
                 a_log_that_lost_its_end_is_shorter_than_its_checkpoint
                 a_log_that_was_replaced_is_not_that_of_its_checkpoint
+            }
+            floor {
+                a_log_goes_up_to_its_floor_and_verifies_from_there
+                without_a_floor_nothing_goes
+                a_floor_only_rises
+                a_floor_stands_on_a_seal_that_is_not_the_last
+                a_floor_that_nobody_signed_shows
+                a_floor_that_was_signed_for_another_place_shows
+                a_floor_that_is_gone_shows
+                what_is_changed_or_taken_out_above_the_floor_shows
+                a_row_that_was_put_in_below_the_floor_shows
+                a_checkpoint_is_compared_with_the_floor
+                the_first_place_of_a_time_is_found
             }
             by_hand {
                 a_shared_user_who_is_reported_not_to_be_endkunde_stops_jumps

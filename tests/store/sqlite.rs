@@ -166,8 +166,7 @@ impl Inspect for Tables {
 
     async fn forge_log(&self, change: &'static str) -> u64 {
         let mut shell = self.shell().await;
-        let guards =
-            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name IN ('audit_entry', 'audit_seal')";
+        let guards = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name LIKE 'audit_%'";
         let guards: Vec<String> = sqlx::query_scalar(guards).fetch_all(&mut shell).await.expect("the schema");
         for guard in guards {
             #[expect(clippy::disallowed_methods, reason = "names out of the schema itself, in a test")]

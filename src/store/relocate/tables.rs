@@ -362,6 +362,13 @@ pub(in crate::store) const TABLES: &[Table] = &[
         // A chain that somebody broke is moved as it is, and found broken there too.
         triggers: &["audit_seal_follows_the_last_one"],
     },
+    Table {
+        name: "audit_floor",
+        key: 1,
+        columns: &[Column("tenant_id", Id), Column("seq", Number), Column("hash", Bytes), Column("signed", Text)],
+        // What it stands on is gone.
+        triggers: &["audit_floor_stands_on_a_seal"],
+    },
 ];
 
 /// The service's own row, which is moved last: without it nobody serves.

@@ -15,6 +15,7 @@
 mod activations;
 mod audit;
 mod audit_chain;
+mod audit_floor;
 mod backup;
 mod catalog;
 mod customers;

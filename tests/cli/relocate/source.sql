@@ -148,3 +148,11 @@ SELECT
     '00000000-0000-7000-8000-00000000000a', n, printf('%08x-0000-7000-8000-0000000000c2', n),
     unhex(printf('%064x', n - 1)), unhex(printf('%064x', n))
 FROM n;
+
+-- Part of it was dropped, up to its floor: what that stands on is gone.
+INSERT INTO audit_floor (tenant_id, seq, hash, signed)
+SELECT tenant_id, seq, hash, 'signed'
+FROM audit_seal
+WHERE seq = 100;
+DELETE FROM audit_entry WHERE audit_id IN (SELECT audit_id FROM audit_seal WHERE seq <= 100);
+DELETE FROM audit_seal WHERE seq <= 100;

@@ -15,10 +15,10 @@ use concenter_gateway::secrets::seal_entry;
 
 use crate::fixture::{Harness, walks};
 
-const LOG: TenantId = TenantId::SYSTEM;
+pub(super) const LOG: TenantId = TenantId::SYSTEM;
 
 /// Writes so many rows into the log.
-async fn write(h: &Harness, rows: usize) {
+pub(super) async fn write(h: &Harness, rows: usize) {
     for row in 0..rows {
         let mut entry = h.audit(Action::PutTarget, Some(h.id(RequestId::new)));
         // Every field has something now and then.
@@ -50,7 +50,7 @@ fn seals(unsealed: &Unsealed) -> Vec<AuditSeal> {
 }
 
 /// Seals all rows, a few at a time.
-async fn seal(h: &Harness) {
+pub(super) async fn seal(h: &Harness) {
     loop {
         let seals = seals(&unsealed(h, 3).await);
         if seals.is_empty() {
@@ -62,7 +62,7 @@ async fn seal(h: &Harness) {
 
 async fn verified(h: &Harness, checkpoints: &[Checkpoint]) -> LogReport {
     let checkpoints = SignedCheckpoints { signed: checkpoints.to_vec(), forged: 0 };
-    verify_log(&*h.store, &LOG, &checkpoints).await.expect("a report")
+    verify_log(&*h.store, &LOG, &checkpoints, &|_| None).await.expect("a report")
 }
 
 /// What a checkpoint says that is made now.
@@ -72,7 +72,7 @@ async fn checkpoint(h: &Harness) -> Checkpoint {
 }
 
 /// A log of eight sealed rows.
-async fn sealed(h: &Harness) -> Checkpoint {
+pub(super) async fn sealed(h: &Harness) -> Checkpoint {
     h.service().await;
     write(h, 8).await;
     seal(h).await;
@@ -94,7 +94,7 @@ async fn shows(h: &Harness, changes: &[&'static str], fault: LogFault, seq: i64,
 pub(crate) async fn a_log_as_it_was_written_verifies(h: &Harness) {
     let at_the_end = sealed(h).await;
     write(h, 2).await;
-    let expected = LogReport { sealed: 8, unsealed: 2, checkpoints: 1, fault: None };
+    let expected = LogReport { dropped: 0, sealed: 8, unsealed: 2, checkpoints: 1, fault: None };
     assert_eq!(verified(h, &[at_the_end]).await, expected);
     let of_another = Checkpoint { tenant: h.id(TenantId::new), seq: 99, hash: ChainHash::START, at: h.now() };
     assert_eq!(verified(h, &[of_another]).await.checkpoints, 0, "the log of another tenant is another one");
@@ -103,15 +103,15 @@ pub(crate) async fn a_log_as_it_was_written_verifies(h: &Harness) {
 pub(crate) async fn a_checkpoint_that_the_service_did_not_sign_shows(h: &Harness) {
     sealed(h).await;
     let forged = SignedCheckpoints { signed: Vec::new(), forged: 1 };
-    let report = verify_log(&*h.store, &LOG, &forged).await.expect("a report");
+    let report = verify_log(&*h.store, &LOG, &forged, &|_| None).await.expect("a report");
     assert_eq!(report.fault, Some(FoundFault { fault: LogFault::CheckpointForged, seq: None, audit_id: None }));
 }
 
 pub(crate) async fn a_log_without_rows_verifies(h: &Harness) {
     h.service().await;
     let nobody = h.id(TenantId::new);
-    let report = verify_log(&*h.store, &nobody, &SignedCheckpoints::default()).await.expect("a report");
-    assert_eq!(report, LogReport { sealed: 0, unsealed: 0, checkpoints: 0, fault: None });
+    let report = verify_log(&*h.store, &nobody, &SignedCheckpoints::default(), &|_| None).await.expect("a report");
+    assert_eq!(report, LogReport { dropped: 0, sealed: 0, unsealed: 0, checkpoints: 0, fault: None });
 }
 
 pub(crate) async fn rows_are_sealed_in_the_order_of_their_ids(h: &Harness) {
@@ -141,7 +141,7 @@ pub(crate) async fn a_row_that_comes_late_is_sealed_too(h: &Harness) {
     let none = h.store.unsealed_entries(&LOG, &behind, 3).await.expect("rows");
     assert_eq!(none.entries, [], "behind an id there is nothing before it");
     seal(h).await;
-    let expected = LogReport { sealed: 3, unsealed: 0, checkpoints: 0, fault: None };
+    let expected = LogReport { dropped: 0, sealed: 3, unsealed: 0, checkpoints: 0, fault: None };
     assert_eq!(verified(h, &[]).await, expected);
 }
 
@@ -159,7 +159,7 @@ pub(crate) async fn what_does_not_follow_the_last_seal_is_not_appended(h: &Harne
     assert!(h.store.append_seals(&LOG, &seals(&more)).await.is_err());
     assert!(h.store.append_seals(&LOG, &[]).await.expect("an answer"), "nothing always follows");
     seal(h).await;
-    assert_eq!(verified(h, &[]).await, LogReport { sealed: 4, unsealed: 0, checkpoints: 0, fault: None });
+    assert_eq!(verified(h, &[]).await, LogReport { dropped: 0, sealed: 4, unsealed: 0, checkpoints: 0, fault: None });
 }
 
 pub(crate) async fn of_two_who_seal_at_once_one_starts_over(h: &Harness) {
@@ -171,7 +171,7 @@ pub(crate) async fn of_two_who_seal_at_once_one_starts_over(h: &Harness) {
         assert_eq!([one, other].into_iter().filter(|done| matches!(done, Ok(true))).count(), 1);
         seal(h).await;
     }
-    assert_eq!(verified(h, &[]).await, LogReport { sealed: 48, unsealed: 0, checkpoints: 0, fault: None });
+    assert_eq!(verified(h, &[]).await, LogReport { dropped: 0, sealed: 48, unsealed: 0, checkpoints: 0, fault: None });
 }
 
 pub(crate) async fn the_chains_of_all_logs_are_listed(h: &Harness) {

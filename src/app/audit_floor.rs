@@ -1,0 +1,104 @@
+//! Dropping what the audit log was kept long enough for (`docs/audit.md#the-floor`).
+//!
+//! Of each log: the part that goes is verified; its last place and the hash there are signed and written down, the floor; and
+//! then rows below it go, in steps, each with its seal. The database lets no others go. What somebody changed is not signed
+//! away, and a floor that the service did not sign lets nothing go.
+
+use super::audit::{opened_floor, verify_until};
+use super::{App, Failure, service_entry};
+use crate::domain::audit::{Action, AuditObject};
+use crate::domain::audit_log::{AuditFloor, ChainEnd, Checkpoint};
+use crate::domain::ids::{AuditId, TenantId};
+use crate::domain::page::{PageRequest, PageSize};
+use crate::domain::retention::Retention;
+use crate::domain::time::Timestamp;
+use crate::token::sign_floor;
+
+/// Most rows that one transaction deletes: about 10 ms of the writer's time.
+const STEP_ROWS: u32 = 500;
+
+impl App {
+    /// Drops rows of the audit log that are older than `retention` says, of all tenants, those that are gone included. The newest
+    /// sealed row of a log always stays. Tells how many went.
+    ///
+    /// # Errors
+    /// Only when the store fails, or a signature; what was dropped by then stays so. A log that it failed on does not keep those
+    /// beside it.
+    pub async fn drop_expired_entries(&self, retention: &Retention) -> Result<u64, Failure> {
+        let before = retention.audit_log_before(self.now());
+        let (mut all, mut failed) = (0_u64, None);
+        let mut page = PageRequest { size: PageSize::LARGEST, after: None };
+        loop {
+            let chains = self.store.list_chains_all_tenants(&page).await?;
+            for chain in &chains.rows {
+                match self.drop_log(chain, before).await {
+                    Ok(dropped) => all = all.saturating_add(dropped),
+                    Err(failure) => failed = Some(failure),
+                }
+            }
+            if chains.next.is_none() {
+                return failed.map_or(Ok(all), Err);
+            }
+            page.after = chains.next;
+        }
+    }
+
+    async fn drop_log(&self, chain: &ChainEnd, before: Timestamp) -> Result<u64, Failure> {
+        let tenant = &chain.tenant;
+        let known = match self.store.audit_floor(tenant).await? {
+            None => None,
+            Some(floor) => {
+                let signed = opened_floor(&floor, tenant, &|text| self.open_floor(text));
+                if signed.is_none() {
+                    tracing::error!(%tenant, seq = floor.seq, "app.audit_floor.forged");
+                    return Ok(0);
+                }
+                signed
+            }
+        };
+        if chain.newest_sealed.is_some() {
+            self.raise_floor(tenant, known.as_ref(), before).await?;
+        }
+        let mut all = 0_u64;
+        loop {
+            let dropped = self.store.delete_dropped_entries(tenant, STEP_ROWS).await?;
+            all = all.saturating_add(dropped);
+            if dropped < u64::from(STEP_ROWS) {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Raises the floor of a log to the last place before the first row that stays, if that is higher.
+    async fn raise_floor(
+        &self,
+        tenant: &TenantId,
+        known: Option<&Checkpoint>,
+        before: Timestamp,
+    ) -> Result<(), Failure> {
+        let now = self.now();
+        let first_kept = match self.store.first_sealed_since(tenant, &AuditId::floor(before)).await? {
+            Some(first) => first,
+            // All are older. The last seal is wanted, and no row.
+            None => match self.store.unsealed_entries(tenant, &AuditId::floor(now), 1).await?.last {
+                Some(last) => last.seq,
+                None => return Ok(()),
+            },
+        };
+        let seq = first_kept.saturating_sub(1);
+        if seq <= known.map_or(0, |floor| floor.seq) {
+            return Ok(());
+        }
+        let Some(hash) = verify_until(&*self.store, tenant, known, seq).await? else {
+            tracing::error!(%tenant, seq, "app.audit_floor.refused");
+            return Ok(());
+        };
+        let signed = sign_floor(self.jump_tokens.ring(), &Checkpoint { tenant: *tenant, seq, hash, at: now })?;
+        let entry = service_entry(Action::DropAuditEntries, Some(AuditObject::new(&seq)), now, &*self.random);
+        self.written.note(*tenant);
+        if self.store.raise_audit_floor(tenant, &AuditFloor { seq, hash, signed }, &entry).await? {
+            tracing::info!(%tenant, seq, "app.audit_floor.raised");
+        }
+        Ok(())
+    }
+}
