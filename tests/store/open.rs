@@ -9,7 +9,9 @@ use concenter_gateway::domain::ids::TenantId;
 use concenter_gateway::domain::jump::{JumpState, JumpVersions, ProofHash, RedeemOutcome};
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::settings::Settings;
+use concenter_gateway::domain::signing::KeyTimes;
 use concenter_gateway::domain::tenant::TenantState;
+use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::store::sqlite::{OpenError, SqliteStore};
 use concenter_gateway::store::{ServiceStore as _, StoreError, UserStore as _};
 use sqlx::migrate::Migrator;
@@ -155,6 +157,10 @@ async fn made_of_schema_5() -> Arc<TempDir> {
     let first_five = MIGRATIONS.iter().filter(|migration| migration.version <= 5).cloned().collect();
     Migrator::with_migrations(first_five).run_direct(None, &mut connection, false).await.expect("schema 5");
     sqlx::raw_sql(include_str!("rules/seed.sql")).execute(&mut connection).await.expect("the seed is good");
+    let key = "
+        INSERT INTO signing_key (kid, purpose, state, sealed_private, created_at)
+        VALUES ('current-jump-key-00000000000000000000000000', 'jump', 'current', x'00', 1)";
+    sqlx::query(key).execute(&mut connection).await.expect("a key");
     let requests = "
         INSERT INTO request_log (tenant_id, caller, request_id, content, resource, created_at)
         SELECT ?1, randomblob(32), value || '-0000-7000-8000-000000000000', zeroblob(32), resource, 1
@@ -190,6 +196,9 @@ async fn a_database_of_an_earlier_schema_is_brought_up_to_date_with_everything_i
     assert_eq!(h.inspect.count_jumps(&tenant).await, 2);
     let open = h.redeem_inputs(&tenant, &ProofHash([0; 32])).await.expect("the jump of the seed");
     assert_eq!(open.state, JumpState::Expired);
+    let service = h.store.load_service().await.expect("an answer").expect("a service");
+    let [key] = service.signing_keys.as_slice() else { panic!("one key: {service:?}") };
+    assert_eq!(key.times, KeyTimes::new(Timestamp::from_unix_micros(1), Timestamp::from_unix_micros(1)));
 }
 
 /// Of all that erasing finds there is nothing left in the log of requests either.

@@ -28,7 +28,9 @@ pub(crate) async fn seeded() -> Option<TestDatabase> {
     let database = support::database().await?;
     let mut owner = database.owner().await;
     run(&mut owner, BYTES.to_owned()).await.expect("functions");
-    run(&mut owner, spelled(include_str!("seed.sql"), &[])).await.expect("the seed is good");
+    run(&mut owner, spelled(concat!(include_str!("seed.sql"), include_str!("seed_key.sql")), &[]))
+        .await
+        .expect("the seed is good");
     Some(database)
 }
 

@@ -10,7 +10,10 @@ use crate::sqlite;
 pub(crate) async fn play(case: impl AsyncFnOnce(&mut Shell)) {
     let directory = sqlite::made_and_closed().await;
     let mut connection = sqlite::shell(directory.path(), true).await;
-    sqlx::raw_sql(include_str!("seed.sql")).execute(&mut connection).await.expect("the seed is good");
+    sqlx::raw_sql(concat!(include_str!("seed.sql"), include_str!("seed_key.sql")))
+        .execute(&mut connection)
+        .await
+        .expect("the seed is good");
     case(&mut Shell { engine: Box::new(connection), kind: Kind::Sqlite }).await;
 }
 
