@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,10 +15,12 @@ use concenter_gateway::secrets::SystemRandom;
 use concenter_gateway::server::{Outside, embedded_issuer};
 use concenter_gateway::store::Location;
 use concenter_gateway::token::{CallerGrant, CallerTokens};
+use rcgen::{CertificateParams, KeyPair};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::Certificate;
 
 use super::postgres::PostgresDatabase;
 
@@ -29,6 +32,8 @@ pub(crate) struct Data {
     directory: TempDir,
     /// `None` where the database is in the directory.
     database: Option<PostgresDatabase>,
+    /// Whether the service speaks TLS, with a certificate in the directory.
+    has_tls: bool,
 }
 
 /// What a database holds of what was answered.
@@ -43,7 +48,31 @@ pub(crate) struct Stored {
 impl Data {
     /// Data that no service has run on, with the embedded database.
     pub(crate) fn in_directory() -> anyhow::Result<Self> {
-        Ok(Self { directory: tempfile::tempdir().context("a directory")?, database: None })
+        Ok(Self { directory: tempfile::tempdir().context("a directory")?, database: None, has_tls: false })
+    }
+
+    /// The same, for a service that speaks TLS.
+    pub(crate) fn with_tls(self) -> anyhow::Result<Self> {
+        let key = KeyPair::generate().context("a key")?;
+        let names = vec![Ipv4Addr::LOCALHOST.to_string()];
+        let certificate = CertificateParams::new(names).and_then(|names| names.self_signed(&key));
+        fs::write(self.certificate(), certificate.context("a certificate")?.pem()).context("write the certificate")?;
+        fs::write(self.key(), key.serialize_pem()).context("write the key")?;
+        Ok(Self { has_tls: true, ..self })
+    }
+
+    fn certificate(&self) -> PathBuf {
+        self.directory.path().join("certificate.pem")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.directory.path().join("key.pem")
+    }
+
+    /// Who vouches for the service, where it speaks TLS: itself.
+    pub(crate) fn authority(&self) -> anyhow::Result<Option<Certificate>> {
+        let read = || fs::read(self.certificate()).context("read the certificate").map(Certificate::from_pem);
+        self.has_tls.then(read).transpose()
     }
 
     /// Likewise, with a database of PostgreSQL.
@@ -69,10 +98,14 @@ impl Data {
         fs::read_to_string(self.log()).unwrap_or_default()
     }
 
-    /// What tells the program where its data is.
+    /// What tells the program where its data is, and its certificate.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut arguments = vec!["--data-dir".into(), self.path().into()];
         arguments.extend(self.database.iter().flat_map(PostgresDatabase::arguments));
+        if self.has_tls {
+            arguments.extend(["--tls-cert-file".into(), self.certificate().into()]);
+            arguments.extend(["--tls-key-file".into(), self.key().into()]);
+        }
         arguments
     }
 

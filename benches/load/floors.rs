@@ -28,6 +28,7 @@ use tonic_prost::ProstCodec;
 use tower::Service;
 
 use super::guard::{Guarded, Runs};
+use super::service::Address;
 
 /// Bytes of a jump's token, and of what is signed of it.
 const TOKEN_BYTES: usize = 640;
@@ -44,8 +45,8 @@ pub(crate) enum Floor {
 
 /// A floor, running as a child process.
 pub(crate) struct RunningFloor {
-    /// Its address, as a URL.
-    pub(crate) grpc: String,
+    /// Its address.
+    pub(crate) grpc: Address,
     _process: Guarded,
     _directory: TempDir,
 }
@@ -58,7 +59,7 @@ impl RunningFloor {
         let program = std::env::current_exe().context("find this program")?;
         let mut process =
             Guarded::start(Runs::AsWe, &program, &["floor", value.get_name()], &directory.path().join("log"))?;
-        let grpc = process.line("gRPC")?;
+        let grpc = Address::plain(process.line("gRPC")?);
         Ok(Self { grpc, _process: process, _directory: directory })
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::Plan;
 use super::figures::{Rounds, Row, Spread};
-use super::service::{Client, connect};
+use super::service::{Address, Client, connect};
 use super::traffic::{Jumps, Redeems, Shape, Slice, Tokens, slice};
 
 /// The variant that all others are compared with.
@@ -17,7 +17,7 @@ pub(crate) const SIGNING: &str = "signing floor";
 /// What is measured.
 pub(crate) struct Subject {
     name: String,
-    grpc: String,
+    grpc: Address,
     traffic: Traffic,
 }
 
@@ -38,8 +38,8 @@ pub(crate) enum Traffic {
 
 impl Subject {
     /// A variant that is called at an address.
-    pub(crate) fn new(name: &str, grpc: &str, traffic: Traffic) -> Self {
-        Self { name: name.to_owned(), grpc: grpc.to_owned(), traffic }
+    pub(crate) fn new(name: &str, grpc: &Address, traffic: Traffic) -> Self {
+        Self { name: name.to_owned(), grpc: grpc.clone(), traffic }
     }
 
     async fn slice(&self, plan: &Plan, shape: Shape, clients: &[Client]) -> anyhow::Result<Slice> {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use concenter_gateway::proto::v1::jump_service_client::JumpServiceClient;
 use rustix::process::Signal;
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::data::{Data, Stored};
 use super::guard::{Guarded, Runs};
@@ -29,10 +29,26 @@ const UNLIMITED: [&str; 5] = [
 /// Calls the jumps of a service, or a floor.
 pub(crate) type Client = JumpServiceClient<Channel>;
 
+/// Where somebody is called.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    /// The URL.
+    url: String,
+    /// Who vouches for it, where TLS is spoken.
+    authority: Option<Certificate>,
+}
+
+impl Address {
+    /// One without TLS.
+    pub(crate) const fn plain(url: String) -> Self {
+        Self { url, authority: None }
+    }
+}
+
 /// A running service, with its data.
 pub(crate) struct Service {
-    /// Its address, as a URL.
-    pub(crate) grpc: String,
+    /// Its address.
+    pub(crate) grpc: Address,
     /// How long it took from the start of the process until it said that it serves.
     pub(crate) started_in: Duration,
     process: Guarded,
@@ -48,12 +64,13 @@ impl Service {
         arguments.extend(UNLIMITED.map(OsString::from));
         arguments.extend(data.arguments());
         arguments.extend(more.iter().map(OsString::from));
+        let authority = data.authority()?;
         let mut process = Guarded::start(Runs::AsWe, Path::new(PROGRAM), &arguments, &data.log())?;
         // Its guard says at once that it has begun.
         let begun = Instant::now();
         let served = process.line("gRPC").with_context(|| data.read_log());
         let started_in = begun.elapsed();
-        Ok(Self { grpc: served?, started_in, process, data })
+        Ok(Self { grpc: Address { url: served?, authority }, started_in, process, data })
     }
 
     /// Its data.
@@ -85,7 +102,7 @@ impl Service {
 }
 
 /// Opens connections to a service or a floor.
-pub(crate) async fn connect(grpc: &str, connections: usize) -> anyhow::Result<Vec<Client>> {
+pub(crate) async fn connect(grpc: &Address, connections: usize) -> anyhow::Result<Vec<Client>> {
     let mut clients = Vec::with_capacity(connections);
     for _ in 0..connections {
         clients.push(JumpServiceClient::new(connect_channel(grpc).await?));
@@ -94,6 +111,11 @@ pub(crate) async fn connect(grpc: &str, connections: usize) -> anyhow::Result<Ve
 }
 
 /// Opens one connection.
-pub(crate) async fn connect_channel(grpc: &str) -> anyhow::Result<Channel> {
-    Endpoint::from_shared(grpc.to_owned())?.connect().await.with_context(|| format!("connect to {grpc}"))
+pub(crate) async fn connect_channel(grpc: &Address) -> anyhow::Result<Channel> {
+    let Address { url, authority } = grpc;
+    let mut endpoint = Endpoint::from_shared(url.clone())?;
+    if let Some(authority) = authority {
+        endpoint = endpoint.tls_config(ClientTlsConfig::new().ca_certificate(authority.clone()))?;
+    }
+    endpoint.connect().await.with_context(|| format!("connect to {url}"))
 }

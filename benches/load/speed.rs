@@ -17,6 +17,7 @@ use anyhow::Context as _;
 /// Names of services: where their rows are, and how they get there.
 const SQLITE: &str = "sqlite";
 const SQLITE_ONE_BY_ONE: &str = "sqlite, one by one";
+const SQLITE_TLS: &str = "sqlite, TLS";
 const POSTGRES: &str = "postgres";
 const POSTGRES_ONE_BY_ONE: &str = "postgres, one by one";
 /// By how much grouped writes must be faster than those that come one by one.
@@ -44,6 +45,7 @@ async fn run(plan: &Plan) -> anyhow::Result<Report> {
     let mut stages = vec![
         Stage::start(SQLITE, Data::in_directory()?, &[], size).await?,
         Stage::start(SQLITE_ONE_BY_ONE, Data::in_directory()?, &ONE_BY_ONE, size).await?,
+        Stage::start(SQLITE_TLS, Data::in_directory()?.with_tls()?, &[], size).await?,
     ];
     if let Some(server) = &server {
         let data = Data::in_postgres(server.database(postgres::GROUPED).await?)?;

@@ -96,7 +96,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "each shows the help of its `Args`; a comment here would take its place")]
 pub enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Token(token::Args),
     Migrate(migrate::Args),
     Check(check::Args),
@@ -162,7 +162,7 @@ fn usage(words: &[OsString]) -> StyledStr {
 /// Whatever stopped it, for [`report`].
 pub async fn run(command: Command, traces: Option<Traces>) -> anyhow::Result<()> {
     match command {
-        Command::Serve(args) => serve::run(args, traces).await,
+        Command::Serve(args) => serve::run(*args, traces).await,
         Command::Token(args) => token::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Check(args) => check::run(args).await,
