@@ -408,7 +408,7 @@ mod tests {
         let bucket = |le: &str| value(&metrics, &format!("concenter_redeem_duration_seconds_bucket{{le=\"{le}\"}}"));
         assert_eq!(bucket("0.0005").as_deref(), Some("0"));
         assert_eq!(bucket("0.001").as_deref(), Some("1"));
-        assert_eq!(bucket("10.0").as_deref(), Some("1"));
+        assert_eq!(bucket("10").as_deref(), Some("1"));
         assert_eq!(bucket("+Inf").as_deref(), Some("2"));
     }
 
