@@ -65,7 +65,7 @@ soak sequences="100000": soak-faults
 
 # The faults that are left to chance, many more times than in `test`: a quarter of an hour.
 soak-faults:
-    CONCENTER_CANCELS=2000 CONCENTER_KILLS=200 CONCENTER_OUTAGES=20 CONCENTER_SCHEDULES=1000 \
+    CONCENTER_CANCELS=2000 CONCENTER_KILLS=200 CONCENTER_OUTAGES=20 CONCENTER_SCHEDULES=1000 CONCENTER_ROTATIONS=60 \
         cargo test --locked --test faults
 
 # Measurements, in the release profile: see docs/measuring.md. On a quiet machine only, so it is not part of `check`.

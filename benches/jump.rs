@@ -24,7 +24,6 @@ use concenter_gateway::domain::provider::{ProviderList, ProviderScope, State};
 use concenter_gateway::domain::resolve::{
     Assignments, CandidateActivation, CandidateTarget, CandidateUser, Candidates, resolve,
 };
-use concenter_gateway::domain::service::KeyState;
 use concenter_gateway::domain::target::{AcceptedPersons, LineScope, TargetKind};
 use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::time::Timestamp;
@@ -55,7 +54,7 @@ fn raw_signature(c: &mut Criterion) {
 /// A caller for the first time, and one who called a moment ago.
 fn callers(c: &mut Criterion) {
     let (key, _) = SigningKey::generate().expect("a key");
-    let ring = KeyRing::new(vec![(key, KeyState::Current)]).expect("a ring of one");
+    let ring = Arc::new(KeyRing::of(key));
     let issuer = Arc::new(CallerTokens::new(ring, "urn:test:issuer".to_owned(), "urn:test:service".to_owned()));
     let grant = CallerGrant {
         subject: SubjectId::parse("portal").expect("an id"),
@@ -64,6 +63,7 @@ fn callers(c: &mut Criterion) {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_secs(3_600),
     };
     let token = issuer.mint(&grant, NOW, &SystemRandom).expect("a token");
@@ -136,8 +136,7 @@ fn resolving(c: &mut Criterion) {
 
 fn tokens(c: &mut Criterion) {
     let (key, _) = SigningKey::generate().expect("a key");
-    let ring = KeyRing::new(vec![(key, KeyState::Current)]).expect("a ring of one");
-    let tokens = JumpTokens::new(ring, "urn:concenter:gateway".to_owned()).expect("an issuer");
+    let tokens = JumpTokens::new(Arc::new(KeyRing::of(key)), "urn:concenter:gateway".to_owned());
     let mac = MacKey::generate(&SystemRandom);
     let code = |label, parts: &[&[u8]]| mac.mac(label, parts);
     let tenant = TenantId::new(NOW, &SystemRandom);
@@ -157,9 +156,9 @@ fn tokens(c: &mut Criterion) {
     };
     let jump = JumpId::new(NOW, &SystemRandom);
     // With all that is computed for it: pairwise subject, jti, signature, and our own front door at the end.
-    c.bench_function("issue_token", |b| b.iter(|| tokens.issue(&claims(black_box(jump))).expect("a token")));
+    c.bench_function("issue_token", |b| b.iter(|| tokens.issue(&claims(black_box(jump)), NOW).expect("a token")));
 
-    let text = tokens.issue(&claims(jump)).expect("a token");
+    let text = tokens.issue(&claims(jump), NOW).expect("a token");
     c.bench_function("front_door_without_signature", |b| {
         b.iter(|| tokens.check_without_signature(black_box(&text), &target, 1, NOW).expect("a good token"));
     });

@@ -9,25 +9,31 @@
 
 mod issuers;
 mod limits;
+mod profile;
 mod telemetry;
+mod tls;
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use clap::builder::TypedValueParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
 use crate::domain::issuer::IssuerEntry;
+use crate::domain::profile::Profile;
 use crate::domain::retention::{AuditMonths, JumpDays, RequestHours, Retention};
+use crate::domain::signing::{KeyDays, Rotation};
 use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
 pub use self::issuers::IssuersFileError;
 pub use self::limits::{LimitSettings, RateSettings};
+pub use self::profile::{ProfileError, Violation};
 pub use self::telemetry::{MetricsSwitch, TelemetrySettings};
+pub use self::tls::{ClientCertificates, NamedFile, TlsFiles, TlsSettings};
 
 /// The issuer of jump tokens if nobody says otherwise.
 pub const DEFAULT_ISSUER: &str = "urn:concenter:gateway";
@@ -50,7 +56,8 @@ pub struct DataDir {
     pub path: PathBuf,
 }
 
-/// Where the data is: in the directory, or in a PostgreSQL that replicas share. The key file is in the directory either way.
+/// Where the data is: in the directory, or in a PostgreSQL that replicas share. The key file is in the directory either way,
+/// unless one is named.
 #[derive(Debug, Clone, Args)]
 pub struct DataSettings {
     /// The directory.
@@ -75,6 +82,13 @@ pub struct DataSettings {
     /// One line break at the end is dropped.
     #[arg(long, env = "CONCENTER_DATABASE_PASSWORD_FILE", value_name = "PATH", requires = "database_url")]
     pub database_password_file: Option<PathBuf>,
+
+    /// File of the key-encryption key, instead of one in `keys/` of the data directory
+    ///
+    /// Its directory must be there. The first start on an empty database makes the file where there is none; later it must be the
+    /// one that this database was made with. 0600 or 0400, of the user that the service runs as.
+    #[arg(long, env = "CONCENTER_KEK_FILE", value_name = "FILE")]
+    pub kek_file: Option<PathBuf>,
 }
 
 /// A file with the password of a user or role of the database cannot be used.
@@ -105,7 +119,7 @@ impl DataSettings {
     /// A directory with an embedded database.
     #[must_use]
     pub const fn in_directory(path: PathBuf) -> Self {
-        Self { dir: DataDir { path }, database_url: None, database_password_file: None }
+        Self { dir: DataDir { path }, database_url: None, database_password_file: None, kek_file: None }
     }
 
     /// Where the database is.
@@ -169,6 +183,20 @@ pub struct ServerSettings {
     #[command(flatten)]
     pub data: DataSettings,
 
+    /// What the service is for: in production it does not start without what real customers need
+    ///
+    /// That is TLS on both listeners, authorities of clients' certificates, issuers of callers' tokens, and a key-encryption key
+    /// outside of the data directory; all that is missing is told at once. Tokens of `concenter token` are not taken then, targets'
+    /// tokens must be bound to a certificate, and there is no reflection.
+    #[arg(
+        long,
+        env = "CONCENTER_PROFILE",
+        value_name = "PROFILE",
+        default_value = Profile::Development.as_str(),
+        value_parser = profile_parser()
+    )]
+    pub profile: Profile,
+
     /// Address and port for gRPC
     ///
     /// An IP address with a port; port 0 takes any free one.
@@ -215,9 +243,17 @@ pub struct ServerSettings {
     #[command(flatten)]
     pub audit_checkpoints: CheckpointSettings,
 
+    /// How often signing keys change.
+    #[command(flatten)]
+    pub signing_keys: SigningKeySettings,
+
     /// How much it takes on at once, and how often somebody may call.
     #[command(flatten)]
     pub limits: LimitSettings,
+
+    /// Certificates of the listeners.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// What it tells of itself beside its log.
     #[command(flatten)]
@@ -253,6 +289,39 @@ impl CheckpointSettings {
     #[must_use]
     pub fn directory(&self) -> Option<CheckpointDirectory> {
         self.audit_checkpoint_dir.as_deref().map(CheckpointDirectory::new)
+    }
+}
+
+/// How often signing keys change.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct SigningKeySettings {
+    /// How many days a key signs before the next one does: 2 to 90
+    ///
+    /// The keys of jumps and those of `concenter token`. The next one is published a day before.
+    #[arg(
+        id = "signing_key_days",
+        long = "signing-key-days",
+        env = "CONCENTER_SIGNING_KEY_DAYS",
+        value_name = "DAYS",
+        default_value = "30",
+        value_parser = KeyDays::parse
+    )]
+    pub days: KeyDays,
+
+    /// Other spans, for tests, which cannot wait for days. No setting: whoever fetched the keys would not have the next one in
+    /// time.
+    #[arg(skip)]
+    pub hurried: Option<Rotation>,
+}
+
+impl SigningKeySettings {
+    /// What counts unless it was set.
+    pub const DEFAULT: Self = Self { days: KeyDays::DEFAULT, hurried: None };
+
+    /// The spans.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation {
+        self.hurried.unwrap_or_else(|| Rotation::of(self.days))
     }
 }
 
@@ -324,13 +393,16 @@ impl ServerSettings {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             data: DataSettings::in_directory(data_dir),
+            profile: Profile::Development,
             grpc_addr: any_port,
             http_addr: any_port,
             issuer: DEFAULT_ISSUER.to_owned(),
             issuers_file: None,
             accept_clock: false,
             retention: RetentionSettings::DEFAULT,
+            signing_keys: SigningKeySettings::DEFAULT,
             limits: LimitSettings::DEFAULT,
+            tls: TlsSettings::NONE,
             telemetry: TelemetrySettings::DEFAULT,
             audit_checkpoints: CheckpointSettings::default(),
             most_in_a_batch: MostInABatch::DEFAULT,
@@ -374,6 +446,11 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for machines
     Json,
+}
+
+fn profile_parser() -> impl TypedValueParser<Value = Profile> {
+    PossibleValuesParser::new(Profile::ALL.map(Profile::as_str))
+        .try_map(|name| Profile::parse(&name).ok_or("there is no such profile"))
 }
 
 /// Reads an issuer: 1 to [`ISSUER_CHARACTERS`] visible ASCII characters.
@@ -437,6 +514,7 @@ mod tests {
         for (arguments, bounds) in [
             (["--jump-retention-days", "401"], "1 to 400 days"),
             (["--request-retention-hours", "23"], "24 to 720 hours"),
+            (["--signing-key-days", "1"], "2 to 90 days"),
             (["--audit-retention", "5"], "6 to 120 months"),
         ] {
             let told = parse(&arguments).err().unwrap().to_string();
@@ -500,6 +578,8 @@ mod tests {
             ["--jump-retention-days", "401"],
             ["--request-retention-hours", "23"],
             ["--request-retention-hours", "721"],
+            ["--signing-key-days", "1"],
+            ["--signing-key-days", "91"],
             ["--audit-retention", "0"],
             ["--audit-retention", "121"],
             ["--log-format", "xml"],

@@ -19,6 +19,7 @@ mod grpc;
 mod http;
 mod metrics;
 mod readiness;
+mod tls;
 mod waiting;
 
 use std::io;
@@ -31,27 +32,33 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::app::startup::{self, UnlockError};
 use crate::app::{App, Parts};
-use crate::config::{IssuersFileError, LimitSettings, MetricsSwitch, PasswordFileError, RateSettings, ServerSettings};
+use crate::config::{
+    DataSettings, IssuersFileError, LimitSettings, MetricsSwitch, PasswordFileError, ProfileError, RateSettings,
+    ServerSettings,
+};
 use crate::domain::ids::Random;
 use crate::domain::issuer::IssuerEntry;
+use crate::domain::profile::Profile;
 use crate::domain::time::{Clock, Timestamp};
 use crate::edge::{Buckets, CallLayer, Gate, GateParts, InFlight, IssuerError, Issuers, Rates, Words};
-use crate::secrets::SystemRandom;
+use crate::secrets::{KekPlace, SystemRandom};
 use crate::store::{OpenError, Opened, Store};
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
-use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing, TokenError};
+use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing};
 use crate::web::MetricsPage;
 use crate::{api, proto, web, worker};
 
 use self::connections::{AGE, Capped, note_calls};
+use self::tls::{ListenersTls, Wires};
 use self::waiting::Sockets;
+
+pub use self::tls::{Pair, TlsError, read_authorities, read_identity, read_thumbprint};
 
 /// How long a call may take before it gets `DEADLINE_EXCEEDED`.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -65,8 +72,17 @@ const EMBEDDED_AUDIENCE: &str = "urn:concenter:gateway";
 
 /// The issuer of callers' tokens that comes with the service.
 #[must_use]
-pub fn embedded_issuer(ring: KeyRing) -> CallerTokens {
+pub fn embedded_issuer(ring: Arc<KeyRing>) -> CallerTokens {
     CallerTokens::new(ring, EMBEDDED_ISSUER.to_owned(), EMBEDDED_AUDIENCE.to_owned())
+}
+
+/// Where the key-encryption key of these data is.
+#[must_use]
+pub fn kek_place(data: &DataSettings) -> KekPlace {
+    match &data.kek_file {
+        Some(path) => KekPlace::File(path.clone()),
+        None => KekPlace::DataDirectory(data.dir.path.clone()),
+    }
 }
 
 /// What the service takes from the world around it; tests bring their own.
@@ -108,6 +124,12 @@ pub enum StartError {
     /// The file of the foreign issuers cannot be used.
     #[error(transparent)]
     IssuersFile(#[from] IssuersFileError),
+    /// The settings are not those that their profile demands.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A certificate or key of the listeners cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A foreign issuer cannot be used.
     #[error(transparent)]
     ForeignIssuer(#[from] IssuerError),
@@ -120,9 +142,6 @@ pub enum StartError {
     /// The keys do not open.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
-    /// The issuer does not fit into a token.
-    #[error("no token can be made with this issuer: choose another one")]
-    Issuer(#[source] TokenError),
     /// An address cannot be listened on.
     #[error("{address} cannot be listened on for {listener}: is another process there, or is it not this machine's?")]
     Bind {
@@ -185,19 +204,21 @@ impl Server {
         let location = settings.data.location()?;
         // Before the store: what a person must put right is told without waiting for a database.
         let foreign = settings.issuers()?;
+        settings.check_profile(&foreign)?;
+        let tls = ListenersTls::open(&settings.tls)?;
         let (opened, sockets) = match location.open(settings.most_in_a_batch).await {
             Ok(opened) => (opened, None),
             Err(error) if error.may_pass() => {
                 let sockets = Sockets::bind(&settings)?;
                 let random = Arc::clone(&usual.random);
-                let opened = waiting::until_open(&location, &sockets, &settings, random).await?;
+                let opened = waiting::until_open(&location, &sockets, &settings, &tls, random).await?;
                 (opened, Some(sockets))
             }
             Err(error) => return Err(error.into()),
         };
         let Opened { store, clock } = opened;
         let outside = given.unwrap_or(Outside { clock: clock.unwrap_or(usual.clock), random: usual.random });
-        match Self::start_on(&store, sockets, settings, foreign, outside).await {
+        match Self::start_on(&store, sockets, settings, Given { foreign, tls }, outside).await {
             Ok(running) => Ok(running),
             Err(error) => {
                 // Dropped only, it would hold its lock a little longer than this call lasts.
@@ -211,7 +232,7 @@ impl Server {
         store: &Arc<dyn Store>,
         sockets: Option<Sockets>,
         settings: ServerSettings,
-        foreign: Vec<IssuerEntry>,
+        Given { foreign, tls }: Given,
         outside: Outside,
     ) -> Result<Running, StartError> {
         let (app, caller_tokens) = unlock(Arc::clone(store), &settings, &outside).await?;
@@ -226,21 +247,23 @@ impl Server {
         let metrics = Arc::new(metrics::metrics());
         let calls = call_layer(random, &limits, &metrics);
         let issuers = Arc::new(Issuers::open(foreign, Arc::clone(&clock))?);
-        let callers = Arc::new(Callers::new(Arc::clone(&caller_tokens), issuers.tokens())?);
+        let callers = Callers::new(Arc::clone(&caller_tokens), issuers.tokens())?;
+        let callers = Arc::new(if settings.profile.is_production() { callers.foreign_only() } else { callers });
         let gate = Gate::new(GateParts {
             callers: Arc::clone(&callers),
             issuers: Arc::clone(&issuers),
             app: Arc::clone(&app),
             clock,
             buckets: Buckets::new(rates(limits.rates)),
+            profile: settings.profile,
             metrics: Arc::clone(&metrics),
             words: WORDS,
         });
         let (health, services) = health(ServingStatus::Serving).await?;
         let (stop, stopped) = watch::channel(false);
         let mut listeners = JoinSet::new();
-        let grpc = grpc::connections(grpc, limits.connections);
-        let http = http::connections(http, limits.http_connections);
+        let grpc = grpc::connections(grpc, tls.grpc.clone(), limits.connections);
+        let http = http::connections(http, tls.http.clone(), limits.http_connections);
         let page = metrics_page(
             settings.telemetry.metrics,
             metrics::Sources {
@@ -251,11 +274,14 @@ impl Server {
                 connections: [("grpc", grpc.open()), ("http", http.open())],
             },
         );
-        listeners.spawn(serve_grpc(grpc, calls, gate, Arc::clone(&app), health.clone(), stopped.clone())?);
+        let (profile, grpc_app) = (settings.profile, Arc::clone(&app));
+        let parts = GrpcParts { calls, gate, app: grpc_app, health: health.clone(), profile };
+        listeners.spawn(serve_grpc(grpc, parts, stopped.clone())?);
         listeners.spawn(serve_http(http, web::router(Arc::clone(&app), page), stopped.clone()));
         let mut workers = JoinSet::new();
         workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
         workers.spawn(issuers.keep_fresh(callers, stopped.clone()));
+        workers.spawn(tls.follow(stopped.clone()));
         if !settings.accept_clock {
             workers.spawn(worker::learn_time(Arc::clone(&app), stopped.clone()));
         }
@@ -265,6 +291,21 @@ impl Server {
     }
 }
 
+/// What the files of the settings hold.
+struct Given {
+    foreign: Vec<IssuerEntry>,
+    tls: ListenersTls,
+}
+
+/// What gRPC is made of.
+struct GrpcParts {
+    calls: CallLayer,
+    gate: Gate,
+    app: Arc<App>,
+    health: HealthReporter,
+    profile: Profile,
+}
+
 /// Opens the keys, in an empty database makes them; puts the service together, without listeners yet.
 async fn unlock(
     store: Arc<dyn Store>,
@@ -272,21 +313,18 @@ async fn unlock(
     outside: &Outside,
 ) -> Result<(Arc<App>, Arc<CallerTokens>), StartError> {
     let Outside { clock, random } = outside.clone();
-    let (keys, caller_ring) = startup::unlock(&*store, &settings.data.dir.path, &*clock, &*random).await?;
+    let (keys, caller_ring) = startup::unlock(&*store, &kek_place(&settings.data), &*clock, &*random).await?;
     let checkpoints = settings.audit_checkpoints.directory();
-    let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints };
-    let app = App::new(parts).map_err(StartError::Issuer)?;
-    Ok((Arc::new(app), Arc::new(embedded_issuer(caller_ring))))
+    let rotation = settings.signing_keys.rotation();
+    let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints, rotation };
+    Ok((Arc::new(App::new(parts)), Arc::new(embedded_issuer(caller_ring))))
 }
 
 /// gRPC until `stopped`, then until the calls in flight are answered. The layers, from the outside in, are one
 /// expression.
 fn serve_grpc(
-    incoming: Capped<TcpIncoming>,
-    calls: CallLayer,
-    gate: Gate,
-    app: Arc<App>,
-    health: HealthReporter,
+    incoming: Capped<Wires>,
+    GrpcParts { calls, gate, app, health, profile }: GrpcParts,
     stopped: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = Result<(), ListenerError>> + Send + 'static, StartError> {
     let reflection = tonic_reflection::server::Builder::configure()
@@ -306,8 +344,8 @@ fn serve_grpc(
         .add_routes(api::services(app))
         // Whether we serve. Open to anyone, by the policy table.
         .add_service(HealthServer::new(HealthService::from_health_reporter(health)))
-        // The published proto files, for `grpcurl` and `buf curl`. Open to anyone, likewise.
-        .add_service(reflection);
+        // The published proto files, for `grpcurl` and `buf curl`. Open to anyone, likewise; in production there is none.
+        .add_optional_service((!profile.is_production()).then_some(reflection));
 
     Ok(async move {
         router.serve_with_incoming_shutdown(incoming, told_to_stop(stopped)).await.map_err(ListenerError::Grpc)
@@ -337,7 +375,7 @@ fn rates(RateSettings { jumps, redeems, reads, changes, batches }: RateSettings)
 
 /// HTTP until `stopped`, then until the requests in flight are answered.
 async fn serve_http(
-    incoming: Capped<TcpIncoming>,
+    incoming: Capped<Wires>,
     router: Router,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), ListenerError> {
@@ -504,6 +542,7 @@ mod tests {
             broker_id: None,
             customer_id: None,
             target_audience: None,
+            bound_to: None,
             life: Duration::from_secs(60),
         };
         let first = started(&directory).await;

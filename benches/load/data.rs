@@ -83,7 +83,7 @@ impl Data {
             None => Location::Directory(self.path()),
         };
         let store = location.open_read_only().await?;
-        let (_, ring) = startup::unlock_existing(&*store, &self.path()).await?;
+        let (_, ring) = startup::unlock_existing(&*store, &self.path().as_path().into()).await?;
         store.close().await;
         Ok(Issuer { tokens: embedded_issuer(ring), outside: Outside::system() })
     }
@@ -149,6 +149,7 @@ fn grant(role: Role) -> anyhow::Result<CallerGrant> {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: CALLER_LIFE,
     })
 }

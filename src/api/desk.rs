@@ -189,6 +189,8 @@ effects! {
     admin::PutReturnUrlRequest => "/concenter.admin.v1.CatalogAdminService/PutReturnUrl",
     admin::DisableReturnUrlRequest => "/concenter.admin.v1.CatalogAdminService/DisableReturnUrl",
     admin::EnableReturnUrlRequest => "/concenter.admin.v1.CatalogAdminService/EnableReturnUrl",
+    admin::RotateKeyRequest => "/concenter.admin.v1.KeyService/RotateKey",
+    admin::RevokeKeyRequest => "/concenter.admin.v1.KeyService/RevokeKey",
 }
 
 #[cfg(test)]

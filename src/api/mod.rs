@@ -15,6 +15,7 @@ mod convert;
 mod customers;
 mod desk;
 mod jumps;
+mod keys;
 mod page;
 mod settings;
 pub mod status;
@@ -28,6 +29,7 @@ use tonic::service::Routes;
 use self::desk::Desk;
 use crate::app::App;
 use crate::proto::admin::v1::catalog_admin_service_server::CatalogAdminServiceServer;
+use crate::proto::admin::v1::key_service_server::KeyServiceServer;
 use crate::proto::admin::v1::tenant_service_server::TenantServiceServer;
 use crate::proto::v1::audit_service_server::AuditServiceServer;
 use crate::proto::v1::broker_activation_service_server::BrokerActivationServiceServer;
@@ -73,7 +75,8 @@ pub fn services(app: Arc<App>) -> Routes {
             TenantServiceServer::new(tenants::Tenants { desk: desk.clone() }).max_decoding_message_size(REQUEST_BYTES),
         )
         .add_service(
-            CatalogAdminServiceServer::new(catalog_admin::CatalogAdmin { desk })
+            CatalogAdminServiceServer::new(catalog_admin::CatalogAdmin { desk: desk.clone() })
                 .max_decoding_message_size(REQUEST_BYTES),
         )
+        .add_service(KeyServiceServer::new(keys::Keys { desk }).max_decoding_message_size(REQUEST_BYTES))
 }

@@ -53,8 +53,10 @@ pub(super) fn status(failure: &Failure, random: &dyn Random) -> Status {
             StoreError::Corrupt { .. } | StoreError::Constraint(_) => fault(failure, random),
         },
         Failure::Contended => unavailable(ErrorReason::Contended, failure),
-        Failure::Key(_) => unavailable(ErrorReason::KeyUnavailable, failure),
-        Failure::Seal(_) | Failure::Token(_) | Failure::CallerUnfit => fault(failure, random),
+        Failure::Key(_) | Failure::NoSigningKey => unavailable(ErrorReason::KeyUnavailable, failure),
+        Failure::Seal(_) | Failure::MakeKey(_) | Failure::ServiceLost | Failure::Token(_) | Failure::CallerUnfit => {
+            fault(failure, random)
+        }
     }
 }
 
@@ -64,6 +66,7 @@ pub fn denial(denial: &Denial) -> Status {
         Denial::CredentialMissing => ErrorReason::CredentialMissing,
         Denial::CredentialInvalid => ErrorReason::CredentialInvalid,
         Denial::CredentialExpired => ErrorReason::CredentialExpired,
+        Denial::CredentialBinding => ErrorReason::CredentialBinding,
         Denial::IssuerUnavailable => ErrorReason::KeyUnavailable,
         Denial::Role => ErrorReason::Role,
         Denial::Tenant => ErrorReason::TenantMismatch,
@@ -304,6 +307,9 @@ const fn entry(reason: ErrorReason) -> Entry {
         ErrorReason::CredentialMissing => no(Unauthenticated, "send a bearer token in the metadata `authorization`"),
         ErrorReason::CredentialInvalid => no(Unauthenticated, "the credential is not accepted: get another one"),
         ErrorReason::CredentialExpired => no(Unauthenticated, "the credential has expired: get a new one"),
+        ErrorReason::CredentialBinding => {
+            no(Unauthenticated, "the credential is bound to a client's certificate: connect with that one")
+        }
         ErrorReason::TenantMismatch => no(PermissionDenied, "the credential is not for this tenant"),
         ErrorReason::Role => no(PermissionDenied, "the role of the credential does not allow this"),
         ErrorReason::NotFound => no(NotFound, "there is no such thing: check the id"),
@@ -548,7 +554,7 @@ mod tests {
     #[test]
     fn every_reason_gets_the_code_that_the_contract_says() {
         let documented = documented_codes();
-        assert_eq!(documented.len(), 51);
+        assert_eq!(documented.len(), 52);
         for (reason, code) in documented {
             assert_eq!(screaming(entry(reason).code), code, "{reason:?}");
         }
@@ -714,6 +720,7 @@ mod tests {
             (Denial::CredentialMissing, Code::Unauthenticated, Some("CREDENTIAL_MISSING")),
             (Denial::CredentialInvalid, Code::Unauthenticated, Some("CREDENTIAL_INVALID")),
             (Denial::CredentialExpired, Code::Unauthenticated, Some("CREDENTIAL_EXPIRED")),
+            (Denial::CredentialBinding, Code::Unauthenticated, Some("CREDENTIAL_BINDING")),
             (Denial::Role, Code::PermissionDenied, Some("ROLE")),
             (Denial::AuditUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),
             (Denial::StorageUnavailable, Code::Unavailable, Some("STORAGE_DOWN")),

@@ -51,7 +51,9 @@ impl App {
     pub async fn verify_audit_log(&self, call: &Call) -> Result<LogReport, Failure> {
         let tenant = self.known_tenant(call).await?;
         let checkpoints = match &self.checkpoints {
-            Some(checkpoints) => read_checkpoints(checkpoints.directory(), self.jump_tokens.ring(), tenant).await?,
+            Some(checkpoints) => {
+                read_checkpoints(checkpoints.directory(), self.jump_tokens.ring(), tenant, self.now()).await?
+            }
             None => SignedCheckpoints::default(),
         };
         Ok(verify_log(&*self.store, tenant, &checkpoints, &|text| self.open_floor(text)).await?)
@@ -59,7 +61,7 @@ impl App {
 
     /// What a floor says that this service signed; `None` for anything else.
     pub(super) fn open_floor(&self, signed: &str) -> Option<Checkpoint> {
-        open_floor(self.jump_tokens.ring(), signed).ok()
+        open_floor(self.jump_tokens.ring(), signed, self.now()).ok()
     }
 }
 

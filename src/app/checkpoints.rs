@@ -7,6 +7,7 @@ use super::{App, Failure};
 use crate::domain::audit_log::{ChainEnd, Checkpoint};
 use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::page::{PageRequest, PageSize};
+use crate::domain::time::Timestamp;
 use crate::store::{CheckpointDirectory, StoreError};
 use crate::token::{KeyRing, open_checkpoint, sign_checkpoint};
 
@@ -93,7 +94,7 @@ pub struct SignedCheckpoints {
     pub forged: usize,
 }
 
-/// Reads the newest checkpoints of a log, signed by a key of `ring`.
+/// Reads the newest checkpoints of a log, signed by a key of `ring` that is not revoked.
 ///
 /// # Errors
 /// [`StoreError::Down`] if the directory cannot be read.
@@ -101,9 +102,10 @@ pub async fn read_checkpoints(
     directory: &CheckpointDirectory,
     ring: &KeyRing,
     tenant: &TenantId,
+    now: Timestamp,
 ) -> Result<SignedCheckpoints, StoreError> {
     let texts = directory.newest(tenant).await?;
-    let read = texts.iter().filter_map(|text| open_checkpoint(ring, text).ok());
+    let read = texts.iter().filter_map(|text| open_checkpoint(ring, text, now).ok());
     let signed: Vec<_> = read.filter(|checkpoint| checkpoint.tenant == *tenant).collect();
     Ok(SignedCheckpoints { forged: texts.len().saturating_sub(signed.len()), signed })
 }

@@ -351,7 +351,8 @@ impl App {
         if target.delivery == Delivery::GetHandle {
             return Ok(Passage::Link(target.url.with_handle(&token::handle(&mac, *tenant, jump.jump_id))));
         }
-        let token = self.jump_tokens.issue(&jump.claims(*tenant, token::jti(&mac, *tenant, jump.jump_id)))?;
+        let token =
+            self.jump_tokens.issue(&jump.claims(*tenant, token::jti(&mac, *tenant, jump.jump_id)), self.now())?;
         Ok(match target.delivery {
             Delivery::Fragment => Passage::Link(target.url.with_fragment(&token)),
             Delivery::FormPost | Delivery::GetHandle => {

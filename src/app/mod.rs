@@ -14,6 +14,7 @@ pub mod customers;
 mod effects;
 pub mod history;
 pub mod jump;
+pub mod keys;
 pub mod pages;
 pub mod redeem;
 pub mod restore;
@@ -36,24 +37,24 @@ use crate::domain::caller::{Caller, TenantRole};
 use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{AuditId, Random, RequestId, SubjectId, TenantId};
 use crate::domain::load::StoreLoad;
+use crate::domain::signing::Rotation;
 use crate::domain::tenant::{Tenant, WrappedKeys};
 use crate::domain::time::{Clock, Timestamp};
 use crate::secrets::{Kek, OpenError, OpenedKeys, SealError, TenantKeys, person_pseudonym};
 use crate::store::{CheckpointDirectory, Outcome, Store};
-use crate::token::{JumpTokens, TokenError};
+use crate::token::{JumpTokens, KeyError, KeyRing, TokenError};
 
+pub use crate::domain::signing::JWKS_MAX_AGE;
 // What an `App` takes and answers with, for rooms that may not name the ports.
 pub use crate::secrets::Secret;
 pub use crate::store::{MOST_CUSTOMERS_AT_ONCE, StandardMoved, StoreError};
 
 use checkpoints::Checkpoints;
 use clock::{ClockBehind, ClockWatch};
+use keys::KeyWatch;
 use sealing::Written;
 use snapshot::Snapshot;
 use startup::Keys;
-
-/// How long the public keys of jump tokens may be kept, over gRPC and over HTTP: 5 min.
-pub const JWKS_MAX_AGE: Duration = Duration::from_secs(300);
 
 /// The name that the service goes by in the audit log, where it does something by itself.
 const SERVICE: &str = "service";
@@ -67,8 +68,11 @@ pub struct App {
     /// The service's own keys, for what belongs to no tenant.
     system: TenantKeys,
     jump_tokens: JumpTokens,
-    /// When the key was made that signs them.
-    jump_key_made_at: Option<Timestamp>,
+    /// The keys of callers' tokens, which are read again with those of jumps.
+    caller_ring: Arc<KeyRing>,
+    /// How often signing keys change.
+    rotation: Rotation,
+    key_watch: KeyWatch,
     /// Tenants' keys that were opened lately.
     opened: OpenedKeys,
     /// What jumps were decided on lately.
@@ -97,6 +101,8 @@ pub struct Parts {
     pub issuer: String,
     /// Where signed checkpoints of the audit log go; nowhere if `None`.
     pub checkpoints: Option<CheckpointDirectory>,
+    /// How often signing keys change.
+    pub rotation: Rotation,
 }
 
 /// One call: who calls, and the request as it came.
@@ -130,9 +136,18 @@ pub enum Failure {
     /// A secret could not be sealed.
     #[error("a secret could not be sealed")]
     Seal(#[from] SealError),
+    /// A signing key could not be made.
+    #[error("a signing key could not be made")]
+    MakeKey(#[source] KeyError),
+    /// No key signs, or the one that does cannot be read.
+    #[error("there is no signing key that can be used")]
+    NoSigningKey,
+    /// The service's own row is gone, or one of its keys.
+    #[error("the state of the service is gone")]
+    ServiceLost,
     /// A token could not be made.
     #[error("a token could not be made")]
-    Token(#[from] TokenError),
+    Token(#[source] TokenError),
     /// The request is one that the policy table lets nobody make. A defect of ours.
     #[error("the caller does not fit the use case")]
     CallerUnfit,
@@ -152,6 +167,19 @@ pub enum Unwell {
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
         Self::Refused(reason.into())
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NoKey => Self::NoSigningKey,
+            TokenError::TooLong
+            | TokenError::Signing
+            | TokenError::Refused(_)
+            | TokenError::Life
+            | TokenError::Unfit(_) => Self::Token(error),
+        }
     }
 }
 
@@ -209,32 +237,32 @@ impl Call {
 
 impl App {
     /// Puts the service together.
-    ///
-    /// # Errors
-    /// [`TokenError`] if the current signing key cannot be named in a header.
-    pub fn new(parts: Parts) -> Result<Self, TokenError> {
-        let Parts { store, clock, random, keys, issuer, checkpoints } = parts;
-        Ok(Self {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, clock, random, keys, issuer, checkpoints, rotation } = parts;
+        Self {
             clock_watch: ClockWatch::new(clock.now()),
             store,
             clock,
             random,
             kek: keys.kek,
             system: keys.system,
-            jump_tokens: JumpTokens::new(keys.jump_ring, issuer)?,
-            jump_key_made_at: keys.jump_key_made_at,
+            jump_tokens: JumpTokens::new(keys.jump_ring, issuer),
+            caller_ring: keys.caller_ring,
+            rotation,
+            key_watch: KeyWatch::default(),
             opened: OpenedKeys::new(),
             snapshot: Snapshot::new(),
             checkpoints: checkpoints.map(Checkpoints::new),
             written: Written::default(),
             epoch: AtomicI64::new(keys.epoch),
-        })
+        }
     }
 
     /// The public keys that verify jump tokens: the JSON text of a JWK set (RFC 7517, section 5).
     #[must_use]
     pub fn jwks(&self) -> String {
-        self.jump_tokens.ring().jwks_json()
+        self.jump_tokens.ring().jwks_json(self.now())
     }
 
     /// Answers if the service can do its work.
@@ -261,7 +289,8 @@ impl App {
     /// How old the key is that signs jump tokens; `None` where nobody knows.
     #[must_use]
     pub fn signing_key_age(&self) -> Option<Duration> {
-        self.jump_key_made_at.map(|made_at| self.now().since(made_at))
+        let now = self.now();
+        self.jump_tokens.ring().current_made_at(now).map(|made_at| now.since(made_at))
     }
 
     /// Where random bytes come from.

@@ -155,7 +155,7 @@ impl App {
         Err(reason.into())
     }
 
-    /// Checks what can be checked without the database. Forgeries leave no row: they would let a caller fill the log.
+    /// Checks what can be checked without the tenant's rows. Forgeries leave no row: they would let a caller fill the log.
     async fn front_door(
         &self,
         call: &Call,
@@ -170,7 +170,15 @@ impl App {
             }
             Proof::Token(token) => token,
         };
-        match self.jump_tokens.open(token, audience, self.known_epoch(), now) {
+        let mut opened = self.jump_tokens.open(token, audience, self.known_epoch(), now);
+        // Another replica may sign with a key already that this one has not read yet.
+        if let Err(JumpTokenError::Invalid(InvalidCause::UnknownKey)) = opened
+            && let Some(kid) = self.jump_tokens.unknown_kid(token, now)
+            && self.learn_signing_key(&kid).await
+        {
+            opened = self.jump_tokens.open(token, audience, self.known_epoch(), self.now());
+        }
+        match opened {
             Ok(claims) => Ok(Presented::by(claims, None)),
             Err(JumpTokenError::Expired(claims)) => Ok(Presented::by(*claims, Some(Reason::JumpExpired))),
             Err(JumpTokenError::OldEpoch(claims)) => Ok(Presented::by(*claims, Some(Reason::JumpRevoked))),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -22,6 +23,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::page::{PageRequest, PageSize};
 use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::{AuditEntry, AuditOutcome, ListAuditEntriesRequest, list_audit_entries_request};
+use crate::server::{Outside, kek_place};
 use crate::store::{CheckpointDirectory, Store};
 use crate::token::{KeyRing, open_floor};
 
@@ -220,11 +222,12 @@ async fn verify_all(store: &dyn Store, args: &VerifyArgs) -> anyhow::Result<Vec<
     } else {
         None
     };
-    let open = |text: &str| ring.as_ref().and_then(|ring| open_floor(ring, text).ok());
+    let now = Outside::system().clock.now();
+    let open = |text: &str| ring.as_ref().and_then(|ring| open_floor(ring, text, now).ok());
     let mut logs = Vec::new();
     for tenant in wanted {
         let signed = match (&directory, &ring) {
-            (Some(directory), Some(ring)) => read_checkpoints(directory, ring, &tenant).await?,
+            (Some(directory), Some(ring)) => read_checkpoints(directory, ring, &tenant, now).await?,
             (None, _) | (_, None) => SignedCheckpoints::default(),
         };
         logs.push(Verified { tenant, report: verify_log(store, &tenant, &signed, &open).await? });
@@ -248,8 +251,8 @@ async fn has_floor(store: &dyn Store, tenants: &BTreeSet<TenantId>) -> anyhow::R
 }
 
 /// The keys that checkpoints and floors are signed with.
-async fn ring(store: &dyn Store, data: &DataSettings) -> anyhow::Result<KeyRing> {
-    let (keys, _) = startup::unlock_existing(store, &data.dir.path).await?;
+async fn ring(store: &dyn Store, data: &DataSettings) -> anyhow::Result<Arc<KeyRing>> {
+    let (keys, _) = startup::unlock_existing(store, &kek_place(data)).await?;
     Ok(keys.jump_ring)
 }
 

@@ -46,7 +46,7 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let Outside { clock, random } = Outside::system();
     let backup = new_backup(clock.now(), &*random);
-    let keys = args.data.dir.path.join("keys");
+    let keys = args.data.kek_file.clone().unwrap_or_else(|| args.data.dir.path.join("keys"));
     match (args.data.location()?, args.out) {
         (Location::Directory(data_dir), Some(out)) => of_directory(&data_dir, &out, &keys, &backup).await,
         // Not both, and not neither: the command line says so.

@@ -3,6 +3,7 @@
 use super::out::print;
 use crate::app::startup::{self, UnlockError};
 use crate::config::DataSettings;
+use crate::server::kek_place;
 use crate::store::{OpenError, postgres, sqlite};
 
 /// Look a data directory over
@@ -74,9 +75,13 @@ async fn look_over(args: &Args) -> Result<(), (Item, anyhow::Error)> {
         store.close().await;
         return Err((Item::File, error.into()));
     }
-    let unlocked = startup::unlock_existing(&*store, &args.data.dir.path).await;
+    let unlocked = startup::unlock_existing(&*store, &kek_place(&args.data)).await;
     store.close().await;
-    unlocked.map(drop).map_err(|error| (item_of_unlock(&error), error.into()))
+    let (keys, _) = unlocked.map_err(|error| (item_of_unlock(&error), error.into()))?;
+    match keys.unreadable.into_iter().next() {
+        Some(kid) => Err((Item::Keys, UnlockError::SigningKey { kid }.into())),
+        None => Ok(()),
+    }
 }
 
 const fn item_of_open(error: &OpenError) -> Item {
@@ -126,7 +131,11 @@ const fn item_of_unlock(error: &UnlockError) -> Item {
         UnlockError::NotInitialised => Item::Initialised,
         UnlockError::KekFile(_) => Item::KeyFile,
         UnlockError::WrongKek { .. } => Item::KeyFits,
-        UnlockError::Damaged { .. } | UnlockError::Make(_) | UnlockError::Seal(_) => Item::Keys,
+        UnlockError::SigningKey { .. }
+        | UnlockError::NoSigningKey
+        | UnlockError::Damaged { .. }
+        | UnlockError::Make(_)
+        | UnlockError::Seal(_) => Item::Keys,
         UnlockError::Store(_) => Item::Database,
     }
 }

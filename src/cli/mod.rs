@@ -19,6 +19,7 @@ pub mod customer;
 pub mod demo;
 mod duration;
 pub mod jump;
+pub mod keys;
 pub mod migrate;
 mod out;
 pub mod provider;
@@ -54,7 +55,7 @@ use self::table::plain;
 use self::token::TenantDeleted;
 use crate::app::startup::UnlockError;
 use crate::config::{LogSettings, PasswordFileError, TelemetrySettings};
-use crate::server::StartError;
+use crate::server::{StartError, TlsError};
 use crate::store::relocate::RelocateError;
 use crate::store::{OpenError, StoreError, postgres, sqlite};
 use crate::telemetry::TelemetryError;
@@ -113,6 +114,7 @@ pub enum Command {
     Provider(provider::Args),
     Target(target::Args),
     ReturnUrl(return_url::Args),
+    Keys(keys::Args),
     Completions(completions::Args),
 }
 
@@ -178,6 +180,7 @@ pub async fn run(command: Command, traces: Option<Traces>) -> anyhow::Result<()>
         Command::Provider(args) => provider::run(args).await,
         Command::Target(args) => target::run(args).await,
         Command::ReturnUrl(args) => return_url::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
         Command::Completions(args) => completions::run(&args),
     }
 }
@@ -225,9 +228,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     let must_act = match error.downcast_ref::<StartError>() {
         Some(StartError::Store(error)) => !error.may_pass(),
         Some(
-            StartError::Issuer(_)
-            | StartError::PasswordFile(_)
+            StartError::PasswordFile(_)
             | StartError::IssuersFile(_)
+            | StartError::Profile(_)
+            | StartError::Tls(_)
             | StartError::ForeignIssuer(_)
             | StartError::IssuerTwice(_),
         ) => true,
@@ -242,6 +246,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 || error.is::<sqlite::BackupError>()
                 || error.downcast_ref::<postgres::BackupError>().is_some_and(must_act_for)
                 || error.is::<TenantDeleted>()
+                || error.is::<TlsError>()
                 || error.downcast_ref::<UnlockError>().is_some_and(must_act_on)
         }
     };
@@ -259,6 +264,8 @@ const fn must_act_on(error: &UnlockError) -> bool {
         UnlockError::KekFile(_)
         | UnlockError::WrongKek { .. }
         | UnlockError::Damaged { .. }
+        | UnlockError::SigningKey { .. }
+        | UnlockError::NoSigningKey
         | UnlockError::NotInitialised
         | UnlockError::Make(_)
         | UnlockError::Seal(_) => true,

@@ -8,7 +8,8 @@ use crate::app::restore::new_restore;
 use crate::app::startup::{self, UnlockError};
 use crate::config::DataSettings;
 use crate::domain::backup::{Restore, Restored};
-use crate::server::Outside;
+use crate::secrets::KekPlace;
+use crate::server::{Outside, kek_place};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{DatabaseUrl, Location};
@@ -53,13 +54,13 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let Outside { clock, random } = Outside::system();
     let restore = new_restore(clock.now(), &*random);
-    let keys_in = &args.data.dir.path;
+    let keys_in = kek_place(&args.data);
     let (restored, kept) = match (args.data.location()?, args.backup) {
         (Location::Directory(data_dir), Some(backup)) => {
-            into_directory(&backup, &data_dir, args.replace, &restore).await?
+            into_directory(&backup, &data_dir, args.replace, &keys_in, &restore).await?
         }
         // Not both, and not neither: the command line says so.
-        (Location::Server(url), _) => (on_server(&url, keys_in, &restore).await?, None),
+        (Location::Server(url), _) => (on_server(&url, &keys_in, &restore).await?, None),
         (Location::Directory(_), None) => anyhow::bail!("no backup was named to restore"),
     };
     print(&told(&restored, kept.as_deref()))
@@ -69,15 +70,16 @@ async fn into_directory(
     backup: &Path,
     data_dir: &Path,
     replace: bool,
+    keys_in: &KekPlace,
     restore: &Restore,
 ) -> anyhow::Result<(Restored, Option<PathBuf>)> {
     let staged = SqliteStore::stage_backup(backup, data_dir, replace).await?;
     // Before anything is replaced: what nobody can open is no restore.
-    startup::unlock_existing(staged.store(), data_dir).await?;
+    startup::unlock_existing(staged.store(), keys_in).await?;
     Ok(staged.finish(restore).await?)
 }
 
-async fn on_server(url: &DatabaseUrl, keys_in: &Path, restore: &Restore) -> anyhow::Result<Restored> {
+async fn on_server(url: &DatabaseUrl, keys_in: &KekPlace, restore: &Restore) -> anyhow::Result<Restored> {
     let mut staged = PostgresStore::stage_backup(url).await?;
     let service = staged.service().await.map_err(UnlockError::from)?.ok_or(UnlockError::NotInitialised)?;
     startup::open_keys(&service, keys_in)?;

@@ -28,6 +28,7 @@ use crate::telemetry::traces::Traces;
     concenter serve\n  \
     concenter serve --data-dir /var/lib/concenter --log-format json --metrics on\n  \
     concenter serve --database-url postgres://concenter@db.example/makler --database-password-file db.password\n  \
+    concenter serve --tls-cert-file gateway.pem --tls-key-file gateway.key --tls-client-ca-file clients-ca.pem\n  \
     CONCENTER_GRPC_ADDR=127.0.0.1:0 concenter serve --data-dir /tmp/try"
 )]
 pub struct Args {
@@ -42,11 +43,11 @@ pub struct Args {
 /// [`crate::server::StartError`] if it does not start; if a listener fails; if a second signal cut the end short.
 pub async fn run(args: Args, traces: Option<Traces>) -> anyhow::Result<()> {
     let Args { settings } = args;
-    let data = settings.data.clone();
     // Before the start: a signal that comes during it must not leave a half-made directory behind.
     let mut signals = Signals::install()?;
-    warn_if_open("gRPC", settings.grpc_addr);
-    warn_if_open("HTTP", settings.http_addr);
+    let shown = Shown::of(&settings);
+    warn_if_open("gRPC", settings.grpc_addr, shown.grpc_scheme);
+    warn_if_open("HTTP", settings.http_addr, shown.http_scheme);
     warn_of_metrics(&settings);
     allow_descriptors(&settings.limits);
 
@@ -56,7 +57,7 @@ pub async fn run(args: Args, traces: Option<Traces>) -> anyhow::Result<()> {
         () = signals.next() => return Ok(()),
     };
     // Whoever closed standard output does not want to read it; the service runs all the same.
-    let _ = greet(&running, &data);
+    let _ = greet(&running, &shown);
     tracing::info!(grpc = %running.grpc_addr, http = %running.http_addr, "serve.started");
 
     tokio::select! {
@@ -102,14 +103,39 @@ fn allow_descriptors(limits: &LimitSettings) {
     }
 }
 
+/// The schemes of URLs without TLS and with it.
+const HTTP: &str = "http";
+const HTTPS: &str = "https";
+
+/// What is told of the settings once the service runs.
+struct Shown {
+    data: DataSettings,
+    grpc_scheme: &'static str,
+    http_scheme: &'static str,
+    /// Whether tokens of the command line are taken.
+    takes_own_tokens: bool,
+}
+
+impl Shown {
+    fn of(settings: &ServerSettings) -> Self {
+        let scheme = |has_tls| if has_tls { HTTPS } else { HTTP };
+        Self {
+            data: settings.data.clone(),
+            grpc_scheme: scheme(settings.tls.grpc().is_some()),
+            http_scheme: scheme(settings.tls.http().is_some()),
+            takes_own_tokens: !settings.profile.is_production(),
+        }
+    }
+}
+
 /// Without TLS credentials and passwords cross the network as they are.
-fn warn_if_open(listener: &str, address: SocketAddr) {
-    if !address.ip().is_loopback() {
+fn warn_if_open(listener: &str, address: SocketAddr, scheme: &str) {
+    if scheme == HTTP && !address.ip().is_loopback() {
         tracing::warn!(
             listener,
             %address,
             advice = "other machines reach this address, and there is no TLS: tokens and passwords can be read on the \
-                      way. Listen on 127.0.0.1, with a proxy in front that speaks TLS",
+                      way. Give --tls-cert-file and --tls-key-file, or listen on 127.0.0.1",
             "serve.listener.exposed"
         );
     }
@@ -127,23 +153,31 @@ fn warn_of_metrics(settings: &ServerSettings) {
     }
 }
 
-fn greet(running: &Running, data: &DataSettings) -> io::Result<()> {
+fn greet(running: &Running, shown: &Shown) -> io::Result<()> {
+    let Shown { data, grpc_scheme, http_scheme, takes_own_tokens } = shown;
     let mut out = io::stdout().lock();
     writeln!(out, "con:center gateway {}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  gRPC  http://{}", running.grpc_addr)?;
-    writeln!(out, "  HTTP  http://{}/.well-known/jwks.json", running.http_addr)?;
+    writeln!(out, "  gRPC  {grpc_scheme}://{}", running.grpc_addr)?;
+    writeln!(out, "  HTTP  {http_scheme}://{}/.well-known/jwks.json", running.http_addr)?;
     let dir = data.dir.path.display().to_string();
     let mut words = format!("--data-dir {}", quoted(&dir));
     match &data.database_url {
         None => writeln!(out, "  data  {dir}")?,
         Some(url) => {
             writeln!(out, "  data  {url}")?;
-            writeln!(out, "  keys  {dir}")?;
+            if data.kek_file.is_none() {
+                writeln!(out, "  keys  {dir}")?;
+            }
             // Without its user and password, which whoever set them knows.
             words.push_str(" --database-url ..");
         }
     }
-    writeln!(out, "A token to begin with: concenter token {words} --role operator")?;
+    if let Some(path) = &data.kek_file {
+        words = format!("{words} --kek-file {}", quoted(&path.display().to_string()));
+    }
+    if *takes_own_tokens {
+        writeln!(out, "A token to begin with: concenter token {words} --role operator")?;
+    }
     out.flush()
 }
 

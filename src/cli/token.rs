@@ -1,5 +1,6 @@
 //! `concenter token`: mints a caller's token of the embedded issuer, beside a running service or without one.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -9,13 +10,13 @@ use clap::{CommandFactory as _, Parser};
 use super::duration::parse_duration;
 use super::out::print;
 use super::remote::UUID;
-use crate::app::startup;
+use crate::app::startup::{self, UnlockError};
 use crate::config::DataSettings;
 use crate::domain::caller::Role;
 use crate::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
-use crate::server::{Outside, embedded_issuer};
+use crate::server::{Outside, TlsError, embedded_issuer, kek_place, read_thumbprint};
 use crate::store::Store;
-use crate::token::{CallerGrant, LONGEST_CALLER_LIFE};
+use crate::token::{CallerGrant, LONGEST_CALLER_LIFE, TokenError};
 
 /// Mint a caller's token
 ///
@@ -28,6 +29,8 @@ use crate::token::{CallerGrant, LONGEST_CALLER_LIFE};
 ///   broker            --tenant and --broker-id
 ///   customer          --tenant and --customer-id
 ///   target            --target
+///
+/// A service with --profile production takes no token of these.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "concenter token",
@@ -36,7 +39,8 @@ use crate::token::{CallerGrant, LONGEST_CALLER_LIFE};
         concenter token --role operator\n  \
         concenter token --role portal --tenant 019a0b6e-6a00-7000-8000-000000000001\n  \
         concenter token --role broker --tenant 019a0b6e-6a00-7000-8000-000000000001 --broker-id b-17 --life 30m\n  \
-        concenter token --role target --target tarif-rechner > target.token"
+        concenter token --role target --target tarif-rechner > target.token\n  \
+        concenter token --role target --target tarif-rechner --client-certificate rechner.pem > target.token"
 )]
 pub struct Args {
     /// Where the data is.
@@ -67,6 +71,12 @@ pub struct Args {
     #[arg(long, value_name = "ID", value_parser = SubjectId::parse)]
     pub subject: Option<SubjectId>,
 
+    /// Bind the token to a client's certificate: the first one of this file (PEM)
+    ///
+    /// Then it is good over a connection with that certificate alone, and useless to whoever steals it.
+    #[arg(long, value_name = "FILE")]
+    pub client_certificate: Option<PathBuf>,
+
     /// How long the token is good for: 1s to 24h, in s, m or h
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_life)]
     pub life: Duration,
@@ -83,16 +93,24 @@ pub(super) struct TenantDeleted(TenantId);
 ///
 /// # Errors
 /// A usage error if the claims do not fit the role, or name what the database does not have; that the tenant is deleted;
-/// why the database or its keys do not open.
+/// why the certificate cannot be read, or the database or its keys do not open.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let grant = grant(&args)?;
+    let grant = bound(grant(&args)?, args.client_certificate.as_deref())?;
     let store = args.data.location()?.open_read_only().await?;
-    let (_, caller_ring) = startup::unlock_existing(&*store, &args.data.dir.path).await?;
+    let (_, caller_ring) = startup::unlock_existing(&*store, &kek_place(&args.data)).await?;
     check_known(&*store, &grant).await?;
     store.close().await;
     let Outside { clock, random } = Outside::system();
-    let token = embedded_issuer(caller_ring).mint(&grant, clock.now(), &*random)?;
+    let token = embedded_issuer(caller_ring).mint(&grant, clock.now(), &*random).map_err(of_mint)?;
     print(&format!("{token}\n"))
+}
+
+/// Why there is no token: where its key is the reason, a person has to act.
+fn of_mint(error: TokenError) -> anyhow::Error {
+    match error {
+        TokenError::NoKey => UnlockError::NoSigningKey.into(),
+        other => other.into(),
+    }
 }
 
 /// Reads the claims of the command line; exactly those that the role needs.
@@ -105,8 +123,15 @@ fn grant(args: &Args) -> Result<CallerGrant, clap::Error> {
         broker_id: args.broker_id.clone(),
         customer_id: args.customer_id.clone(),
         target_audience: args.target.clone(),
+        bound_to: None,
         life: args.life,
     })
+}
+
+/// The grant, bound to the certificate in a file if one is named.
+fn bound(grant: CallerGrant, certificate: Option<&Path>) -> Result<CallerGrant, TlsError> {
+    let bound_to = certificate.map(|path| read_thumbprint("--client-certificate", path)).transpose()?;
+    Ok(CallerGrant { bound_to, ..grant })
 }
 
 /// Refuses a claim that the role lacks, and one that it has no use for: either is a slip of whoever typed it.

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::proto::admin::v1::Delivery;
+use crate::proto::admin::v1::{Delivery, KeyPurpose};
 use crate::proto::v1::{AuditOutcome, JumpState, PersonKind, ProductProviderKind, Segment, TargetKind, UserKind};
 
 /// An answer that nobody gives by leaving it out.
@@ -50,6 +50,24 @@ impl From<SegmentWord> for Segment {
         match word {
             SegmentWord::Private => Self::Private,
             SegmentWord::Commercial => Self::Commercial,
+        }
+    }
+}
+
+/// What signing keys sign.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum KeyPurposeWord {
+    /// Jump tokens, and checkpoints of the audit log
+    Jump,
+    /// Tokens of `concenter token`
+    Caller,
+}
+
+impl From<KeyPurposeWord> for KeyPurpose {
+    fn from(word: KeyPurposeWord) -> Self {
+        match word {
+            KeyPurposeWord::Jump => Self::Jump,
+            KeyPurposeWord::Caller => Self::Caller,
         }
     }
 }

@@ -127,6 +127,14 @@ pub enum Action {
     RedeemJump,
     /// Jumps were revoked.
     RevokeJumps,
+    /// A signing key was made, because it is time.
+    CreateKey,
+    /// The next signing key signs as soon as it may.
+    RotateKey,
+    /// A signing key was revoked, and with it every open jump.
+    RevokeKey,
+    /// The private half of a signing key was overwritten, because its time is over.
+    RemoveKey,
     /// The database came back from a backup, and every tenant with it.
     RestoreService,
     /// Rows of the log were dropped because their time was over; the object is the last place of the chain that went.
@@ -181,6 +189,10 @@ impl Action {
             Self::ExplainJump => "jump.explain",
             Self::RedeemJump => "jump.redeem",
             Self::RevokeJumps => "jump.revoke",
+            Self::CreateKey => "key.create",
+            Self::RotateKey => "key.rotate",
+            Self::RevokeKey => "key.revoke",
+            Self::RemoveKey => "key.remove",
             Self::RestoreService => "service.restore",
             Self::Call => "call",
         }

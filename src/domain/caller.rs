@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
 
+/// SHA-256 of a client's certificate in DER: what a credential can be bound to (RFC 8705, section 3.1). Nothing secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CertificateThumbprint(pub [u8; 32]);
+
 /// A role that a credential can carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -145,6 +149,9 @@ pub enum Denial {
     /// The credential was good once.
     #[error("the credential has expired")]
     CredentialExpired,
+    /// The credential is bound to a client's certificate, and the connection has another one or none.
+    #[error("the credential is bound to another certificate than that of the connection")]
+    CredentialBinding,
     /// The credential may be good, but the keys of its issuer cannot be had.
     #[error("the keys of the credential's issuer cannot be had")]
     IssuerUnavailable,

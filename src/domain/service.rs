@@ -1,39 +1,22 @@
 //! What belongs to the service as a whole and to no tenant: its epoch and its keys.
 
+use super::signing::{KeyId, KeyPurpose, KeyTimes};
 use super::tenant::WrappedKeys;
-use super::time::Timestamp;
-
-/// What a signing key signs. Keys of different purposes never stand in for one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyPurpose {
-    /// Jump tokens.
-    Jump,
-    /// Callers' tokens of the embedded issuer.
-    Caller,
-}
-
-/// Where a signing key is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyState {
-    /// It signs, and what it signed is accepted. One of each purpose.
-    Current,
-    /// It signs no more, but what it signed is accepted.
-    Retired,
-}
 
 /// A signing key as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedSigningKey {
-    /// RFC 7638 thumbprint of its public half: 43 characters of base64url.
-    pub kid: String,
+    /// Its id.
+    pub kid: KeyId,
     /// What it signs.
     pub purpose: KeyPurpose,
-    /// Where it is in its life.
-    pub state: KeyState,
-    /// Its private half (PKCS #8), sealed under the service's data key.
+    /// When it does what.
+    pub times: KeyTimes,
+    /// Its private half (PKCS #8), sealed under the service's data key; empty once it is overwritten.
     pub sealed_private: Vec<u8>,
-    /// When it was made.
-    pub created_at: Timestamp,
+    /// Its public half, sealed likewise, once the private one is gone because its time was over: what it signed that must
+    /// be provable for long, checkpoints of the audit log, is verified with it.
+    pub sealed_public: Option<Vec<u8>>,
 }
 
 /// What one row of the database holds for the service itself.
@@ -45,6 +28,6 @@ pub struct ServiceState {
     pub kek_canary: Vec<u8>,
     /// The service's own keys.
     pub keys: WrappedKeys,
-    /// Its signing keys, at least one current one of each purpose.
+    /// Its signing keys, those of the past too, the oldest first.
     pub signing_keys: Vec<SealedSigningKey>,
 }

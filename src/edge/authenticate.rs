@@ -1,4 +1,5 @@
-//! Who calls: from the metadata `authorization` alone. Of several tenants of his the metadata `concenter-tenant` picks one.
+//! Who calls: from the metadata `authorization` alone, and the certificate of the connection where a token is bound to one. Of
+//! several tenants of his the metadata `concenter-tenant` picks one.
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::Denial;
+use crate::domain::caller::CertificateThumbprint;
 use crate::domain::time::Timestamp;
 use crate::token::{CallerTokenError, Callers, TenantNotOfToken, VerifiedCaller};
 
@@ -16,22 +18,29 @@ const TENANT: &str = "concenter-tenant";
 /// The only authentication scheme (RFC 6750, section 2.1).
 const SCHEME: &str = "bearer";
 
-/// Verifies the bearer token of a call.
+/// Verifies the bearer token of a call over a connection with this certificate.
 ///
 /// # Errors
 /// [`Denial::CredentialMissing`] without one, [`Denial::CredentialExpired`] for one that was good once,
+/// [`Denial::CredentialBinding`] for one that is bound to another certificate,
 /// [`Denial::IssuerUnavailable`] if the keys of its issuer are not there,
 /// [`Denial::CredentialInvalid`] for everything else.
 pub(super) fn authenticate(
     headers: &HeaderMap,
+    certificate: Option<CertificateThumbprint>,
     callers: &Callers,
     now: Timestamp,
 ) -> Result<Arc<VerifiedCaller>, Denial> {
-    callers.verify(bearer_token(headers)?, now).map_err(|error| match error {
+    let verified = callers.verify(bearer_token(headers)?, now).map_err(|error| match error {
         CallerTokenError::Expired => Denial::CredentialExpired,
         CallerTokenError::Invalid(_) => Denial::CredentialInvalid,
         CallerTokenError::KeysMissing => Denial::IssuerUnavailable,
-    })
+    })?;
+    // Here and not where tokens are verified: what was verified is remembered, and the next call may come by another connection.
+    if verified.bound_to.is_some_and(|bound_to| certificate != Some(bound_to)) {
+        return Err(Denial::CredentialBinding);
+    }
+    Ok(verified)
 }
 
 /// The tenant that a call names; `None` if it names none.

@@ -15,9 +15,10 @@ use super::policy::{self, Access, Row};
 use super::{Buckets, Denial, Words};
 use crate::app::App;
 use crate::app::clock::ClockBehind;
-use crate::domain::caller::{Caller, Role};
+use crate::domain::caller::{Caller, CertificateThumbprint, Role};
 use crate::domain::error::Reason;
 use crate::domain::ids::TenantId;
+use crate::domain::profile::Profile;
 use crate::domain::time::{Clock, Timestamp};
 use crate::telemetry::metrics::Metrics;
 use crate::token::{Callers, VerifiedCaller};
@@ -34,6 +35,8 @@ pub struct GateParts {
     pub clock: Arc<dyn Clock>,
     /// How often each may call.
     pub buckets: Buckets,
+    /// How strict it is.
+    pub profile: Profile,
     /// Where is counted whom nobody knows.
     pub metrics: Arc<Metrics>,
     /// How a denial looks on the wire, and what it says there.
@@ -88,7 +91,9 @@ where
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
         Box::pin(async move {
-            match parts.admit(request.uri().path(), request.headers()).await {
+            let row = policy::find_in(parts.profile, request.uri().path());
+            let certificate = request.extensions().get::<CertificateThumbprint>().copied();
+            match parts.admit(Asked { row, headers: request.headers(), certificate }).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
                     inner.call(request).await
@@ -99,15 +104,25 @@ where
     }
 }
 
+/// What is asked for, and what a call says of who asks.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// The row of the method; none if there is no such method.
+    row: Option<Row>,
+    headers: &'a HeaderMap,
+    /// The certificate of the client at the other end of the connection.
+    certificate: Option<CertificateThumbprint>,
+}
+
 impl GateParts {
     /// Finds out who calls, and writes down if he may not.
-    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, TurnedAway> {
-        let row = policy::find(path);
+    async fn admit(&self, asked: Asked<'_>) -> Result<Caller, TurnedAway> {
+        let row = asked.row;
         if row.is_some_and(|row| row.access != Access::Anyone) {
             // Before the credential: one that is over would be good again.
             self.app.check_clock().map_err(|ClockBehind { by }| TurnedAway::Stranger(Denial::ClockBehind { by }))?;
         }
-        match self.judge_with_keys(row, headers).await {
+        match self.judge_with_keys(asked).await {
             Verdict::Admitted(caller) => {
                 note_caller(&caller);
                 self.count(row, &caller).map_err(TurnedAway::Known)?;
@@ -143,16 +158,24 @@ impl GateParts {
     }
 
     /// Judges a call, and once more if the key of its credential was not known and its issuer knows it.
-    async fn judge_with_keys(&self, row: Option<Row>, headers: &HeaderMap) -> Verdict {
-        let verdict = judge(row, headers, &self.callers, self.clock.now());
+    async fn judge_with_keys(&self, asked: Asked<'_>) -> Verdict {
+        let verdict = judge(asked, &self.callers, self.profile, self.clock.now());
         let is_about_a_key = matches!(verdict, Verdict::Denied(Denial::CredentialInvalid | Denial::IssuerUnavailable));
         if is_about_a_key
-            && let Ok(token) = bearer_token(headers)
-            && self.issuers.learn_key_of(token, &self.callers).await
+            && let Ok(token) = bearer_token(asked.headers)
+            && self.learn_key_of(token).await
         {
-            return judge(row, headers, &self.callers, self.clock.now());
+            return judge(asked, &self.callers, self.profile, self.clock.now());
         }
         verdict
+    }
+
+    /// Asks whoever knows for the key that a token names, if that is not known. Tells whether it is now.
+    async fn learn_key_of(&self, token: &str) -> bool {
+        match self.callers.unknown_kid(token, self.clock.now()) {
+            Some(kid) => self.app.learn_signing_key(&kid).await,
+            None => self.issuers.learn_key_of(token, &self.callers).await,
+        }
     }
 
     /// Counts a call of somebody known. One too many is a line and a number, and no row: whoever floods us must not fill the
@@ -205,21 +228,22 @@ enum TurnedAway {
 /// Why a known caller may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refusal {
-    /// The method is not for his role.
+    /// The method is not for his role, or the role not for a credential like his.
     Role,
     /// He names a tenant that his credential is not for, or none of several.
     Tenant,
 }
 
 /// Looks up the method, then who calls it, then for which tenant.
-fn judge(row: Option<Row>, headers: &HeaderMap, callers: &Callers, now: Timestamp) -> Verdict {
+fn judge(asked: Asked<'_>, callers: &Callers, profile: Profile, now: Timestamp) -> Verdict {
+    let Asked { row, headers, certificate } = asked;
     let Some(row) = row else {
         return Verdict::Denied(Denial::UnknownMethod);
     };
     let Access::Roles(roles) = row.access else {
         return Verdict::Admitted(Caller::Anonymous);
     };
-    let verified = match authenticate(headers, callers, now) {
+    let verified = match authenticate(headers, certificate, callers, now) {
         Ok(verified) => verified,
         Err(denial) => return Verdict::Denied(denial),
     };
@@ -230,11 +254,19 @@ fn judge(row: Option<Row>, headers: &HeaderMap, callers: &Callers, now: Timestam
         Err(_) => (verified.tenants.first().copied(), Refusal::Tenant),
     };
     match (first_fitting(&verified, roles, tenant), first_fitting(&verified, &verified.roles, tenant)) {
-        (Some(caller), _) if refusal == Refusal::Role => Verdict::Admitted(caller),
+        (Some(caller), _) if refusal == Refusal::Role && is_bound_enough(&verified, &caller, profile) => {
+            Verdict::Admitted(caller)
+        }
         (Some(caller), _) | (None, Some(caller)) => Verdict::Refused(caller, refusal),
         // Not one role that has what it needs: the credential says nothing of anybody.
         (None, None) => Verdict::Denied(Denial::CredentialInvalid),
     }
+}
+
+/// Whether a stolen credential would be of no use to somebody else where that is demanded: in production of a target, to whom
+/// passwords go.
+fn is_bound_enough(verified: &VerifiedCaller, caller: &Caller, profile: Profile) -> bool {
+    !profile.is_production() || caller.role() != Some(Role::Target) || verified.bound_to.is_some()
 }
 
 /// The caller in the first of `roles` that his credential carries, with everything that the role needs.
@@ -263,7 +295,6 @@ mod tests {
     use super::*;
     use crate::domain::caller::TenantRole;
     use crate::domain::ids::{BrokerId, Random, SubjectId, TargetId, TenantId};
-    use crate::domain::service::KeyState;
     use crate::token::{CallerGrant, CallerTokens, KeyRing, SigningKey};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -281,7 +312,7 @@ mod tests {
 
     fn issuer() -> Arc<CallerTokens> {
         let (key, _) = SigningKey::generate().unwrap();
-        let ring = KeyRing::new(vec![(key, KeyState::Current)]).unwrap();
+        let ring = Arc::new(KeyRing::of(key));
         Arc::new(CallerTokens::new(ring, "urn:test:issuer".to_owned(), "urn:test:service".to_owned()))
     }
 
@@ -311,6 +342,7 @@ mod tests {
             broker_id: Some(broker()),
             customer_id: None,
             target_audience: None,
+            bound_to: None,
             life: Duration::from_secs(60),
         }
     }
@@ -324,11 +356,16 @@ mod tests {
         HeaderMap::from_iter([(AUTHORIZATION, value)])
     }
 
+    /// A call to `path` over a connection without a certificate.
+    fn asked<'a>(path: &str, headers: &'a HeaderMap) -> Asked<'a> {
+        Asked { row: policy::find(path), headers, certificate: None }
+    }
+
     /// What becomes of a call to `path` by whom `grant` describes.
     fn verdict(path: &str, grant: &CallerGrant) -> Verdict {
         let issuer = issuer();
         let token = issuer.mint(grant, NOW, &Ones).unwrap();
-        judge(policy::find(path), &bearing(&token), &callers(&issuer), NOW)
+        judge(asked(path, &bearing(&token)), &callers(&issuer), Profile::Development, NOW)
     }
 
     #[test]
@@ -367,21 +404,21 @@ mod tests {
         let path = "/concenter.v1.JumpService/JumpAnywhere";
         assert_eq!(verdict(path, &grant(&[Role::Admin])), Verdict::Denied(Denial::UnknownMethod));
         assert_eq!(
-            judge(policy::find(path), &HeaderMap::new(), &callers(&issuer()), NOW),
+            judge(asked(path, &HeaderMap::new()), &callers(&issuer()), Profile::Development, NOW),
             Verdict::Denied(Denial::UnknownMethod)
         );
     }
 
     #[test]
     fn a_call_without_a_credential_is_denied() {
-        let verdict = judge(policy::find(JUMP), &HeaderMap::new(), &callers(&issuer()), NOW);
+        let verdict = judge(asked(JUMP, &HeaderMap::new()), &callers(&issuer()), Profile::Development, NOW);
         assert_eq!(verdict, Verdict::Denied(Denial::CredentialMissing));
     }
 
     #[test]
     fn a_token_of_another_issuer_is_denied() {
         let token = issuer().mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
-        let verdict = judge(policy::find(JUMP), &bearing(&token), &callers(&issuer()), NOW);
+        let verdict = judge(asked(JUMP, &bearing(&token)), &callers(&issuer()), Profile::Development, NOW);
         assert_eq!(verdict, Verdict::Denied(Denial::CredentialInvalid));
     }
 
@@ -391,7 +428,7 @@ mod tests {
         let token = issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap();
         let late = NOW.plus(Duration::from_secs(66));
         assert_eq!(
-            judge(policy::find(JUMP), &bearing(&token), &callers(&issuer), late),
+            judge(asked(JUMP, &bearing(&token)), &callers(&issuer), Profile::Development, late),
             Verdict::Denied(Denial::CredentialExpired)
         );
     }
@@ -400,7 +437,7 @@ mod tests {
     fn where_anyone_may_call_a_credential_is_not_looked_at() {
         for headers in [HeaderMap::new(), bearing("not.a.token")] {
             assert_eq!(
-                judge(policy::find(JWKS), &headers, &callers(&issuer()), NOW),
+                judge(asked(JWKS, &headers), &callers(&issuer()), Profile::Development, NOW),
                 Verdict::Admitted(Caller::Anonymous)
             );
         }
@@ -410,11 +447,63 @@ mod tests {
     fn what_a_client_says_of_himself_changes_nothing() {
         let issuer = issuer();
         let mut headers = bearing(&issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap());
-        let plain = judge(policy::find(JUMP), &headers, &callers(&issuer), NOW);
+        let plain = judge(asked(JUMP, &headers), &callers(&issuer), Profile::Development, NOW);
         for name in ["x-tenant-id", "x-actor", "x-forwarded-client-cert", "x-role"] {
             headers.insert(name, HeaderValue::from_static("operator"));
         }
-        assert_eq!(judge(policy::find(JUMP), &headers, &callers(&issuer), NOW), plain);
+        assert_eq!(judge(asked(JUMP, &headers), &callers(&issuer), Profile::Development, NOW), plain);
+    }
+
+    fn thumbprint(byte: u8) -> CertificateThumbprint {
+        CertificateThumbprint([byte; 32])
+    }
+
+    /// A06
+    #[test]
+    fn a_bound_credential_is_good_with_its_certificate_alone_however_often_it_was_verified() {
+        let issuer = issuer();
+        let callers = callers(&issuer);
+        let bound = CallerGrant { bound_to: Some(thumbprint(1)), ..grant(&[Role::Portal]) };
+        let headers = bearing(&issuer.mint(&bound, NOW, &Ones).unwrap());
+        let admitted = Verdict::Admitted(within(TenantRole::Portal));
+        let refused = Verdict::Denied(Denial::CredentialBinding);
+        let cases = [(None, &refused), (Some(2), &refused), (Some(1), &admitted)];
+        for (certificate, expected) in cases.into_iter().chain(cases) {
+            let asked = Asked { certificate: certificate.map(thumbprint), ..asked(JUMP, &headers) };
+            assert_eq!(judge(asked, &callers, Profile::Development, NOW), *expected, "{certificate:?}");
+        }
+    }
+
+    /// J23
+    #[test]
+    fn in_production_a_target_is_taken_with_a_bound_credential_alone() {
+        let issuer = issuer();
+        let callers = callers(&issuer);
+        let target = TargetId::parse("tarif").unwrap();
+        let unbound = CallerGrant {
+            tenant: None,
+            broker_id: None,
+            target_audience: Some(target.clone()),
+            ..grant(&[Role::Target])
+        };
+        let bound = CallerGrant { bound_to: Some(thumbprint(1)), ..unbound.clone() };
+        let verdict = |grant: &CallerGrant, profile| {
+            let headers = bearing(&issuer.mint(grant, NOW, &Ones).unwrap());
+            let asked = Asked { certificate: Some(thumbprint(1)), ..asked(REDEEM, &headers) };
+            judge(asked, &callers, profile, NOW)
+        };
+        let caller = Caller::Target { audience: target, subject: subject() };
+        assert_eq!(verdict(&unbound, Profile::Development), Verdict::Admitted(caller.clone()));
+        assert_eq!(verdict(&unbound, Profile::Production), Verdict::Refused(caller.clone(), Refusal::Role));
+        assert_eq!(verdict(&bound, Profile::Production), Verdict::Admitted(caller));
+    }
+
+    #[test]
+    fn in_production_others_than_targets_need_no_certificate() {
+        let issuer = issuer();
+        let headers = bearing(&issuer.mint(&grant(&[Role::Portal]), NOW, &Ones).unwrap());
+        let verdict = judge(asked(JUMP, &headers), &callers(&issuer), Profile::Production, NOW);
+        assert_eq!(verdict, Verdict::Admitted(within(TenantRole::Portal)));
     }
 
     /// What becomes of a call with a token of A that names tenants in `concenter-tenant`.
@@ -424,7 +513,7 @@ mod tests {
         for name in names {
             headers.append("concenter-tenant", HeaderValue::from_str(name).unwrap());
         }
-        judge(policy::find(JUMP), &headers, &callers(&issuer), NOW)
+        judge(asked(JUMP, &headers), &callers(&issuer), Profile::Development, NOW)
     }
 
     #[test]
@@ -444,10 +533,13 @@ mod tests {
         let mut headers = bearing(&issuer.mint(&grant, NOW, &Ones).unwrap());
         let path = "/concenter.admin.v1.TenantService/GetTenant";
         let operator = Caller::Operator { subject: subject() };
-        assert_eq!(judge(policy::find(path), &headers, &callers(&issuer), NOW), Verdict::Admitted(operator.clone()));
+        assert_eq!(
+            judge(asked(path, &headers), &callers(&issuer), Profile::Development, NOW),
+            Verdict::Admitted(operator.clone())
+        );
         headers.insert("concenter-tenant", HeaderValue::from_str(&tenant().to_string()).unwrap());
         assert_eq!(
-            judge(policy::find(path), &headers, &callers(&issuer), NOW),
+            judge(asked(path, &headers), &callers(&issuer), Profile::Development, NOW),
             Verdict::Refused(operator, Refusal::Tenant)
         );
     }

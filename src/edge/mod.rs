@@ -2,7 +2,9 @@
 //!
 //! Two layers around all services: [`CallLayer`] outside, [`Gate`] inside. The gate leaves a
 //! [`crate::domain::caller::Caller`] in the extensions of every request that it lets through; handlers believe
-//! nothing else. Before the database was reached [`ClosedGate`] stands in its place. Metadata in which a client says who he is (`x-actor`, `x-tenant-id`, `x-forwarded-*`) is never read.
+//! nothing else. Before the database was reached [`ClosedGate`] stands in its place. Metadata in which a client says who he is (`x-actor`,
+//! `x-tenant-id`, `x-forwarded-*`) is never read: the certificate of a connection is a
+//! [`crate::domain::caller::CertificateThumbprint`] in the extensions, which the listener puts there after the handshake.
 //!
 //! May use `app`, `domain`, `telemetry` and `token`. It knows no gRPC code: how a [`Denial`] looks on the wire, and how an
 //! answer ended its call, are functions that it is given ([`Words`]). One more RPC: a row in [`policy`], which a test of every RPC demands.

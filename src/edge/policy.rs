@@ -5,6 +5,7 @@
 //! (`docs/domain.md#three-people`).
 
 use crate::domain::caller::Role;
+use crate::domain::profile::Profile;
 
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,15 +125,20 @@ const TABLE: &[Row] = &[
     row("/concenter.admin.v1.CatalogAdminService/EnableReturnUrl", Roles(&[Operator]), Change),
     row("/concenter.admin.v1.CatalogAdminService/GetReturnUrl", Roles(&[Operator]), Read),
     row("/concenter.admin.v1.CatalogAdminService/ListReturnUrls", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.KeyService/ListKeys", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.KeyService/RotateKey", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.KeyService/RevokeKey", Roles(&[Operator]), Change),
 ];
 
 /// What every method of the standard health service begins with.
 pub(super) const HEALTH: &str = "/grpc.health.v1.Health/";
 
+/// What every method of the standard reflection service begins with.
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/";
+
 /// The services that are not ours, with all their methods. They tell nothing that is not public: whether we serve, and
 /// what the published proto files say. This is the only place that lets them through.
-const STANDARD_SERVICES: &[Row] =
-    &[row(HEALTH, Anyone, Free), row("/grpc.reflection.v1.ServerReflection/", Anyone, Free)];
+const STANDARD_SERVICES: &[Row] = &[row(HEALTH, Anyone, Free), row(REFLECTION, Anyone, Free)];
 
 const fn row(method: &'static str, access: Access, rate: Rate) -> Row {
     Row { method, access, rate }
@@ -151,6 +157,12 @@ pub fn find(path: &str) -> Option<Row> {
     let ours = TABLE.iter().find(|row| row.method == path);
     let standard = || STANDARD_SERVICES.iter().find(|row| path.starts_with(row.method));
     ours.or_else(standard).copied()
+}
+
+/// The same for a service of this profile: in production there is no reflection.
+#[must_use]
+pub fn find_in(profile: Profile, path: &str) -> Option<Row> {
+    find(path).filter(|row| !profile.is_production() || row.method != REFLECTION)
 }
 
 #[cfg(test)]
@@ -230,6 +242,9 @@ mod tests {
         ("concenter.admin.v1.CatalogAdminService/EnableReturnUrl", "O......"),
         ("concenter.admin.v1.CatalogAdminService/GetReturnUrl", "O......"),
         ("concenter.admin.v1.CatalogAdminService/ListReturnUrls", "O......"),
+        ("concenter.admin.v1.KeyService/ListKeys", "O......"),
+        ("concenter.admin.v1.KeyService/RotateKey", "O......"),
+        ("concenter.admin.v1.KeyService/RevokeKey", "O......"),
     ];
 
     /// The path of every RPC in the descriptor set.
@@ -331,6 +346,16 @@ mod tests {
     fn health_and_reflection_are_for_anyone() {
         for path in ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] {
             assert_eq!(find(path).map(|row| row.access), Some(Anyone), "{path}");
+        }
+    }
+
+    #[test]
+    fn in_production_everything_is_as_it_is_and_reflection_is_unknown() {
+        let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+        assert_eq!(find_in(Profile::Development, reflection), find(reflection));
+        assert_eq!(find_in(Profile::Production, reflection), None);
+        for path in TABLE.iter().map(|row| row.method).chain(["/grpc.health.v1.Health/Check"]) {
+            assert_eq!(find_in(Profile::Production, path), find(path), "{path}");
         }
     }
 }

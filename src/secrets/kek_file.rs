@@ -3,12 +3,14 @@
 //! `<data directory>/keys/kek-<id>.key`, mode 0600 in a directory of mode 0700, one line:
 //! `cckek1:<id>:<key, base64url without padding>:<CRC-32C of the text before the last colon, 8 hexadecimal digits>`.
 //!
-//! It protects a stolen database file or backup, not against somebody who can read the whole data directory.
+//! It protects a stolen database file or backup, not against somebody who can read the whole data directory. So a file
+//! somewhere else may be named instead, by any name, with the same line in it.
 //!
 //! A new key is written under a temporary name (`kek-<id>.key.new`), synced, and linked to its own name without
 //! overwriting. So a crash leaves the whole key file, the temporary one, or both. The temporary one is never read and
 //! may be deleted; a whole one that no database refers to as well.
 
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,6 +31,9 @@ const FORMAT: &str = "cckek1";
 const DIRECTORY: &str = "keys";
 /// A key file is 77 bytes; whatever is longer is none.
 const FILE_BYTES: usize = 77;
+
+/// How a key file is opened. Without NONBLOCK a named pipe in its place would hold the start up for ever.
+const READ_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// The key file cannot be used. Each says which file and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +82,7 @@ pub enum KekFileError {
     )]
     InvalidId,
     /// The operating system refused.
-    #[error("the key file {path} cannot be reached: check the data directory and its rights")]
+    #[error("the key file {path} cannot be reached: check its directory and the rights on it")]
     Io {
         /// The file, or its directory.
         path: PathBuf,
@@ -105,8 +110,7 @@ pub fn create(data_dir: &Path, random: &dyn Random) -> Result<Kek, KekFileError>
         Err(errno) => return Err(io_error(&directory, errno)),
     }
     let handle = open_directory(&directory)?;
-    write_new(&handle, &directory, &kek)?;
-    rustix::fs::fsync(&handle).map_err(|errno| io_error(&directory, errno))?;
+    write_new(&handle, &directory, OsStr::new(&file_name(kek.id())), &kek)?;
     // The entry `keys` of the data directory must last as well.
     File::open(data_dir)
         .and_then(|parent| parent.sync_all())
@@ -135,16 +139,63 @@ pub fn load(data_dir: &Path, kek_id: &str) -> Result<Kek, KekFileError> {
         KekFileError::Missing { .. } => KekFileError::Missing { path: path.clone() },
         other => other,
     })?;
-    // Without NONBLOCK a named pipe in its place would hold the start up for ever.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&handle, name, flags, Mode::empty()).map_err(|errno| open_error(&path, errno))?;
-    check_private(&path, &stat(&path, &file)?, FileType::RegularFile)?;
+    let file =
+        rustix::fs::openat(&handle, name, READ_FLAGS, Mode::empty()).map_err(|errno| open_error(&path, errno))?;
+    let content = read_private(&path, file)?;
+    read_content(&content, kek_id).ok_or(KekFileError::Corrupt { path })
+}
 
+/// Reads the key of this id from a file of any name.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn load_at(path: &Path, kek_id: &str) -> Result<Kek, KekFileError> {
+    if !is_kek_id(kek_id) {
+        return Err(KekFileError::InvalidId);
+    }
+    let content = read_at(path)?;
+    read_content(&content, kek_id).ok_or_else(|| KekFileError::Corrupt { path: path.to_owned() })
+}
+
+/// Reads the key of a file of any name, whatever its id; makes one where there is no such file. Only for an empty database.
+///
+/// The directory of the file must be there.
+///
+/// # Errors
+/// As [`load`], if there is a file; as [`create`], if there is none.
+pub(super) fn load_or_create_at(path: &Path, random: &dyn Random) -> Result<Kek, KekFileError> {
+    match read_at(path) {
+        Ok(content) => read_any_content(&content).ok_or_else(|| KekFileError::Corrupt { path: path.to_owned() }),
+        Err(KekFileError::Missing { .. }) => create_at(path, random),
+        Err(error) => Err(error),
+    }
+}
+
+fn create_at(path: &Path, random: &dyn Random) -> Result<Kek, KekFileError> {
+    let not_a_file = || KekFileError::NotAFile { path: path.to_owned() };
+    let name = path.file_name().ok_or_else(not_a_file)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(directory, flags, Mode::empty()).map_err(|errno| io_error(directory, errno))?;
+    let kek = Kek::generate(random);
+    write_new(&handle, directory, name, &kek)?;
+    Ok(kek)
+}
+
+/// What a file of any name holds, if it is private.
+fn read_at(path: &Path) -> Result<Zeroizing<Vec<u8>>, KekFileError> {
+    let file = rustix::fs::open(path, READ_FLAGS, Mode::empty()).map_err(|errno| open_error(path, errno))?;
+    read_private(path, file)
+}
+
+/// What a file holds that is open, if it is private; at most one byte more than a key file has.
+fn read_private(path: &Path, file: OwnedFd) -> Result<Zeroizing<Vec<u8>>, KekFileError> {
+    check_private(path, &stat(path, &file)?, FileType::RegularFile)?;
     // One byte more than a key file has, so that a longer one does not pass cut off.
     let mut content = Zeroizing::new(Vec::with_capacity(FILE_BYTES + 1));
     let mut bounded = File::from(file).take(FILE_BYTES as u64 + 1);
-    bounded.read_to_end(&mut content).map_err(|source| KekFileError::Io { path: path.clone(), source })?;
-    read_content(&content, kek_id).ok_or(KekFileError::Corrupt { path })
+    bounded.read_to_end(&mut content).map_err(|source| KekFileError::Io { path: path.to_owned(), source })?;
+    Ok(content)
 }
 
 /// Tells whether `text` is 16 lower-case hexadecimal digits. It becomes a file name.
@@ -164,11 +215,11 @@ fn open_directory(directory: &Path) -> Result<OwnedFd, KekFileError> {
     Ok(handle)
 }
 
-/// Writes the key file of a new key, whole or not at all.
-fn write_new(directory: &OwnedFd, directory_path: &Path, kek: &Kek) -> Result<(), KekFileError> {
-    let name = file_name(kek.id());
-    let temporary = format!("{name}.new");
-    let path = directory_path.join(&name);
+/// Writes the key file of a new key, whole or not at all. It is on the disk when this returns.
+fn write_new(directory: &OwnedFd, directory_path: &Path, name: &OsStr, kek: &Kek) -> Result<(), KekFileError> {
+    let mut temporary = name.to_owned();
+    temporary.push(".new");
+    let path = directory_path.join(name);
     let failed = |errno: Errno| match errno {
         Errno::EXIST => KekFileError::AlreadyThere { path: path.clone() },
         errno => io_error(&path, errno),
@@ -183,10 +234,11 @@ fn write_new(directory: &OwnedFd, directory_path: &Path, kek: &Kek) -> Result<()
         .map_err(|source| KekFileError::Io { path: path.clone(), source })
         // Not a rename: that would overwrite.
         .and_then(|()| {
-            rustix::fs::linkat(directory, &temporary, directory, &name, AtFlags::empty()).map_err(failed)
+            rustix::fs::linkat(directory, &temporary, directory, name, AtFlags::empty()).map_err(failed)
         });
     let removed = rustix::fs::unlinkat(directory, &temporary, AtFlags::empty()).map_err(failed);
-    written.and(removed)
+    written.and(removed)?;
+    rustix::fs::fsync(directory).map_err(|errno| io_error(directory_path, errno))
 }
 
 /// The line of a key file.
@@ -199,6 +251,12 @@ fn content_of(kek: &Kek) -> Zeroizing<Vec<u8>> {
     let checksum = format!(":{:08x}\n", crc32c::crc32c(&content));
     content.extend_from_slice(checksum.as_bytes());
     content
+}
+
+/// Reads the line of a key file; `None` unless it is exactly what [`content_of`] writes for some id.
+fn read_any_content(content: &[u8]) -> Option<Kek> {
+    let kek_id = std::str::from_utf8(content).ok()?.split(':').nth(1).filter(|id| is_kek_id(id))?;
+    read_content(content, kek_id)
 }
 
 /// Reads the line of a key file; `None` unless it is exactly what [`content_of`] writes for `kek_id`.

@@ -4,7 +4,8 @@
 //! the cap nobody is accepted: who comes then waits in the backlog of the operating system, where he costs no descriptor
 //! and no memory of ours, and is served in his turn. A connection keeps its place until it is closed.
 //!
-//! [`Capped`] takes any stream of connections, so that TLS fits between it and the sockets.
+//! [`Capped`] takes any stream of connections. TLS is between it and the sockets, so that a handshake counts towards the opening
+//! of its connection.
 
 use std::io;
 use std::pin::Pin;
@@ -24,7 +25,9 @@ use tonic::body::Body;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tower::util::MapRequestLayer;
 
-/// How many bytes every client sends before anything else: the preface of HTTP/2 (RFC 9113, section 3.4), 24 bytes, and the
+use super::tls::WireInfo;
+
+/// How many bytes every client sends before anything else, behind the handshake of TLS where there is one: the preface of HTTP/2 (RFC 9113, section 3.4), 24 bytes, and the
 /// head of the SETTINGS frame behind it, 9.
 const OPENING_BYTES: usize = 33;
 /// After how long a connection of gRPC is asked to go: GOAWAY, and the calls in flight go on. Who comes back finds another
@@ -303,17 +306,24 @@ pub(super) struct ConnectionInfo<I> {
     has_called: Arc<AtomicBool>,
 }
 
-/// The layer that tells a connection of its calls, and leaves in each what is known of the socket.
+/// The layer that tells a connection of its calls, and leaves in each what is known of the socket, and the certificate of the
+/// client if it has one ([`crate::domain::caller::CertificateThumbprint`]).
 pub(super) fn note_calls() -> MapRequestLayer<fn(Request<Body>) -> Request<Body>> {
     MapRequestLayer::new(note_call)
 }
 
 fn note_call(mut request: Request<Body>) -> Request<Body> {
-    if let Some(ConnectionInfo { within, has_called }) =
-        request.extensions_mut().remove::<ConnectionInfo<TcpConnectInfo>>()
+    let extensions = request.extensions_mut();
+    if let Some(ConnectionInfo { within, has_called }) = extensions.remove::<ConnectionInfo<WireInfo<TcpConnectInfo>>>()
     {
         has_called.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(within);
+        let (socket, certificate) = within.into_parts();
+        if let Some(socket) = socket {
+            extensions.insert(socket);
+        }
+        if let Some(certificate) = certificate {
+            extensions.insert(certificate);
+        }
     }
     request
 }
@@ -324,12 +334,12 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio_stream::StreamExt as _;
     use tonic::transport::Channel;
-    use tonic::transport::server::TcpIncoming;
     use tonic_health::ServingStatus;
     use tonic_health::pb::HealthCheckRequest;
     use tonic_health::pb::health_check_response::ServingStatus as Reported;
     use tonic_health::pb::health_client::HealthClient;
 
+    use super::super::tls::Wires;
     use super::*;
 
     const NOW: Duration = Duration::ZERO;
@@ -447,7 +457,7 @@ mod tests {
         let patience = Patience { opening: soon, first_call: soon, life: LONG };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let capped = Capped::new("test", TcpIncoming::from(listener), 2, patience);
+        let capped = Capped::new("test", Wires::new(listener, None), 2, patience);
         let (reporter, health) = tonic_health::server::health_reporter();
         let server = tonic::transport::Server::builder().layer(note_calls()).add_service(health);
         tokio::spawn(server.serve_with_incoming(capped));

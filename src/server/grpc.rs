@@ -1,13 +1,14 @@
 //! The connections of gRPC: how many there may be, and what one of them may take. What the library does not bound itself,
 //! `connections.rs` bounds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use super::connections::{Capped, Patience};
+use super::tls::{Tls, Wires};
 
 /// How often a silent connection is asked whether its peer is still there, and how long it may take to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
@@ -36,11 +37,9 @@ pub(super) fn transport(age: Duration) -> Server {
         .max_connection_age(age)
 }
 
-/// The connections, at most `most` at once.
-pub(super) fn connections(listener: TcpListener, most: u32) -> Capped<TcpIncoming> {
-    // An answer is small: it must not wait for more of it to come.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Capped::new("gRPC", incoming, most, Patience::GRPC)
+/// The connections, at most `most` at once, with TLS if there is any.
+pub(super) fn connections(listener: TcpListener, tls: Option<Arc<Tls>>, most: u32) -> Capped<Wires> {
+    Capped::new("gRPC", Wires::new(listener, tls), most, Patience::GRPC)
 }
 
 #[cfg(test)]
@@ -59,7 +58,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let (_, health) = tonic_health::server::health_reporter();
         let server = transport(Duration::from_millis(100)).add_service(health);
-        tokio::spawn(server.serve_with_incoming(connections(listener, 1)));
+        tokio::spawn(server.serve_with_incoming(connections(listener, None, 1)));
 
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();

@@ -4,6 +4,7 @@
 //! served here, by the library beneath it.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,13 +17,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_stream::StreamExt as _;
-use tonic::transport::server::TcpIncoming;
 
 use super::connections::{Capped, Patience};
+use super::tls::{Tls, Wires};
 use super::told_to_stop;
 
-/// How long the head of a request may take, the first as well as each one after an answer: who asks for nothing meanwhile
-/// is closed.
+/// How long the head of a request may take, the first, with the handshake of TLS before it, as well as each one after an
+/// answer: who asks for nothing meanwhile is closed.
 const HEAD: Duration = Duration::from_secs(10);
 /// Most bytes of the head of a request.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -31,15 +32,13 @@ const AGE: Duration = Duration::from_secs(60);
 /// How long that answer may take, until it is read.
 const AGE_GRACE: Duration = Duration::from_secs(10);
 
-/// The connections, at most `most` at once.
-pub(super) fn connections(listener: TcpListener, most: u32) -> Capped<TcpIncoming> {
-    // An answer is small: it must not wait for more of it to come.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Capped::new("HTTP", incoming, most, Patience::until(AGE.saturating_add(AGE_GRACE)))
+/// The connections, at most `most` at once, with TLS if there is any.
+pub(super) fn connections(listener: TcpListener, tls: Option<Arc<Tls>>, most: u32) -> Capped<Wires> {
+    Capped::new("HTTP", Wires::new(listener, tls), most, Patience::until(AGE.saturating_add(AGE_GRACE)))
 }
 
 /// Serves HTTP until `stopped`, then until the requests in flight are answered.
-pub(super) async fn serve(mut incoming: Capped<TcpIncoming>, router: Router, stopped: watch::Receiver<bool>) {
+pub(super) async fn serve(mut incoming: Capped<Wires>, router: Router, stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let mut stop = pin!(told_to_stop(stopped.clone()));
     loop {

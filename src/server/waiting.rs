@@ -14,6 +14,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
 use super::connections::{AGE, note_calls};
+use super::tls::ListenersTls;
 use super::{StartError, WORDS, call_layer, end_health_streams, grpc, health, http, metrics, told_to_stop};
 use crate::config::ServerSettings;
 use crate::domain::ids::Random;
@@ -81,6 +82,7 @@ pub(super) async fn until_open(
     location: &Location,
     sockets: &Sockets,
     settings: &ServerSettings,
+    tls: &ListenersTls,
     random: Arc<dyn Random>,
 ) -> Result<Opened, StartError> {
     let (grpc, http) = sockets.share(settings)?.listen(settings)?;
@@ -92,16 +94,15 @@ pub(super) async fn until_open(
         .layer(call_layer(random, &settings.limits, &Arc::new(metrics::metrics())))
         .layer(ClosedGate { words: WORDS })
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())));
-    let grpc = grpc::connections(grpc, settings.limits.connections);
+    let grpc = grpc::connections(grpc, tls.grpc.clone(), settings.limits.connections);
     let grpc = router.serve_with_incoming_shutdown(grpc, told_to_stop(stopped.clone()));
     let mut listeners = JoinSet::new();
     // One that fails leaves callers waiting; the start goes on all the same.
     listeners.spawn(async move { drop(grpc.await) });
-    listeners.spawn(http::serve(
-        http::connections(http, settings.limits.http_connections),
-        web::closed_router(),
-        stopped,
-    ));
+    let http = http::connections(http, tls.http.clone(), settings.limits.http_connections);
+    listeners.spawn(http::serve(http, web::closed_router(), stopped.clone()));
+    // A database may be away for longer than a certificate is good for.
+    listeners.spawn(tls.clone().follow(stopped));
 
     let opened = attempts(location, settings).await;
     end_health_streams(&mut health, &services).await;

@@ -1,14 +1,14 @@
 //! How rows spell the domain's enums: the same in every engine, so that a database can be carried over.
 //!
-//! The constraints of the schema list at least these words; some are of states that only come with key rotation. A new
-//! variant gets its word here and, where the schema lacks it, in a migration.
+//! The constraints of the schema list at least these words. A new variant gets its word here and, where the schema lacks it,
+//! in a migration.
 
 use crate::domain::audit::{AuditOutcome, AuditedKind};
 use crate::domain::customer::Segment;
 use crate::domain::jump::{ActorRole, JumpState, PersonKind};
 use crate::domain::provider::{ProviderKind, State};
 use crate::domain::resolve::Way;
-use crate::domain::service::{KeyPurpose, KeyState};
+use crate::domain::signing::KeyPurpose;
 use crate::domain::target::{Delivery, TargetKind};
 use crate::domain::tenant::TenantState;
 use crate::domain::user::UserKind;
@@ -56,17 +56,6 @@ impl Code for KeyPurpose {
         match self {
             Self::Jump => "jump",
             Self::Caller => "caller",
-        }
-    }
-}
-
-impl Code for KeyState {
-    const ALL: &'static [Self] = &[Self::Current, Self::Retired];
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::Current => "current",
-            Self::Retired => "retired",
         }
     }
 }
@@ -220,7 +209,6 @@ mod tests {
         every_word_reads_back::<State>();
         every_word_reads_back::<TenantState>();
         every_word_reads_back::<KeyPurpose>();
-        every_word_reads_back::<KeyState>();
         every_word_reads_back::<ProviderKind>();
         every_word_reads_back::<TargetKind>();
         every_word_reads_back::<Delivery>();

@@ -51,8 +51,9 @@ use crate::domain::jump::{
 use crate::domain::load::StoreLoad;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProductProvider, State};
-use crate::domain::service::ServiceState;
+use crate::domain::service::{SealedSigningKey, ServiceState};
 use crate::domain::settings::{Settings, SettingsChange};
+use crate::domain::signing::{KeyId, Rotation};
 use crate::domain::target::{ReturnUrl, Target};
 use crate::domain::tenant::{Tenant, TenantState, WrappedKeys};
 use crate::domain::text::Line;
@@ -152,6 +153,7 @@ pub struct StandardMoved {
 /// Everything that the service keeps.
 pub trait Store:
     ServiceStore
+    + KeyStore
     + TenantStore
     + SettingsStore
     + CatalogStore
@@ -168,6 +170,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: ServiceStore
+        + KeyStore
         + TenantStore
         + SettingsStore
         + CatalogStore
@@ -204,6 +207,53 @@ pub trait ServiceStore: Send + Sync {
     /// Lets the writes that wait finish and closes the database, for everybody who has it. Later calls answer
     /// [`StoreError::Down`].
     async fn close(&self);
+}
+
+/// Signing keys. What each may do at an instant follows from their rows ([`crate::domain::signing`]); all of them are read with
+/// the service's state.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// Adds a key unless its purpose has one that begins to sign later than `after` and is not revoked: then somebody else
+    /// was quicker, and the answer is `false`. The audit row is written only with the key.
+    async fn add_signing_key(
+        &self,
+        key: &SealedSigningKey,
+        after: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<bool, StoreError>;
+
+    /// Lets the next key of a purpose begin earlier, as soon as `rotation` allows; where there is none, adds `new`, which
+    /// begins when it says. Answers with the next key. No change if it begins as early already.
+    async fn rotate_signing_key(
+        &self,
+        effect: &Effect,
+        rotation: &Rotation,
+        new: &SealedSigningKey,
+    ) -> Result<Outcome<SealedSigningKey>, StoreError>;
+
+    /// Revokes a key: overwrites its private half and, if what it signed was accepted, moves the epoch, so that every open jump
+    /// dies. If nobody would sign then,
+    /// the next key of its purpose begins at once, or, where there is none, that one of `heirs` which is of its purpose. No
+    /// change if it is revoked already.
+    ///
+    /// Refused: `NotFound`.
+    async fn revoke_signing_key(
+        &self,
+        effect: &Effect,
+        kid: &KeyId,
+        heirs: &[SealedSigningKey],
+    ) -> Result<Outcome<SealedSigningKey>, StoreError>;
+
+    /// Overwrites the private half of a key by the sealed public one, if there is one, at the audit row's instant; only if the
+    /// key was replaced at `before` or earlier, and is neither removed nor revoked. Tells whether it was, and writes the
+    /// audit row only then.
+    async fn remove_signing_key(
+        &self,
+        kid: &KeyId,
+        sealed_public: Option<&[u8]>,
+        before: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<bool, StoreError>;
 }
 
 /// Tenants.

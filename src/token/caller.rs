@@ -1,17 +1,19 @@
 //! Callers' tokens of the embedded issuer: who calls, in which roles (RFC 9068).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 
 use super::TokenError;
 use super::base64url;
+use super::binding::{ConfirmationWire, read_thumbprint, thumbprint_text};
 use super::claims::{CallerWire, read_tenant};
 use super::front_door::{
-    Entered, InvalidCause, Parties, TOKEN_BYTES, check_parties, decode_claims, enter, is_over, read_object,
+    Entered, InvalidCause, Parties, TOKEN_BYTES, check_parties, decode_claims, enter, is_over, named_key, read_object,
 };
-use super::keyring::KeyRing;
-use crate::domain::caller::{Caller, Role, TenantRole};
+use super::keyring::{KeyRing, SigningKey};
+use crate::domain::caller::{Caller, CertificateThumbprint, Role, TenantRole};
 use crate::domain::ids::{BrokerId, CustomerId, InvalidId, Random, SubjectId, TargetId, TenantId};
 use crate::domain::time::Timestamp;
 
@@ -42,6 +44,8 @@ pub struct CallerGrant {
     pub customer_id: Option<CustomerId>,
     /// The target that it is, for role target.
     pub target_audience: Option<TargetId>,
+    /// The certificate with which alone the token is good; none if any connection will do.
+    pub bound_to: Option<CertificateThumbprint>,
     /// How long the token is good for: 1 s to [`LONGEST_CALLER_LIFE`]; a fraction of a second is cut off.
     pub life: Duration,
 }
@@ -61,6 +65,8 @@ pub struct VerifiedCaller {
     pub customer_id: Option<CustomerId>,
     /// The target that it is.
     pub target_audience: Option<TargetId>,
+    /// The certificate that the connection must have, with every call; none if any connection will do.
+    pub bound_to: Option<CertificateThumbprint>,
     /// When the token ends, in whole seconds.
     pub expires_at: Timestamp,
 }
@@ -138,7 +144,7 @@ impl From<InvalidCause> for CallerTokenError {
 /// The embedded issuer: mints callers' tokens and verifies them.
 #[derive(Debug)]
 pub struct CallerTokens {
-    ring: KeyRing,
+    ring: Arc<KeyRing>,
     issuer: String,
     audience: String,
 }
@@ -146,27 +152,28 @@ pub struct CallerTokens {
 impl CallerTokens {
     /// Mints in the name of `issuer` for the service that is called `audience`, with keys that sign nothing else.
     #[must_use]
-    pub fn new(ring: KeyRing, issuer: String, audience: String) -> Self {
+    pub const fn new(ring: Arc<KeyRing>, issuer: String, audience: String) -> Self {
         Self { ring, issuer, audience }
     }
 
     /// Mints a token that is good from `now`, at most 2 048 bytes, and one that [`CallerTokens::verify`] takes.
     ///
     /// # Errors
-    /// [`TokenError::Life`] if it would live too long or not at all; [`TokenError::Unfit`] if the claims do not fit
+    /// [`TokenError::NoKey`] if no key signs at `now`; [`TokenError::Life`] if it would live too long or not at all; [`TokenError::Unfit`] if the claims do not fit
     /// one of the roles; [`TokenError::Refused`] with no role, more than 4 or one twice; [`TokenError::TooLong`] if
     /// issuer and audience are too long; [`TokenError::Signing`] if the cryptographic library refuses.
     pub fn mint(&self, grant: &CallerGrant, now: Timestamp, random: &dyn Random) -> Result<String, TokenError> {
         if !(Duration::from_secs(1)..=LONGEST_CALLER_LIFE).contains(&grant.life) {
             return Err(TokenError::Life);
         }
-        let token = self.sign(grant, now, random)?;
+        let key = self.ring.current(now).ok_or(TokenError::NoKey)?;
+        let token = self.sign(&key, grant, now, random)?;
         if token.len() > TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
 
         // What we would refuse must not leave: a mistake here shows at the mint, not at the first call.
-        let read = enter(&token, TYPE, &self.ring)
+        let read = enter(&token, TYPE, |kid| (kid == key.kid()).then(|| Arc::clone(key.public())))
             .map_err(CallerTokenError::from)
             .and_then(|entered| self.read(&entered, now))
             .map_err(|error| match error {
@@ -179,18 +186,30 @@ impl CallerTokens {
         }
     }
 
+    /// The keys.
+    #[must_use]
+    pub const fn ring(&self) -> &Arc<KeyRing> {
+        &self.ring
+    }
+
+    /// The key that a token of its kind names and that verifies nothing at `now`; `None` for another kind of token.
+    pub(super) fn unknown_kid(&self, token: &str, now: Timestamp) -> Option<String> {
+        named_key(token, TYPE).filter(|kid| self.ring.find(kid, now).is_none())
+    }
+
     /// The claim `iss` of its tokens.
     pub(super) fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Verifies a token that somebody brings at `now`. No I/O.
+    /// Verifies a token that somebody brings at `now`. No I/O. Whether the connection is the one that it is bound to is for
+    /// the caller to check.
     ///
     /// # Errors
     /// [`CallerTokenError::Invalid`] if it is not authentic or not for us; [`CallerTokenError::Expired`] 5 s or more
     /// after its end.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedCaller, CallerTokenError> {
-        let entered = enter(token, TYPE, &self.ring)?;
+        let entered = enter(token, TYPE, |kid| self.ring.find(kid, now))?;
         let (x, y) = entered.key.coordinates();
         let key = DecodingKey::from_ec_components(x, y).map_err(|_| InvalidCause::UnknownKey)?;
         // The signature alone. The library's checks of claims read the system's clock, and take other types, a missing
@@ -203,11 +222,18 @@ impl CallerTokens {
         self.read(&entered, now)
     }
 
-    fn sign(&self, grant: &CallerGrant, now: Timestamp, random: &dyn Random) -> Result<String, TokenError> {
+    fn sign(
+        &self,
+        key: &SigningKey,
+        grant: &CallerGrant,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<String, TokenError> {
         let mut jti = [0; JTI_BYTES];
         random.fill(&mut jti);
         let jti = base64url::encode(jti);
         let tenant = grant.tenant.map(|tenant| tenant.to_string());
+        let thumbprint = grant.bound_to.map(thumbprint_text);
         let issued_at = now.floor_to_second();
         let claims = CallerWire {
             iss: &self.issuer,
@@ -223,16 +249,17 @@ impl CallerTokens {
             broker_id: grant.broker_id.as_ref().map(BrokerId::as_str),
             customer_id: grant.customer_id.as_ref().map(CustomerId::as_str),
             target_audience: grant.target_audience.as_ref().map(TargetId::as_str),
+            cnf: thumbprint.as_deref().map(|thumbprint| ConfirmationWire { thumbprint }),
         };
         let mut header = jsonwebtoken::Header::new(Algorithm::ES256);
         header.typ = Some(TYPE.to_owned());
-        header.kid = Some(self.ring.current().kid().to_owned());
-        let pkcs8 = self.ring.current().to_pkcs8().map_err(|_| TokenError::Signing)?;
+        header.kid = Some(key.kid().to_owned());
+        let pkcs8 = key.to_pkcs8().map_err(|_| TokenError::Signing)?;
         jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ec_der(&pkcs8)).map_err(|_| TokenError::Signing)
     }
 
     /// Reads and checks the claims.
-    fn read(&self, entered: &Entered<'_, '_>, now: Timestamp) -> Result<VerifiedCaller, CallerTokenError> {
+    fn read(&self, entered: &Entered<'_>, now: Timestamp) -> Result<VerifiedCaller, CallerTokenError> {
         let json = decode_claims(entered)?;
         let wire: CallerWire<'_> = read_object(&json).ok_or(InvalidCause::Claims)?;
         let caller = read_caller(&wire).map_err(|_| InvalidCause::Claims)?;
@@ -256,6 +283,10 @@ fn read_caller(wire: &CallerWire<'_>) -> Result<VerifiedCaller, InvalidId> {
         broker_id: wire.broker_id.map(BrokerId::parse).transpose()?,
         customer_id: wire.customer_id.map(CustomerId::parse).transpose()?,
         target_audience: wire.target_audience.map(TargetId::parse).transpose()?,
+        bound_to: match &wire.cnf {
+            Some(confirmation) => Some(read_thumbprint(confirmation.thumbprint).ok_or(InvalidId)?),
+            None => None,
+        },
         expires_at: Timestamp::from_unix_seconds(wire.exp),
     })
 }

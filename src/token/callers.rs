@@ -14,13 +14,15 @@ use self::verified::VerifiedCallers;
 use super::base64url;
 use super::caller::{CallerTokenError, CallerTokens, VerifiedCaller};
 use super::foreign::{FOREIGN_TOKEN_BYTES, ForeignTokens};
-use super::front_door::{read_object, split};
+use super::front_door::{InvalidCause, read_object, split};
 use crate::domain::time::Timestamp;
 
 /// Every issuer whose tokens are taken.
 #[derive(Debug)]
 pub struct Callers {
     embedded: Arc<CallerTokens>,
+    /// Whether tokens of the embedded issuer are taken.
+    believes_embedded: bool,
     foreign: Vec<Arc<ForeignTokens>>,
     verified: VerifiedCallers,
 }
@@ -46,20 +48,38 @@ impl Callers {
         if issuers.array_windows().any(|[one, next]| one == next) {
             return Err(IssuerTwice);
         }
-        Ok(Self { embedded, foreign, verified: VerifiedCallers::new() })
+        Ok(Self { embedded, believes_embedded: true, foreign, verified: VerifiedCallers::new() })
+    }
+
+    /// The same, but no token of the embedded issuer is taken. Its name stays its own.
+    #[must_use]
+    pub fn foreign_only(self) -> Self {
+        Self { believes_embedded: false, ..self }
     }
 
     /// Verifies a token that somebody brings at `now`. No I/O. A token that was good within the last minute is believed
-    /// without its signature being computed again.
+    /// without its signature being computed again, unless the embedded issuer lost a key since.
     ///
     /// # Errors
     /// [`CallerTokenError::Invalid`] if it is not authentic or not for us; [`CallerTokenError::Expired`] 5 s or more
-    /// after its end; [`CallerTokenError::KeysMissing`] if its issuer's keys are not there.
+    /// after its end; [`CallerTokenError::KeysMissing`] if its issuer's keys are not there. Whether the connection is the one
+    /// that a token is bound to is asked by whoever knows the connection, with every call.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<VerifiedCaller>, CallerTokenError> {
-        self.verified.get_or_verify(token, now, || match self.foreign_issuer_of(token) {
+        let losses = self.embedded.ring().losses();
+        self.verified.get_or_verify(token, now, losses, || match self.foreign_issuer_of(token) {
             Some(foreign) => foreign.verify(token, now),
-            None => self.embedded.verify(token, now),
+            None if self.believes_embedded => self.embedded.verify(token, now),
+            None => Err(InvalidCause::Issuer.into()),
         })
+    }
+
+    /// The key of the embedded issuer that a token names and that verifies nothing at `now`; `None` for every other token.
+    #[must_use]
+    pub fn unknown_kid(&self, token: &str, now: Timestamp) -> Option<String> {
+        if claimed_issuer(token)? != self.embedded.issuer() {
+            return None;
+        }
+        self.embedded.unknown_kid(token, now)
     }
 
     /// The foreign issuer that a token claims to be of, which nobody has verified.
@@ -91,13 +111,16 @@ fn claimed_issuer(token: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
 
     use serde_json::json;
 
     use super::*;
+    use crate::domain::caller::Role;
+    use crate::domain::ids::SubjectId;
     use crate::domain::issuer::{AssertableTenants, ClaimNames, ClaimPath, IssuerName, IssuerProfile};
-    use crate::token::front_door::InvalidCause;
-    use crate::token::testing::{header, ring, signed};
+    use crate::token::CallerGrant;
+    use crate::token::testing::{Counting, header, ring, signed};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
     const OURS: &str = "urn:test:issuer";
@@ -147,6 +170,27 @@ mod tests {
         assert_eq!(verified, Err(CallerTokenError::KeysMissing));
         let twice = signed(&key, &header(&key, "at+jwt").to_string(), r#"{"iss":"https://a.example","iss":"x"}"#);
         assert!(callers.foreign_issuer_of(&twice).is_none());
+    }
+
+    #[test]
+    fn where_only_foreign_issuers_count_the_embedded_one_is_not_believed_and_keeps_its_name() {
+        let tokens = embedded();
+        let grant = CallerGrant {
+            subject: SubjectId::parse("ops").unwrap(),
+            roles: vec![Role::Operator],
+            tenant: None,
+            broker_id: None,
+            customer_id: None,
+            target_audience: None,
+            bound_to: None,
+            life: Duration::from_secs(60),
+        };
+        let token = tokens.mint(&grant, NOW, &Counting::from(1)).unwrap();
+        let callers = Callers::new(Arc::clone(&tokens), vec![foreign("https://a.example")]).unwrap();
+        assert!(callers.verify(&token, NOW).is_ok());
+        let callers = Callers::new(tokens, vec![foreign("https://a.example")]).unwrap().foreign_only();
+        assert_eq!(callers.verify(&token, NOW), Err(InvalidCause::Issuer.into()));
+        assert_eq!(Callers::new(embedded(), vec![foreign(OURS)]).err(), Some(IssuerTwice));
     }
 
     #[test]

@@ -29,10 +29,11 @@ struct CheckpointWire<'a> {
     hash: &'a str,
 }
 
-/// Signs a checkpoint under the current key of `ring`; its instant loses its fraction of a second. Less than 500 bytes.
+/// Signs a checkpoint under the key of `ring` that signs at its instant, which loses its fraction of a second. Less than 500
+/// bytes.
 ///
 /// # Errors
-/// [`TokenError::Signing`] if the cryptographic library refuses.
+/// [`TokenError::NoKey`] if no key signs; [`TokenError::Signing`] if the cryptographic library refuses.
 pub fn sign_checkpoint(ring: &KeyRing, checkpoint: &Checkpoint) -> Result<String, TokenError> {
     sign(ring, TYPE, checkpoint)
 }
@@ -40,38 +41,40 @@ pub fn sign_checkpoint(ring: &KeyRing, checkpoint: &Checkpoint) -> Result<String
 /// Signs that a log may be dropped up to a place, as [`sign_checkpoint`] does.
 ///
 /// # Errors
-/// [`TokenError::Signing`] if the cryptographic library refuses.
+/// As [`sign_checkpoint`].
 pub fn sign_floor(ring: &KeyRing, floor: &Checkpoint) -> Result<String, TokenError> {
     sign(ring, FLOOR_TYPE, floor)
 }
 
-/// Opens a checkpoint. One of long ago is as good as a new one.
+/// Opens a checkpoint at `now`. One of long ago is as good as a new one, also if the time of its key is over since: it lets nobody
+/// in. Under a key that was revoked anybody may have signed it.
 ///
 /// # Errors
 /// [`InvalidCause`] if none of the keys of `ring` signed it, or if it is something else.
-pub fn open_checkpoint(ring: &KeyRing, token: &str) -> Result<Checkpoint, InvalidCause> {
-    open(ring, TYPE, token)
+pub fn open_checkpoint(ring: &KeyRing, token: &str, now: Timestamp) -> Result<Checkpoint, InvalidCause> {
+    open(ring, TYPE, token, now)
 }
 
 /// Opens a floor, as [`open_checkpoint`] does.
 ///
 /// # Errors
 /// [`InvalidCause`] if none of the keys of `ring` signed it, or if it is something else.
-pub fn open_floor(ring: &KeyRing, token: &str) -> Result<Checkpoint, InvalidCause> {
-    open(ring, FLOOR_TYPE, token)
+pub fn open_floor(ring: &KeyRing, token: &str, now: Timestamp) -> Result<Checkpoint, InvalidCause> {
+    open(ring, FLOOR_TYPE, token, now)
 }
 
 fn sign(ring: &KeyRing, typ: &'static str, checkpoint: &Checkpoint) -> Result<String, TokenError> {
-    let header = encode_json(&Header { alg: ALGORITHM, kid: ring.current().kid(), typ })?;
+    let key = ring.current(checkpoint.at).ok_or(TokenError::NoKey)?;
+    let header = encode_json(&Header { alg: ALGORITHM, kid: key.kid(), typ })?;
     let (tenant, hash) = (checkpoint.tenant.to_string(), base64url::encode(checkpoint.hash.0));
     let claims = CheckpointWire { iat: checkpoint.at.unix_seconds(), tid: &tenant, seq: checkpoint.seq, hash: &hash };
     let signed = format!("{header}.{}", encode_json(&claims)?);
-    let signature = ring.current().sign(signed.as_bytes()).ok_or(TokenError::Signing)?;
+    let signature = key.sign(signed.as_bytes()).ok_or(TokenError::Signing)?;
     Ok(format!("{signed}.{}", base64url::encode(signature)))
 }
 
-fn open(ring: &KeyRing, typ: &'static str, token: &str) -> Result<Checkpoint, InvalidCause> {
-    let entered = enter(token, typ, ring)?;
+fn open(ring: &KeyRing, typ: &'static str, token: &str, now: Timestamp) -> Result<Checkpoint, InvalidCause> {
+    let entered = enter(token, typ, |kid| ring.find_of_any_time(kid, now))?;
     if !entered.key.has_signed(entered.signed.as_bytes(), &entered.signature) {
         return Err(InvalidCause::Signature);
     }
@@ -90,6 +93,7 @@ fn encode_json(part: &impl Serialize) -> Result<String, TokenError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use serde_json::json;
@@ -99,7 +103,6 @@ mod tests {
     use super::*;
     use crate::domain::caller::Role;
     use crate::domain::ids::{SubjectId, TargetId};
-    use crate::domain::service::KeyState;
     use crate::token::SigningKey;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -109,16 +112,16 @@ mod tests {
     }
 
     /// The ring of another kind of token, with the same key: what a mistake in the start would make of it.
-    fn same_ring(key: &SigningKey) -> KeyRing {
+    fn same_ring(key: &SigningKey) -> Arc<KeyRing> {
         let copy = SigningKey::from_pkcs8(&key.to_pkcs8().unwrap()).unwrap();
-        KeyRing::new(vec![(copy, KeyState::Current)]).unwrap()
+        Arc::new(KeyRing::of(copy))
     }
 
     #[test]
     fn a_checkpoint_reads_back() {
         let (ring, _) = ring();
         let token = sign_checkpoint(&ring, &checkpoint()).unwrap();
-        assert_eq!(open_checkpoint(&ring, &token), Ok(checkpoint()));
+        assert_eq!(open_checkpoint(&ring, &token, NOW), Ok(checkpoint()));
         assert!(token.len() < 500, "{}", token.len());
     }
 
@@ -127,19 +130,19 @@ mod tests {
         let (own, key) = ring();
         let token = sign_checkpoint(&own, &checkpoint()).unwrap();
         let (other, _) = ring();
-        assert_eq!(open_checkpoint(&other, &token), Err(InvalidCause::UnknownKey));
+        assert_eq!(open_checkpoint(&other, &token, NOW), Err(InvalidCause::UnknownKey));
         let (head, rest) = token.split_once('.').unwrap();
         let (_, signature) = rest.split_once('.').unwrap();
         let claims =
             json!({ "iat": 1, "tid": TenantId::SYSTEM.to_string(), "seq": 8, "hash": base64url::encode([9; 32]) });
         let forged = format!("{head}.{}.{signature}", base64url::encode(claims.to_string()));
-        assert_eq!(open_checkpoint(&own, &forged), Err(InvalidCause::Signature));
+        assert_eq!(open_checkpoint(&own, &forged, NOW), Err(InvalidCause::Signature));
         for text in ["", "a.b", "a.b.c", &token[1..], &token.replace('.', " "), &format!("{token}.")] {
-            assert!(open_checkpoint(&own, text).is_err(), "{text}");
+            assert!(open_checkpoint(&own, text, NOW).is_err(), "{text}");
         }
         for claims in [json!({}), json!({ "iat": 1, "tid": "x", "seq": 1, "hash": "" })] {
             let token = signed(&key, &header(&key, TYPE).to_string(), &claims.to_string());
-            assert_eq!(open_checkpoint(&own, &token), Err(InvalidCause::Claims), "{claims}");
+            assert_eq!(open_checkpoint(&own, &token, NOW), Err(InvalidCause::Claims), "{claims}");
         }
     }
 
@@ -147,17 +150,17 @@ mod tests {
     fn a_checkpoint_is_no_floor_and_a_floor_no_checkpoint() {
         let (ring, _) = ring();
         let floor = sign_floor(&ring, &checkpoint()).unwrap();
-        assert_eq!(open_floor(&ring, &floor), Ok(checkpoint()));
-        assert_eq!(open_checkpoint(&ring, &floor), Err(InvalidCause::Type));
+        assert_eq!(open_floor(&ring, &floor, NOW), Ok(checkpoint()));
+        assert_eq!(open_checkpoint(&ring, &floor, NOW), Err(InvalidCause::Type));
         let other = sign_checkpoint(&ring, &checkpoint()).unwrap();
-        assert_eq!(open_floor(&ring, &other), Err(InvalidCause::Type));
+        assert_eq!(open_floor(&ring, &other, NOW), Err(InvalidCause::Type));
     }
 
     #[test]
     fn a_checkpoint_is_no_token_of_a_jump_or_a_caller_even_under_their_key() {
         let (own, key) = ring();
         let token = sign_checkpoint(&own, &checkpoint()).unwrap();
-        let jumps = JumpTokens::new(same_ring(&key), "urn:us".to_owned()).unwrap();
+        let jumps = JumpTokens::new(same_ring(&key), "urn:us".to_owned());
         let opened = jumps.open(&token, &TargetId::parse("rechner").unwrap(), 1, NOW);
         assert_eq!(opened, Err(JumpTokenError::Invalid(InvalidCause::Type)));
         let callers = CallerTokens::new(same_ring(&key), "urn:us".to_owned(), "urn:us".to_owned());
@@ -175,13 +178,14 @@ mod tests {
             broker_id: None,
             customer_id: None,
             target_audience: None,
+            bound_to: None,
             life: Duration::from_secs(60),
         };
         let token = callers.mint(&grant, NOW, &Counting::from(1)).unwrap();
-        assert_eq!(open_checkpoint(&own, &token), Err(InvalidCause::Type));
+        assert_eq!(open_checkpoint(&own, &token, NOW), Err(InvalidCause::Type));
         let claims =
             json!({ "iat": 1, "tid": TenantId::SYSTEM.to_string(), "seq": 8, "hash": base64url::encode([9; 32]) });
         let jump = signed(&key, &header(&key, "cc-jump+jwt").to_string(), &claims.to_string());
-        assert_eq!(open_checkpoint(&own, &jump), Err(InvalidCause::Type));
+        assert_eq!(open_checkpoint(&own, &jump, NOW), Err(InvalidCause::Type));
     }
 }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::base64url;
+use super::binding::ConfirmationWire;
 use super::front_door::{Object, Parties, Times};
 use crate::domain::customer::Segment;
 use crate::domain::ids::{InvalidId, TargetId, TenantId};
@@ -131,6 +132,8 @@ pub(super) struct CallerWire<'a> {
     pub(super) customer_id: Option<&'a str>,
     #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) target_audience: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub(super) cnf: Option<ConfirmationWire<'a>>,
 }
 
 impl<'a> CallerWire<'a> {

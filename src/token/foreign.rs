@@ -172,14 +172,12 @@ impl ForeignTokens {
         if !claims.is_for(audience) {
             return Err(InvalidCause::Audience.into());
         }
-        // Bound to a key or a certificate of its owner (RFC 7800): without that proof it may be stolen.
-        if claims.has("cnf") {
-            return Err(InvalidCause::Binding.into());
-        }
+        // Bound to something else than a certificate (RFC 7800) it may be stolen, and nobody here could tell.
+        let bound_to = claims.bound_to().map_err(|_| InvalidCause::Binding)?;
         let times = claims.times().ok_or(InvalidCause::Claims)?;
         times.check(LONGEST_CALLER_LIFE, now)?;
         let caller = self.read_caller(claims, Timestamp::from_unix_seconds(times.expires_at));
-        let caller = caller.map_err(|Unfit| InvalidCause::Claims)?;
+        let caller = VerifiedCaller { bound_to, ..caller.map_err(|Unfit| InvalidCause::Claims)? };
         if caller.is_over(now) {
             return Err(CallerTokenError::Expired);
         }
@@ -203,6 +201,7 @@ impl ForeignTokens {
             broker_id,
             customer_id,
             target_audience,
+            bound_to: None,
             expires_at,
         })
     }

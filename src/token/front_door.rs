@@ -2,7 +2,7 @@
 //!
 //! 1. Shape: 1 to 2 048 bytes of `[A-Za-z0-9_.-]`, exactly two dots, no empty part.
 //! 2. Header: strict base64url of a JSON object with exactly `alg`, `kid` and `typ`, each once; `alg` is `ES256`.
-//! 3. `typ` is the kind expected, and `kid` names a key of that kind's ring. Nothing is fetched.
+//! 3. `typ` is the kind expected, and `kid` names a key of that kind's ring that is current or retired. Nothing is fetched.
 //! 4. Signature: exactly 64 bytes, and the key made it.
 //! 5. Claims: strict base64url of a JSON object with known members only, each once and of its type; then issuer,
 //!    audience and times.
@@ -12,6 +12,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::value::MapAccessDeserializer;
@@ -19,7 +20,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::base64url;
-use super::keyring::{ALGORITHM, KeyRing, SIGNATURE_BYTES, SigningKey};
+use super::keyring::{ALGORITHM, PublicKey, SIGNATURE_BYTES};
 use crate::domain::jump::CLOCK_LEEWAY;
 use crate::domain::time::Timestamp;
 
@@ -47,7 +48,7 @@ pub enum InvalidCause {
     Audience,
     /// It is from the future, or lives longer than its kind may.
     Time,
-    /// It is good only together with a key or a certificate of its owner, which was not shown.
+    /// It is bound to something of its owner that we cannot check.
     Binding,
 }
 
@@ -86,7 +87,7 @@ pub(super) struct Header<'a> {
 }
 
 /// A token that is well formed, of the kind expected and under a key that we know; not yet verified.
-pub(super) struct Entered<'t, 'r> {
+pub(super) struct Entered<'t> {
     /// Header and payload, which the signature is over.
     pub(super) signed: &'t str,
     /// The payload, still encoded.
@@ -96,11 +97,15 @@ pub(super) struct Entered<'t, 'r> {
     /// The signature.
     pub(super) signature: [u8; SIGNATURE_BYTES],
     /// The key that it names.
-    pub(super) key: &'r SigningKey,
+    pub(super) key: Arc<PublicKey>,
 }
 
-/// Takes steps 1 to 3, and the part of step 4 that needs no cryptography.
-pub(super) fn enter<'t, 'r>(token: &'t str, kind: &str, ring: &'r KeyRing) -> Result<Entered<'t, 'r>, InvalidCause> {
+/// Takes steps 1 to 3, and the part of step 4 that needs no cryptography. `find` knows the keys of the kind's ring.
+pub(super) fn enter<'t>(
+    token: &'t str,
+    kind: &str,
+    find: impl FnOnce(&str) -> Option<Arc<PublicKey>>,
+) -> Result<Entered<'t>, InvalidCause> {
     let (header, payload, encoded_signature) = split(token, TOKEN_BYTES).ok_or(InvalidCause::Format)?;
     let signed = token.get(..header.len() + 1 + payload.len()).ok_or(InvalidCause::Format)?;
 
@@ -114,10 +119,22 @@ pub(super) fn enter<'t, 'r>(token: &'t str, kind: &str, ring: &'r KeyRing) -> Re
         return Err(InvalidCause::Type);
     }
     // Equality with a known thumbprint: nothing else can be a path, a URL or a piece of SQL that somebody resolves.
-    let key = ring.find(header.kid).ok_or(InvalidCause::UnknownKey)?;
+    let key = find(header.kid).ok_or(InvalidCause::UnknownKey)?;
 
     let signature = base64url::decode_exact(encoded_signature).ok_or(InvalidCause::Signature)?;
     Ok(Entered { signed, payload, encoded_signature, signature, key })
+}
+
+/// The key that a token of this kind names, whether we know it or not; `None` if it is no token of the kind.
+pub(super) fn named_key(token: &str, kind: &str) -> Option<String> {
+    let mut named = None;
+    let note = |kid: &str| {
+        named = Some(kid.to_owned());
+        None
+    };
+    // It ends at the key, which is not there.
+    let _ = enter(token, kind, note);
+    named
 }
 
 /// Step 1: the three parts; `None` if it is no compact token of at most so many bytes.
@@ -144,7 +161,7 @@ pub(super) fn is_type(typ: &str, kind: &str) -> bool {
 }
 
 /// Step 5: the claims' JSON, still to be read by [`read_object`], which borrows from it.
-pub(super) fn decode_claims(entered: &Entered<'_, '_>) -> Result<Vec<u8>, InvalidCause> {
+pub(super) fn decode_claims(entered: &Entered<'_>) -> Result<Vec<u8>, InvalidCause> {
     base64url::decode(entered.payload).ok_or(InvalidCause::Claims)
 }
 

@@ -1,9 +1,13 @@
 //! Tokens of jumps.
 
+use std::sync::Arc;
+
 use super::TokenError;
 use super::base64url;
 use super::claims::JumpWire;
-use super::front_door::{Entered, Header, InvalidCause, Parties, check_parties, decode_claims, enter, read_object};
+use super::front_door::{
+    Entered, Header, InvalidCause, Parties, check_parties, decode_claims, enter, named_key, read_object,
+};
 use super::keyring::{ALGORITHM, KeyRing};
 use crate::domain::ids::TargetId;
 use crate::domain::jump::{JumpClaims, TokenLife};
@@ -40,47 +44,53 @@ impl From<InvalidCause> for JumpTokenError {
 /// Issues and opens the tokens of jumps.
 #[derive(Debug)]
 pub struct JumpTokens {
-    ring: KeyRing,
+    ring: Arc<KeyRing>,
     issuer: String,
-    /// The encoded header under the current key; it is the same for each token.
-    header: String,
 }
 
 impl JumpTokens {
-    /// Issues in the name of `issuer`, with keys that sign nothing else.
-    ///
-    /// # Errors
-    /// [`TokenError::Signing`] if the header cannot be written.
-    pub fn new(ring: KeyRing, issuer: String) -> Result<Self, TokenError> {
-        let header = encode_json(&Header { alg: ALGORITHM, kid: ring.current().kid(), typ: TYPE })?;
-        Ok(Self { ring, issuer, header })
+    /// Issues in the name of `issuer`, with keys that sign nothing else but checkpoints.
+    #[must_use]
+    pub const fn new(ring: Arc<KeyRing>, issuer: String) -> Self {
+        Self { ring, issuer }
     }
 
     /// The keys, for publishing.
     #[must_use]
-    pub const fn ring(&self) -> &KeyRing {
+    pub const fn ring(&self) -> &Arc<KeyRing> {
         &self.ring
     }
 
-    /// Issues the token of a jump: at most [`JUMP_TOKEN_BYTES`], and one that [`JumpTokens::open`] takes.
+    /// The key that a jump's token names and that verifies nothing at `now`; `None` for what is no jump's token.
+    #[must_use]
+    pub fn unknown_kid(&self, token: &str, now: Timestamp) -> Option<String> {
+        named_key(token, TYPE).filter(|kid| self.ring.find(kid, now).is_none())
+    }
+
+    /// Issues the token of a jump under the key that signs at `now`: at most [`JUMP_TOKEN_BYTES`], and one that
+    /// [`JumpTokens::open`] takes. A jump that was made before gets the same claims again.
     ///
     /// # Errors
-    /// [`TokenError::TooLong`] if issuer, target, nonce and actor together do not fit; [`TokenError::Refused`] if
+    /// [`TokenError::NoKey`] if no key signs; [`TokenError::TooLong`] if issuer, target, nonce and actor together do not fit; [`TokenError::Refused`] if
     /// the claims are not those of a jump, for example a broker with a segment or an instant with a fraction;
     /// [`TokenError::Signing`] if the cryptographic library refuses.
-    pub fn issue(&self, claims: &JumpClaims) -> Result<String, TokenError> {
+    pub fn issue(&self, claims: &JumpClaims, now: Timestamp) -> Result<String, TokenError> {
+        let key = self.ring.current(now).ok_or(TokenError::NoKey)?;
+        let header = encode_json(&Header { alg: ALGORITHM, kid: key.kid(), typ: TYPE })?;
         let (jti, tenant) = (base64url::encode(claims.jti.0), claims.tenant.to_string());
         let payload = encode_json(&JumpWire::new(&self.issuer, claims, &jti, &tenant))?;
         let mut token = String::with_capacity(JUMP_TOKEN_BYTES);
-        token.extend([&self.header, ".", &payload]);
-        let signature = self.ring.current().sign(token.as_bytes()).ok_or(TokenError::Signing)?;
+        token.extend([&header, ".", &payload]);
+        let signature = key.sign(token.as_bytes()).ok_or(TokenError::Signing)?;
         token.extend([".", &base64url::encode(signature)]);
         if token.len() > JUMP_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
 
         // What we would refuse must not leave: a mistake here shows at the issue, not at the target.
-        match self.check_without_signature(&token, &claims.target, claims.epoch, claims.issued_at) {
+        let entered = enter(&token, TYPE, |kid| (kid == key.kid()).then(|| Arc::clone(key.public())))
+            .map_err(TokenError::Refused)?;
+        match self.read(&entered, &claims.target, claims.epoch, claims.issued_at) {
             Ok(read) if read == *claims => Ok(token),
             Ok(_) => Err(TokenError::Refused(InvalidCause::Claims)),
             Err(JumpTokenError::Invalid(cause)) => Err(TokenError::Refused(cause)),
@@ -104,7 +114,7 @@ impl JumpTokens {
         epoch: i64,
         now: Timestamp,
     ) -> Result<JumpClaims, JumpTokenError> {
-        let entered = enter(token, TYPE, &self.ring)?;
+        let entered = enter(token, TYPE, |kid| self.ring.find(kid, now))?;
         if !entered.key.has_signed(entered.signed.as_bytes(), &entered.signature) {
             return Err(InvalidCause::Signature.into());
         }
@@ -124,14 +134,14 @@ impl JumpTokens {
         epoch: i64,
         now: Timestamp,
     ) -> Result<JumpClaims, JumpTokenError> {
-        let entered = enter(token, TYPE, &self.ring)?;
+        let entered = enter(token, TYPE, |kid| self.ring.find(kid, now))?;
         self.read(&entered, audience, epoch, now)
     }
 
     /// Reads and checks the claims.
     fn read(
         &self,
-        entered: &Entered<'_, '_>,
+        entered: &Entered<'_>,
         audience: &TargetId,
         epoch: i64,
         now: Timestamp,

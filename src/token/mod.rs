@@ -15,6 +15,7 @@
 //! of `front_door` in their order, with a `typ` and a key ring that no other kind has.
 
 mod base64url;
+mod binding;
 mod caller;
 mod callers;
 mod checkpoint;
@@ -29,13 +30,14 @@ mod testing;
 
 use crate::domain::caller::Role;
 
+pub use binding::certificate_thumbprint;
 pub use caller::{CallerGrant, CallerTokenError, CallerTokens, LONGEST_CALLER_LIFE, TenantNotOfToken, VerifiedCaller};
 pub use callers::{CallerLookups, Callers, IssuerTwice};
 pub use checkpoint::{open_checkpoint, open_floor, sign_checkpoint, sign_floor};
 pub use foreign::{ForeignKeys, ForeignTokens, JWK_SET_BYTES, JwkSetError};
 pub use front_door::InvalidCause;
 pub use jump::{JUMP_TOKEN_BYTES, JumpTokenError, JumpTokens};
-pub use keyring::{KeyError, KeyRing, KeyRingError, SigningKey};
+pub use keyring::{KeyError, KeyHalves, KeyRing, PublicKey, RingKey, SigningKey};
 pub use subject::{Mac, SubjectKind, handle, handle_hash, jti, jti_hash, parse_handle, subject};
 
 /// A token could not be made. Nothing was handed out.
@@ -44,6 +46,9 @@ pub enum TokenError {
     /// It would be longer than its kind may be: [`JUMP_TOKEN_BYTES`], or 2 048 bytes for a caller's.
     #[error("the token would be too long")]
     TooLong,
+    /// No key signs, or the one that does could not be read.
+    #[error("there is no signing key that can be used")]
+    NoKey,
     /// The cryptographic library refused.
     #[error("the token could not be signed")]
     Signing,

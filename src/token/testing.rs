@@ -1,5 +1,6 @@
 //! What the tests of this room share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
@@ -8,7 +9,6 @@ use serde_json::{Value, json};
 use super::base64url;
 use super::keyring::{KeyRing, SigningKey};
 use crate::domain::ids::Random;
-use crate::domain::service::KeyState;
 
 /// A random source that counts up: no two draws are equal, and each run gives the same.
 pub(super) struct Counting(AtomicU64);
@@ -39,9 +39,9 @@ pub(super) fn test_mac(label: &'static str, parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// A ring with one new key, and the key once more for signing by hand.
-pub(super) fn ring() -> (KeyRing, SigningKey) {
+pub(super) fn ring() -> (Arc<KeyRing>, SigningKey) {
     let (key, pkcs8) = SigningKey::generate().unwrap();
-    let ring = KeyRing::new(vec![(key, KeyState::Current)]).unwrap();
+    let ring = Arc::new(KeyRing::of(key));
     (ring, SigningKey::from_pkcs8(&pkcs8).unwrap())
 }
 

@@ -5,6 +5,7 @@
 //! does that.
 
 pub mod clock;
+pub mod keys;
 pub mod retention;
 pub mod sealing;
 
@@ -21,6 +22,8 @@ use crate::domain::retention::Retention;
 
 /// How often rows of the audit log are looked for that have no seal.
 const EVERY_SECOND: Duration = Duration::from_secs(1);
+/// How often the signing keys are read, which is one read: a key that is revoked verifies nothing on any replica after that.
+const EVERY_FIVE_SECONDS: Duration = Duration::from_secs(5);
 /// How often the ids of requests and the deleted tenants are looked through, which is one read or two, all by an index; and
 /// how often the log of the database is emptied, which is nothing where it is empty.
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
@@ -33,6 +36,8 @@ const EVERY_HOUR: Duration = Duration::from_secs(3_600);
 const EVERY_DAY: Duration = Duration::from_secs(86_400);
 /// After how long work that failed is tried again.
 const RETRY: Duration = Duration::from_secs(60);
+/// After how long the keys are read again: one of them may be revoked.
+const RETRY_KEYS: Duration = Duration::from_secs(1);
 /// After how long the store is asked again until when there was a service.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 /// After how long sealing is tried again: what is not sealed can be changed without a trace.
@@ -93,11 +98,15 @@ pub async fn run(app: Arc<App>, retention: Retention, stopped: watch::Receiver<b
         let app = Arc::clone(&app);
         async move { sealing::tick_checkpoints(&app).await }
     });
+    let keys = Rhythm { retry: RETRY_KEYS, ..rhythm(EVERY_FIVE_SECONDS) }.keep(|| {
+        let app = Arc::clone(&app);
+        async move { keys::tick(&app).await }
+    });
     let audit = rhythm(EVERY_DAY).keep(|| {
         let app = Arc::clone(&app);
         async move { retention::tick_audit(&app, &retention).await }
     });
-    tokio::join!(requests, tenants, jumps, log, seals, late_seals, checkpoints, audit);
+    tokio::join!(requests, tenants, jumps, log, seals, late_seals, checkpoints, keys, audit);
 }
 
 /// How often something is done, and until when.

@@ -28,6 +28,7 @@ use concenter_gateway::domain::caller::Role;
 use concenter_gateway::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
 use concenter_gateway::domain::time::{Clock, Timestamp};
 use concenter_gateway::proto::admin::v1::catalog_admin_service_client::CatalogAdminServiceClient;
+use concenter_gateway::proto::admin::v1::key_service_client::KeyServiceClient;
 use concenter_gateway::proto::admin::v1::tenant_service_client::TenantServiceClient;
 use concenter_gateway::proto::v1::audit_service_client::AuditServiceClient;
 use concenter_gateway::proto::v1::broker_activation_service_client::BrokerActivationServiceClient;
@@ -230,6 +231,7 @@ pub fn grant(role: Role, subject: &str) -> CallerGrant {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: CALLER_LIFE,
     }
 }
@@ -314,6 +316,10 @@ impl Client {
 
     pub fn tenants(&self) -> TenantServiceClient<Wire> {
         TenantServiceClient::new(self.wire())
+    }
+
+    pub fn keys(&self) -> KeyServiceClient<Wire> {
+        KeyServiceClient::new(self.wire())
     }
 
     pub fn catalog_admin(&self) -> CatalogAdminServiceClient<Wire> {

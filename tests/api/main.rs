@@ -17,6 +17,7 @@ pub(crate) mod harness;
 pub(crate) mod http;
 mod issuers;
 mod jump;
+mod keys;
 mod limits;
 mod management;
 mod resolve;

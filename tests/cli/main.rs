@@ -14,6 +14,7 @@ mod customers;
 mod firm;
 mod help;
 mod jumps;
+mod keys;
 mod on_postgres;
 mod passwords;
 mod pipes;

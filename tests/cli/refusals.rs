@@ -63,7 +63,7 @@ async fn an_expired_token_is_told_to_be_renewed() {
     let operator = office.operator();
     let data = office.place.data();
     let store = SqliteStore::open_read_only(&data).await.expect("the database");
-    let (_, ring) = startup::unlock_existing(&store, &data).await.expect("the keys");
+    let (_, ring) = startup::unlock_existing(&store, &data.as_path().into()).await.expect("the keys");
     store.close().await;
     let grant = CallerGrant {
         subject: SubjectId::parse("operator").expect("an id"),
@@ -72,6 +72,7 @@ async fn an_expired_token_is_told_to_be_renewed() {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_secs(60),
     };
     let long_ago = Timestamp::from_unix_micros(1_700_000_000_000_000);

@@ -54,7 +54,7 @@ impl Callers {
     pub(crate) async fn of(url: &str, data_dir: &Path) -> Self {
         let url = url.parse().expect("a URL");
         let store = PostgresStore::open_read_only(&url).await.expect("the database opens");
-        let (_, ring) = startup::unlock_existing(&store, data_dir).await.expect("its keys open");
+        let (_, ring) = startup::unlock_existing(&store, &data_dir.into()).await.expect("its keys open");
         store.close().await;
         Self::new(&Arc::new(embedded_issuer(ring)), Arc::new(SystemClock))
     }
@@ -165,6 +165,11 @@ impl Firm {
         Ok(redeemed.into_inner().password.take().expect("a password"))
     }
 
+    /// A call of the operator.
+    pub(crate) fn as_operator<T>(&self, message: T) -> Request<T> {
+        self.callers.signed(&grant(Role::Operator, "operator"), message)
+    }
+
     /// A call of the firm's administrator.
     fn signed<T>(&self, message: T) -> Request<T> {
         self.callers.signed(&CallerGrant { tenant: Some(self.tenant), ..grant(Role::Admin, "admin") }, message)
@@ -202,6 +207,7 @@ fn grant(role: Role, subject: &str) -> CallerGrant {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_hours(1),
     }
 }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use concenter_gateway::app::App;
 use concenter_gateway::config::ServerSettings;
+use concenter_gateway::domain::signing::Rotation;
 use concenter_gateway::server::{Running, Server, SystemClock};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -43,8 +45,18 @@ impl Gateway {
 
     /// Starts it with the keys in `directory`; without a URL on the embedded database there.
     pub(crate) async fn start_in(directory: Arc<TempDir>, url: Option<&str>) -> Self {
+        Self::start_with(directory, url, |_| {}).await
+    }
+
+    /// Starts it with the keys in `directory`, on a server, where signing keys change as `rotation` says.
+    pub(crate) async fn start_hurried(directory: Arc<TempDir>, url: &str, rotation: Rotation) -> Self {
+        Self::start_with(directory, Some(url), |settings| settings.signing_keys.hurried = Some(rotation)).await
+    }
+
+    async fn start_with(directory: Arc<TempDir>, url: Option<&str>, change: impl FnOnce(&mut ServerSettings)) -> Self {
         let mut settings = ServerSettings::local(data_in(&directory));
         settings.data.database_url = url.map(|url| url.parse().expect("a URL"));
+        change(&mut settings);
         let running = Server::start(settings).await.expect("the service starts");
         let channel = channel_to(running.grpc_addr);
         Self { running, channel, directory }
@@ -53,6 +65,11 @@ impl Gateway {
     /// Starts another replica, which finds the database by this URL.
     pub(crate) async fn start_replica(&self, url: &str) -> Self {
         Self::start_in(Arc::clone(&self.directory), Some(url)).await
+    }
+
+    /// The service without its listeners.
+    pub(crate) fn app(&self) -> &App {
+        &self.running.app
     }
 
     /// Makes a firm.

@@ -16,6 +16,7 @@ mod full;
 mod gateway;
 mod history;
 mod key_file;
+mod keys;
 mod moved;
 mod outage;
 mod process;

@@ -15,6 +15,7 @@ pub(crate) mod decisions;
 pub(crate) mod floor;
 pub(crate) mod history;
 pub(crate) mod jumps;
+pub(crate) mod keys;
 pub(crate) mod redeems;
 pub(crate) mod requests;
 pub(crate) mod retention;
@@ -36,6 +37,21 @@ macro_rules! conformance {
                 the_service_reads_back_as_it_was_initialised
                 a_second_initialisation_changes_nothing
                 a_store_that_works_says_so
+            }
+            keys {
+                of_many_who_add_the_next_key_one_does
+                a_key_is_added_in_the_place_of_a_next_one_that_was_revoked
+                the_next_key_signs_earlier_where_somebody_says_so
+                where_there_is_no_next_key_one_is_made_when_it_is_asked_for
+                a_revoked_key_is_overwritten_and_the_next_one_signs_at_once
+                where_there_is_no_next_key_a_new_one_takes_the_place_of_a_revoked_one
+                revoking_again_changes_nothing
+                the_same_revocation_again_answers_the_same
+                revoking_a_key_that_signed_nothing_leaves_jumps_alone
+                revoking_a_retired_key_revokes_jumps_and_changes_nobody_who_signs
+                an_unknown_key_is_not_revoked
+                a_key_is_removed_when_its_time_is_over_and_its_public_half_stays
+                a_revoked_key_is_not_removed
             }
             tenants {
                 a_new_tenant_reads_back

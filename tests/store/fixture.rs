@@ -19,7 +19,8 @@ use concenter_gateway::domain::ids::{
 use concenter_gateway::domain::jump::RequestKey;
 use concenter_gateway::domain::page::{Page, PageRequest, PageSize};
 use concenter_gateway::domain::provider::{ProviderList, ProviderScope};
-use concenter_gateway::domain::service::{KeyPurpose, KeyState, SealedSigningKey, ServiceState};
+use concenter_gateway::domain::service::{SealedSigningKey, ServiceState};
+use concenter_gateway::domain::signing::{KeyId, KeyPurpose, KeyTimes};
 use concenter_gateway::domain::target::WebUrl;
 use concenter_gateway::domain::tenant::WrappedKeys;
 use concenter_gateway::domain::text::{Line, UserName};
@@ -183,18 +184,23 @@ impl Harness {
 
     /// A service in its first epoch, with one key of each purpose.
     pub(crate) fn service_state(&self) -> ServiceState {
-        let key = |kid: char, purpose| SealedSigningKey {
-            kid: kid.to_string().repeat(43),
-            purpose,
-            state: KeyState::Current,
-            sealed_private: self.bytes::<48>().to_vec(),
-            created_at: self.now(),
-        };
+        let key = |kid, purpose| self.signing_key(kid, purpose, self.now());
         ServiceState {
             epoch: 1,
             kek_canary: self.bytes::<44>().to_vec(),
             keys: self.keys(),
             signing_keys: vec![key('C', KeyPurpose::Caller), key('J', KeyPurpose::Jump)],
+        }
+    }
+
+    /// A signing key that is made now, with the id of so many times this character.
+    pub(crate) fn signing_key(&self, kid: char, purpose: KeyPurpose, activate_at: Timestamp) -> SealedSigningKey {
+        SealedSigningKey {
+            kid: key_id(kid),
+            purpose,
+            times: KeyTimes::new(self.now(), activate_at),
+            sealed_private: self.bytes::<48>().to_vec(),
+            sealed_public: None,
         }
     }
 
@@ -214,6 +220,11 @@ impl Harness {
     pub(crate) fn sealed(&self) -> SealedSecret {
         SealedSecret(self.bytes::<40>().to_vec())
     }
+}
+
+/// The id of a signing key: so many times this character.
+pub(crate) fn key_id(character: char) -> KeyId {
+    KeyId::parse(&character.to_string().repeat(43)).expect("an id")
 }
 
 /// A seeded random source (SplitMix64): a case that fails fails the same way again.

@@ -59,7 +59,9 @@ macro_rules! rules {
                 there_is_one_service
                 the_epoch_and_the_catalogues_version_move_forward_only
                 a_tenants_configuration_version_moves_forward_only
-                one_signing_key_of_a_purpose_is_current
+                a_revoked_or_removed_signing_key_has_no_private_half
+                a_signing_key_that_is_there_or_revoked_has_no_public_half_of_its_own
+                a_revoked_signing_key_stays_so
                 a_tenant_is_active_or_stopped
                 a_request_is_logged_once
                 a_deleted_tenant_is_stopped

@@ -6,6 +6,7 @@ use crate::domain::jump::{InvalidContext, InvalidNonce, InvalidTokenLife};
 use crate::domain::page::NegativePageSize;
 use crate::domain::provider::InvalidProviderList;
 use crate::domain::settings::{InvalidPercent, InvalidSessionSpan};
+use crate::domain::signing::InvalidKeyId;
 use crate::domain::target::{InvalidLineList, UrlProblem};
 use crate::domain::text::TextProblem;
 
@@ -23,6 +24,12 @@ impl Problem for TextProblem {
             Self::InvisibleCharacter => "contains a control, bidirectional or invisible character",
             Self::NotAnAddress => "is not a single e-mail address",
         }
+    }
+}
+
+impl Problem for InvalidKeyId {
+    fn problem(&self) -> &'static str {
+        "must be the id of a signing key, 43 characters of A-Z a-z 0-9 _ -"
     }
 }
 

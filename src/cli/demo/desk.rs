@@ -90,6 +90,7 @@ impl Desk {
                 broker_id: None,
                 customer_id: None,
                 target_audience: None,
+                bound_to: None,
                 life: TOKEN_LIFE,
             })
         };

@@ -15,6 +15,10 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
             (MustAct, "the token is not accepted: mint one with `concenter token` on the data of this very service")
         }
         ErrorReason::CredentialExpired => (MustAct, "the token has expired: mint a new one with `concenter token`"),
+        ErrorReason::CredentialBinding => (
+            MustAct,
+            "the token is bound to a client's certificate: connect with that one, by --client-certificate and --client-key",
+        ),
         ErrorReason::TenantMismatch => {
             (MustAct, "the tenant of the token is not there: look for it with `concenter tenant list`")
         }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::cli::table::plain;
+use crate::server::{read_authorities, read_identity};
 
 /// Patience with the way to the service.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ const TOKEN_VARIABLE: &str = "CONCENTER_TOKEN";
 /// Where the service is, and who calls.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Connection {
-    /// Address of the service: http:// for this machine only, else https:// with the system's roots
+    /// Address of the service: http:// for this machine only, else https://
     #[arg(
         long,
         env = "CONCENTER_SERVER",
@@ -53,6 +54,39 @@ pub(in crate::cli) struct Connection {
         help_heading = "Connection"
     )]
     token_file: Option<PathBuf>,
+
+    /// File (PEM) with the authorities that vouch for the service, instead of the system's
+    #[arg(
+        long,
+        env = "CONCENTER_CA_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true,
+        help_heading = "Connection"
+    )]
+    ca_file: Option<PathBuf>,
+
+    /// File (PEM) with the certificate that is shown to the service, for a token that is bound to it
+    #[arg(
+        long,
+        env = "CONCENTER_CLIENT_CERTIFICATE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true,
+        help_heading = "Connection"
+    )]
+    client_certificate: Option<PathBuf>,
+
+    /// File (PEM) with the private key of --client-certificate
+    #[arg(
+        long,
+        env = "CONCENTER_CLIENT_KEY",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true,
+        help_heading = "Connection"
+    )]
+    client_key: Option<PathBuf>,
 
     /// Print canonical JSON of the protos: one object a line, for a list one line for each entry
     #[arg(long, global = true)]
@@ -87,10 +121,26 @@ impl Connection {
         let endpoint = Endpoint::from_shared(url.to_string()).map_err(|_| Failure::ServerUrl)?;
         let mut endpoint = endpoint.connect_timeout(CONNECT_PATIENCE);
         if url.scheme() == "https" {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(unreachable)?;
+            endpoint = endpoint.tls_config(self.tls()?).map_err(unreachable)?;
         }
         let channel = endpoint.connect().await.map_err(unreachable)?;
         Ok((channel, credential))
+    }
+
+    /// Who vouches for the service, and what is shown to it.
+    fn tls(&self) -> Result<ClientTlsConfig, Failure> {
+        let tls = match &self.ca_file {
+            Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read_authorities(path)?)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        match (&self.client_certificate, &self.client_key) {
+            (None, None) => Ok(tls),
+            (Some(certificate), Some(key)) => {
+                let (certificate, key) = read_identity(certificate, key)?;
+                Ok(tls.identity(Identity::from_pem(certificate, key)))
+            }
+            (Some(_), None) | (None, Some(_)) => Err(Failure::HalfIdentity),
+        }
     }
 
     fn token(&self) -> Result<Zeroizing<String>, Failure> {

@@ -12,6 +12,7 @@ use super::advice::advice;
 use super::reason::{from_wire, reason_of, wire_name};
 use crate::cli::shell::quoted;
 use crate::proto::v1::ErrorReason;
+use crate::server::TlsError;
 
 /// `metadata` of an `ErrorInfo`: how many things stand in the way, listed or not.
 const RELATED_TOTAL: &str = "related_total";
@@ -44,6 +45,12 @@ pub(in crate::cli) enum Failure {
          https"
     )]
     PlainHttp,
+    /// A certificate without its key, or the key alone.
+    #[error("--client-certificate and --client-key go together: give both")]
+    HalfIdentity,
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no credential.
     #[error("no token: save one with `concenter token`, and name the file by --token-file or CONCENTER_TOKEN_FILE")]
     NoToken,
@@ -191,12 +198,13 @@ impl Failure {
     /// The code to end with.
     pub(in crate::cli) fn exit(&self) -> Exit {
         match self {
-            Self::ServerUrl | Self::PlainHttp | Self::InputTwice | Self::NobodyToAsk => Exit::Usage,
+            Self::ServerUrl | Self::PlainHttp | Self::HalfIdentity => Exit::Usage,
+            Self::InputTwice | Self::NobodyToAsk => Exit::Usage,
             Self::PasswordsDiffer | Self::PasswordEmpty | Self::PasswordForm | Self::NothingTyped => Exit::Usage,
             Self::Signalled(kind) => Exit::Signalled(*kind),
             Self::NobodyToConfirm | Self::NotConfirmed => Exit::Usage,
             Self::Lines { .. } | Self::NoLines | Self::RequestIdForMany => Exit::Usage,
-            Self::NoToken | Self::TokenForm | Self::Unreadable { .. } => Exit::MustAct,
+            Self::NoToken | Self::TokenForm | Self::Tls(_) | Self::Unreadable { .. } => Exit::MustAct,
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Silent { .. } | Self::Foreign { .. } => {
                 Exit::TryAgain
             }

@@ -66,14 +66,15 @@ pub struct StagedBackup {
 }
 
 impl StagedBackup {
-    /// Reads the state of the service; `None` in a database that nobody ever served.
+    /// Reads the state of the service without its signing keys, of which an earlier schema knows less; `None` in a database that
+    /// nobody ever served.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn service(&mut self) -> Result<Option<ServiceState>, StoreError> {
         // The owner sees all tenants.
         let has_tenants = service::has_tenants(&mut self.connection).await?;
-        Ok(service::load(&mut self.connection, has_tenants).await?)
+        Ok(service::load_row(&mut self.connection, has_tenants).await?)
     }
 
     /// Brings the schema of what came back up to date, and marks it.

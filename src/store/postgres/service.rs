@@ -1,17 +1,17 @@
 //! The service's own row and its signing keys.
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
 use super::error::{Failure, Step};
+use super::keys;
 use super::row::Cells;
 use super::session::Rows;
 use super::tenants::keys_of;
 use super::writer::Writer;
 use crate::domain::load::StoreLoad;
-use crate::domain::service::{SealedSigningKey, ServiceState};
-use crate::store::codes::Code as _;
+use crate::domain::service::ServiceState;
 use crate::store::{ServiceStore, StoreError};
 
 #[async_trait]
@@ -72,6 +72,12 @@ async fn touch(tx: &mut PgConnection) -> Step<()> {
 
 /// Reads the service's row and its keys. Without a row there must be nothing that it protects.
 pub(super) async fn load(tx: &mut PgConnection, has_tenants: bool) -> Step<Option<ServiceState>> {
+    let Some(state) = load_row(tx, has_tenants).await? else { return Ok(None) };
+    Ok(Some(ServiceState { signing_keys: keys::load_all(tx).await?, ..state }))
+}
+
+/// Reads the service's row, without its signing keys: what stands in it has always stood there.
+pub(super) async fn load_row(tx: &mut PgConnection, has_tenants: bool) -> Step<Option<ServiceState>> {
     let service = sqlx::query(
         "
         SELECT epoch, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
@@ -83,23 +89,12 @@ pub(super) async fn load(tx: &mut PgConnection, has_tenants: bool) -> Step<Optio
     let Some(service) = &service else {
         return if has_tenants || has_signing_keys(tx).await? { Err(lost_service()) } else { Ok(None) };
     };
-    let keys = sqlx::query(
-        "
-        SELECT kid, purpose, state, sealed_private, created_at
-        FROM signing_key
-        -- What was removed or revoked neither signs nor verifies.
-        WHERE state IN ('current', 'retired')
-        ORDER BY created_at, kid
-        ",
-    )
-    .fetch_all(tx)
-    .await?;
     let cells = Cells::of(service, "service");
     Ok(Some(ServiceState {
         epoch: cells.plain("epoch")?,
         kek_canary: cells.plain("kek_canary")?,
         keys: keys_of(cells)?,
-        signing_keys: keys.iter().map(signing_key_of).collect::<Step<_>>()?,
+        signing_keys: Vec::new(),
     }))
 }
 
@@ -116,17 +111,6 @@ async fn has_signing_keys(tx: &mut PgConnection) -> Step<bool> {
 /// A database that has data but no service is damaged, not new: new keys would open nothing in it.
 const fn lost_service() -> Failure {
     Failure(StoreError::Corrupt { table: "service" })
-}
-
-fn signing_key_of(row: &PgRow) -> Step<SealedSigningKey> {
-    let cells = Cells::of(row, "signing_key");
-    Ok(SealedSigningKey {
-        kid: cells.plain("kid")?,
-        purpose: cells.code("purpose")?,
-        state: cells.code("state")?,
-        sealed_private: cells.plain("sealed_private")?,
-        created_at: cells.instant("created_at")?,
-    })
 }
 
 async fn initialise(tx: &mut PgConnection, state: &ServiceState) -> Step<()> {
@@ -152,19 +136,7 @@ async fn initialise(tx: &mut PgConnection, state: &ServiceState) -> Step<()> {
         return Ok(());
     }
     for key in &state.signing_keys {
-        sqlx::query(
-            "
-            INSERT INTO signing_key (kid, purpose, state, sealed_private, created_at)
-            VALUES ($1, $2, $3, $4, $5)
-            ",
-        )
-        .bind(&key.kid)
-        .bind(key.purpose.code())
-        .bind(key.state.code())
-        .bind(key.sealed_private.as_slice())
-        .bind(key.created_at.unix_micros())
-        .execute(&mut *tx)
-        .await?;
+        keys::insert(&mut *tx, key).await?;
     }
     Ok(())
 }

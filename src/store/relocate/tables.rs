@@ -97,9 +97,12 @@ pub(in crate::store) const SIGNING_KEY: &Table = &Table {
     columns: &[
         Column("kid", Text),
         Column("purpose", Text),
-        Column("state", Text),
         Column("sealed_private", Bytes),
         Column("created_at", Number),
+        Column("activate_at", Number),
+        Column("revoked_at", Number),
+        Column("removed_at", Number),
+        Column("sealed_public", Bytes),
     ],
     triggers: &[],
 };

@@ -1,17 +1,16 @@
 //! The service's own row and its signing keys.
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::SqliteStore;
 use super::error::{Failure, Step};
+use super::keys;
 use super::row::Cells;
 use super::tenants::keys_of;
 use super::writer::Writer;
 use crate::domain::load::StoreLoad;
-use crate::domain::service::{SealedSigningKey, ServiceState};
-use crate::store::codes::Code as _;
+use crate::domain::service::ServiceState;
 use crate::store::{ServiceStore, StoreError};
 
 #[async_trait]
@@ -74,24 +73,14 @@ async fn load(reader: &mut SqliteConnection) -> Step<Option<ServiceState>> {
     let Some(service) = &service else {
         return if has_data(&mut snapshot).await? { Err(lost_service()) } else { Ok(None) };
     };
-    let keys = sqlx::query(
-        "
-        SELECT kid, purpose, state, sealed_private, created_at
-        FROM signing_key
-        -- What was removed or revoked neither signs nor verifies.
-        WHERE state IN ('current', 'retired')
-        ORDER BY created_at, kid
-        ",
-    )
-    .fetch_all(&mut *snapshot)
-    .await?;
+    let signing_keys = keys::load_all(&mut snapshot).await?;
     snapshot.rollback().await?;
     let cells = Cells::of(service, "service");
     Ok(Some(ServiceState {
         epoch: cells.plain("epoch")?,
         kek_canary: cells.plain("kek_canary")?,
         keys: keys_of(cells)?,
-        signing_keys: keys.iter().map(signing_key_of).collect::<Step<_>>()?,
+        signing_keys,
     }))
 }
 
@@ -106,17 +95,6 @@ async fn has_data(snapshot: &mut SqliteConnection) -> Step<bool> {
 /// A database that has data but no service is damaged, not new: new keys would open nothing in it.
 const fn lost_service() -> Failure {
     Failure(StoreError::Corrupt { table: "service" })
-}
-
-fn signing_key_of(row: &SqliteRow) -> Step<SealedSigningKey> {
-    let cells = Cells::of(row, "signing_key");
-    Ok(SealedSigningKey {
-        kid: cells.plain("kid")?,
-        purpose: cells.code("purpose")?,
-        state: cells.code("state")?,
-        sealed_private: cells.plain("sealed_private")?,
-        created_at: cells.instant("created_at")?,
-    })
 }
 
 async fn initialise(tx: &mut SqliteConnection, state: &ServiceState) -> Step<()> {
@@ -141,19 +119,7 @@ async fn initialise(tx: &mut SqliteConnection, state: &ServiceState) -> Step<()>
         return Ok(());
     }
     for key in &state.signing_keys {
-        sqlx::query(
-            "
-            INSERT INTO signing_key (kid, purpose, state, sealed_private, created_at)
-            VALUES (?1, ?2, ?3, ?4, ?5)
-            ",
-        )
-        .bind(&key.kid)
-        .bind(key.purpose.code())
-        .bind(key.state.code())
-        .bind(key.sealed_private.as_slice())
-        .bind(key.created_at.unix_micros())
-        .execute(&mut *tx)
-        .await?;
+        keys::insert(&mut *tx, key).await?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::super::testing::{Counting, header, opened, ring, signed, twin, with};
 use super::*;
 use crate::domain::customer::Segment;
 use crate::domain::jump::{Jti, JumpClaims, Subject};
-use crate::token::Callers;
+use crate::token::{Callers, certificate_thumbprint};
 
 const ISSUER: &str = "https://cc.example";
 const AUDIENCE: &str = "https://cc.example/api";
@@ -33,6 +33,7 @@ fn grant() -> CallerGrant {
         broker_id: Some(BrokerId::parse("b-1").unwrap()),
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_hours(1),
     }
 }
@@ -169,6 +170,23 @@ fn a_missing_or_additional_claim_is_refused() {
     }
 }
 
+/// A06: what a token is bound to is read, and it is for the edge to compare.
+#[test]
+fn a_token_says_what_certificate_it_is_bound_to() {
+    let (tokens, _) = tokens();
+    let thumbprint = certificate_thumbprint(b"a certificate");
+    let bound = mint(&tokens, &CallerGrant { bound_to: Some(thumbprint), ..grant() }).unwrap();
+    assert_eq!(tokens.verify(&bound, at(NOW)).map(|caller| caller.bound_to), Ok(Some(thumbprint)));
+    let unbound = mint(&tokens, &grant()).unwrap();
+    assert_eq!(tokens.verify(&unbound, at(NOW)).map(|caller| caller.bound_to), Ok(None));
+    let good = base64url::encode(thumbprint.0);
+    for cnf in
+        [json!(null), json!({}), json!([good]), json!({ "x5t#S256": "abc" }), json!({ "x5t#S256": good, "jkt": good })]
+    {
+        assert_eq!(verify_with("cnf", Some(cnf.clone())), Err(invalid(InvalidCause::Claims)), "{cnf}");
+    }
+}
+
 #[test]
 fn a_claim_of_another_type_or_form_is_refused() {
     for (claim, value) in [
@@ -232,7 +250,7 @@ fn no_other_algorithm_or_header_member_is_accepted() {
     for (member, value) in [
         ("alg", json!("none")),
         ("alg", json!("HS256")),
-        ("jwk", key.public_jwk()),
+        ("jwk", key.public().jwk()),
         ("jku", json!("https://127.0.0.1:9")),
         ("x5u", json!("https://127.0.0.1:9")),
         ("crit", json!(["x"])),
@@ -266,7 +284,7 @@ fn the_twin_of_a_token_says_the_same() {
 #[test]
 fn a_jumps_token_is_no_callers() {
     let (jump_ring, jump_key) = ring();
-    let jumps = JumpTokens::new(jump_ring, ISSUER.to_owned()).unwrap();
+    let jumps = JumpTokens::new(jump_ring, ISSUER.to_owned());
     let claims = JumpClaims {
         tenant: tenant(),
         target: TargetId::parse("rechner-a").unwrap(),
@@ -280,7 +298,7 @@ fn a_jumps_token_is_no_callers() {
         actor: None,
         nonce: None,
     };
-    let token = jumps.issue(&claims).unwrap();
+    let token = jumps.issue(&claims, at(NOW)).unwrap();
     let (tokens, key) = tokens();
     assert_eq!(cause(&tokens, &token), Some(InvalidCause::Type));
 
@@ -350,7 +368,7 @@ fn a_role_without_what_it_needs_is_no_caller() {
     for (role, grant) in needs_more.into_iter().chain(has_too_much) {
         assert_eq!(mint(&tokens, &grant), Err(TokenError::Unfit(role)), "{grant:?}");
         // Signed all the same, it is authentic and nobody.
-        let [_, payload] = opened(&tokens.sign(&grant, at(NOW), &Counting::from(1)).unwrap());
+        let [_, payload] = opened(&tokens.sign(&key, &grant, at(NOW), &Counting::from(1)).unwrap());
         let token = signed(&key, &header(&key, TYPE).to_string(), &payload);
         assert_eq!(tokens.verify(&token, at(NOW)).unwrap().as_caller(role, grant.tenant), None, "{grant:?}");
     }
@@ -385,6 +403,7 @@ fn the_longest_claims_fit() {
         broker_id: Some(BrokerId::parse(&"b".repeat(128)).unwrap()),
         customer_id: Some(CustomerId::parse(&"c".repeat(128)).unwrap()),
         target_audience: Some(TargetId::parse(&"t".repeat(64)).unwrap()),
+        bound_to: None,
         life: LONGEST_CALLER_LIFE,
     };
     assert!(mint(&tokens, &longest).is_ok());

@@ -14,7 +14,7 @@ use moka::sync::Cache;
 use super::super::caller::VerifiedCaller;
 use crate::domain::time::Timestamp;
 
-/// For how long a verification is believed: a key that was revoked meanwhile stops within it.
+/// For how long a verification is believed.
 pub(super) const BELIEVED_FOR: Duration = Duration::from_secs(60);
 /// Most callers remembered, of about 1 KiB each. The one least asked for makes room.
 const MOST_CALLERS: u64 = 8_192;
@@ -41,13 +41,16 @@ pub(super) struct VerifiedCallers {
 struct Verified {
     caller: Arc<VerifiedCaller>,
     at: Timestamp,
+    /// How often a key had been lost by then.
+    losses: u64,
 }
 
 impl Verified {
     /// Whether it is still to be believed: not for long, not after the end of the token, and not where the clock has gone
     /// back behind it, for then it may not have begun.
-    fn is_good(&self, now: Timestamp) -> bool {
-        self.at <= now && now < self.at.plus(BELIEVED_FOR) && !self.caller.is_over(now)
+    /// Nor where a key was lost since: it may have been the one that verified him.
+    fn is_good(&self, now: Timestamp, losses: u64) -> bool {
+        self.losses == losses && self.at <= now && now < self.at.plus(BELIEVED_FOR) && !self.caller.is_over(now)
     }
 }
 
@@ -64,22 +67,24 @@ impl VerifiedCallers {
         CallerLookups { hits: self.hits.load(Ordering::Relaxed), misses: self.misses.load(Ordering::Relaxed) }
     }
 
-    /// The caller whose token this is, as it was verified; if not, verifies it by `verify` and remembers him.
+    /// The caller whose token this is, as it was verified; if not, verifies it by `verify` and remembers him. `losses` is
+    /// how often a key was lost, told before `verify` looks at the keys.
     pub(super) fn get_or_verify<E>(
         &self,
         token: &str,
         now: Timestamp,
+        losses: u64,
         verify: impl FnOnce() -> Result<VerifiedCaller, E>,
     ) -> Result<Arc<VerifiedCaller>, E> {
         let mut key = [0; 32];
         key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        if let Some(verified) = self.kept.get(&key).filter(|verified| verified.is_good(now)) {
+        if let Some(verified) = self.kept.get(&key).filter(|verified| verified.is_good(now, losses)) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(verified.caller);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let caller = Arc::new(verify()?);
-        self.kept.insert(key, Verified { caller: Arc::clone(&caller), at: now });
+        self.kept.insert(key, Verified { caller: Arc::clone(&caller), at: now, losses });
         Ok(caller)
     }
 
@@ -107,6 +112,7 @@ mod tests {
             broker_id: None,
             customer_id: None,
             target_audience: None,
+            bound_to: None,
             expires_at: NOW.plus(Duration::from_secs(life)),
         }
     }
@@ -120,7 +126,7 @@ mod tests {
                 Ok::<_, ()>(caller(life))
             };
             let now = NOW.plus(Duration::from_secs(*second));
-            assert_eq!(*callers.get_or_verify("a.b.c", now, verify).unwrap(), caller(life));
+            assert_eq!(*callers.get_or_verify("a.b.c", now, 0, verify).unwrap(), caller(life));
         }
         let CallerLookups { hits, misses } = callers.lookups();
         let asked = u64::try_from(seconds.len()).unwrap();
@@ -146,26 +152,36 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_believed_any_more_once_a_key_is_lost() {
+        let callers = VerifiedCallers::new();
+        assert!(callers.get_or_verify("a.b.c", NOW, 0, || Ok::<_, ()>(caller(60))).is_ok());
+        assert_eq!(callers.get_or_verify("a.b.c", NOW, 1, || Err("its key is gone")), Err("its key is gone"));
+        // One who was verified with the keys of before, and is remembered late.
+        assert!(callers.get_or_verify("a.b.c", NOW, 0, || Ok::<_, ()>(caller(60))).is_ok());
+        assert_eq!(callers.get_or_verify("a.b.c", NOW, 1, || Err("its key is gone")), Err("its key is gone"));
+    }
+
+    #[test]
     fn another_token_is_another_caller() {
         let callers = VerifiedCallers::new();
-        assert!(callers.get_or_verify("a.b.c", NOW, || Ok::<_, ()>(caller(60))).is_ok());
+        assert!(callers.get_or_verify("a.b.c", NOW, 0, || Ok::<_, ()>(caller(60))).is_ok());
         for token in ["a.b.d", "a.b.c ", "", "A.b.c"] {
-            assert_eq!(callers.get_or_verify(token, NOW, || Err(token)), Err(token));
+            assert_eq!(callers.get_or_verify(token, NOW, 0, || Err(token)), Err(token));
         }
     }
 
     #[test]
     fn what_was_not_good_is_asked_again() {
         let callers = VerifiedCallers::new();
-        assert_eq!(callers.get_or_verify("a.b.c", NOW, || Err("forged")), Err("forged"));
-        assert_eq!(callers.get_or_verify("a.b.c", NOW, || Ok::<_, ()>(caller(60))).as_deref(), Ok(&caller(60)));
+        assert_eq!(callers.get_or_verify("a.b.c", NOW, 0, || Err("forged")), Err("forged"));
+        assert_eq!(callers.get_or_verify("a.b.c", NOW, 0, || Ok::<_, ()>(caller(60))).as_deref(), Ok(&caller(60)));
     }
 
     #[test]
     fn as_many_as_one_likes_take_bounded_room() {
         let callers = VerifiedCallers::new();
         for number in 0..3 * MOST_CALLERS {
-            assert!(callers.get_or_verify(&number.to_string(), NOW, || Ok::<_, ()>(caller(60))).is_ok());
+            assert!(callers.get_or_verify(&number.to_string(), NOW, 0, || Ok::<_, ()>(caller(60))).is_ok());
         }
         callers.kept.run_pending_tasks();
         assert!(callers.kept.entry_count() <= MOST_CALLERS);

@@ -6,7 +6,9 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 
+use crate::domain::caller::CertificateThumbprint;
 use crate::domain::issuer::ClaimPath;
+use crate::token::binding::read_confirmation;
 use crate::token::front_door::Times;
 
 /// The claims of a foreign token. Whatever else stands there, no object in it has a member twice.
@@ -27,8 +29,13 @@ impl ForeignClaims {
     }
 
     /// Whether a claim is there at all.
-    pub(super) fn has(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+
+    /// The certificate that the token is bound to: `Ok(None)` without `cnf`, an error with one that asks for anything else.
+    pub(super) fn bound_to(&self) -> Result<Option<CertificateThumbprint>, NotOfItsType> {
+        self.0.get("cnf").map(|claim| read_confirmation(claim).ok_or(NotOfItsType)).transpose()
     }
 
     /// Whether the token is for `audience`: `aud` is that text, or a list of texts with it.

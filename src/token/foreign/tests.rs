@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::caller::{Caller, TenantRole};
+use crate::domain::caller::{Caller, CertificateThumbprint, TenantRole};
 use crate::domain::issuer::{AssertableTenants, ClaimNames, ClaimPath};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -254,11 +254,21 @@ fn a_token_has_a_life_of_a_day_at_most() {
 }
 
 #[test]
-fn a_token_that_is_bound_to_its_owner_is_not_taken_without_his_proof() {
+fn a_token_is_bound_to_a_certificate_or_not_taken() {
     let key = Key::es256();
-    let bound = with(claims(), "cnf", json!({ "x5t#S256": "abc" }));
-    let verified = issuer(profile(), &key).verify(&key.sign(&header(&key), &bound), NOW);
-    assert_eq!(verified, invalid(InvalidCause::Binding));
+    let verify = |cnf: Value| {
+        let bound = with(claims(), "cnf", cnf);
+        issuer(profile(), &key).verify(&key.sign(&header(&key), &bound), NOW)
+    };
+    let thumbprint = CertificateThumbprint([7; 32]);
+    let text = base64url::encode(thumbprint.0);
+    let bound_to = verify(json!({ "x5t#S256": text })).map(|caller| caller.bound_to);
+    assert_eq!(bound_to, Ok(Some(thumbprint)));
+    for cnf in
+        [json!({ "x5t#S256": "abc" }), json!({ "jkt": text }), json!({ "x5t#S256": text, "jkt": text }), json!(null)]
+    {
+        assert_eq!(verify(cnf.clone()), invalid(InvalidCause::Binding), "{cnf}");
+    }
 }
 
 #[test]

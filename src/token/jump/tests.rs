@@ -6,13 +6,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::keyring::SigningKey;
+use super::super::keyring::{KeyHalves, RingKey, SigningKey};
 use super::super::testing::{Counting, header, opened, ring, signed, twin, with};
 use super::*;
 use crate::domain::customer::Segment;
 use crate::domain::ids::TenantId;
 use crate::domain::jump::{ActorClaim, ActorRole, Jti, Nonce, Subject};
-use crate::domain::service::KeyState;
+use crate::domain::signing::{KeyId, KeyPurpose, KeyTimes, lives};
 
 const ISSUER: &str = "https://cc.example";
 const NOW: i64 = 1_700_000_000;
@@ -54,7 +54,7 @@ fn payload() -> Value {
 
 fn tokens() -> (JumpTokens, SigningKey) {
     let (ring, key) = ring();
-    (JumpTokens::new(ring, ISSUER.to_owned()).unwrap(), key)
+    (JumpTokens::new(ring, ISSUER.to_owned()), key)
 }
 
 fn open(tokens: &JumpTokens, token: &str) -> Result<JumpClaims, JumpTokenError> {
@@ -84,7 +84,7 @@ fn an_issued_token_opens() {
     let (tokens, _) = tokens();
     let broker = JumpClaims { end_customer: false, segment: None, ..claims() };
     for claims in [claims(), JumpClaims { segment: Some(Segment::Commercial), ..claims() }, broker] {
-        assert_eq!(open(&tokens, &tokens.issue(&claims).unwrap()), Ok(claims));
+        assert_eq!(open(&tokens, &tokens.issue(&claims, at(NOW)).unwrap()), Ok(claims));
     }
 }
 
@@ -95,7 +95,7 @@ fn actor_and_nonce_travel_with_a_token() {
         let subject = Subject::from_computed(base64url::encode([3; 32]));
         let actor = Some(ActorClaim { subject, role });
         let claims = JumpClaims { actor, nonce: Some(Nonce::parse("n-1").unwrap()), ..claims() };
-        assert_eq!(open(&tokens, &tokens.issue(&claims).unwrap()), Ok(claims));
+        assert_eq!(open(&tokens, &tokens.issue(&claims, at(NOW)).unwrap()), Ok(claims));
     }
 }
 
@@ -109,7 +109,7 @@ fn a_token_written_by_hand_opens() {
 #[test]
 fn the_whole_form_of_a_token() {
     let (tokens, key) = tokens();
-    let [header, payload] = opened(&tokens.issue(&claims()).unwrap());
+    let [header, payload] = opened(&tokens.issue(&claims(), at(NOW)).unwrap());
     assert_eq!(header, format!(r#"{{"alg":"ES256","kid":"{}","typ":"cc-jump+jwt"}}"#, key.kid()));
     assert_eq!(
         payload,
@@ -124,7 +124,7 @@ fn the_whole_form_of_a_token() {
         ActorClaim { subject: Subject::from_computed(base64url::encode([3; 32])), role: ActorRole::BrokerStaff };
     let nonce = Some(Nonce::parse("n-1").unwrap());
     let broker = JumpClaims { end_customer: false, segment: None, actor: Some(actor), nonce, ..claims() };
-    let [_, payload] = opened(&tokens.issue(&broker).unwrap());
+    let [_, payload] = opened(&tokens.issue(&broker, at(NOW)).unwrap());
     let rest = concat!(
         r#","ek":false,"ep":3,"act":{"sub":"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM","role":"broker_staff"},"#,
         r#""n":"n-1"}"#
@@ -134,7 +134,7 @@ fn the_whole_form_of_a_token() {
 
 #[test]
 fn a_token_has_room_for_every_claim_at_its_longest() {
-    let tokens = JumpTokens::new(ring_of_one(), "i".repeat(64)).unwrap();
+    let tokens = JumpTokens::new(ring_of_one(), "i".repeat(64));
     let actor =
         ActorClaim { subject: Subject::from_computed(base64url::encode([3; 32])), role: ActorRole::CustomerStaff };
     let longest = JumpClaims {
@@ -145,23 +145,22 @@ fn a_token_has_room_for_every_claim_at_its_longest() {
         target: TargetId::parse(&"t".repeat(64)).unwrap(),
         ..claims()
     };
-    let token = tokens.issue(&longest).unwrap();
+    let token = tokens.issue(&longest, at(NOW)).unwrap();
     assert!(token.len() <= JUMP_TOKEN_BYTES, "{}", token.len());
 
-    let tokens = JumpTokens::new(ring_of_one(), "i".repeat(300)).unwrap();
-    assert_eq!(tokens.issue(&longest), Err(TokenError::TooLong));
+    let tokens = JumpTokens::new(ring_of_one(), "i".repeat(300));
+    assert_eq!(tokens.issue(&longest, at(NOW)), Err(TokenError::TooLong));
 }
 
 #[test]
 fn a_usual_token_has_less_than_600_bytes() {
     let (tokens, _) = tokens();
-    let token = tokens.issue(&claims()).unwrap();
+    let token = tokens.issue(&claims(), at(NOW)).unwrap();
     assert!(token.len() < 600, "{}", token.len());
 }
 
-fn ring_of_one() -> KeyRing {
-    let (key, _) = SigningKey::generate().unwrap();
-    KeyRing::new(vec![(key, KeyState::Current)]).unwrap()
+fn ring_of_one() -> Arc<KeyRing> {
+    Arc::new(KeyRing::of(SigningKey::generate().unwrap().0))
 }
 
 #[test]
@@ -173,18 +172,18 @@ fn what_the_front_door_would_refuse_is_not_issued() {
     let no_subject = JumpClaims { subject: Subject::from_computed("x".to_owned()), ..claims() };
     let of_nobody = JumpClaims { tenant: TenantId::SYSTEM, ..claims() };
     for claims in [broker_with_segment, customer_without, fraction, no_subject, of_nobody] {
-        assert_eq!(tokens.issue(&claims), Err(TokenError::Refused(InvalidCause::Claims)), "{claims:?}");
+        assert_eq!(tokens.issue(&claims, at(NOW)), Err(TokenError::Refused(InvalidCause::Claims)), "{claims:?}");
     }
     for life in [-1, 0, 121] {
         let claims = JumpClaims { expires_at: at(NOW + life), ..claims() };
-        assert_eq!(tokens.issue(&claims), Err(TokenError::Refused(InvalidCause::Time)), "{life}");
+        assert_eq!(tokens.issue(&claims, at(NOW)), Err(TokenError::Refused(InvalidCause::Time)), "{life}");
     }
 }
 
 #[test]
 fn a_token_for_one_target_is_none_for_another() {
     let (tokens, _) = tokens();
-    let token = tokens.issue(&claims()).unwrap();
+    let token = tokens.issue(&claims(), at(NOW)).unwrap();
     let other = TargetId::parse("rechner-b").unwrap();
     let refused = tokens.open(&token, &other, EPOCH, at(NOW));
     assert_eq!(refused, Err(JumpTokenError::Invalid(InvalidCause::Audience)));
@@ -197,7 +196,7 @@ fn a_token_for_one_target_is_none_for_another() {
 #[test]
 fn a_token_may_come_less_than_5_s_late() {
     let (tokens, _) = tokens();
-    let token = tokens.issue(&claims()).unwrap();
+    let token = tokens.issue(&claims(), at(NOW)).unwrap();
     let end = at(NOW + 65);
     let before = Timestamp::from_unix_micros(end.unix_micros() - 1);
     for good in [at(NOW), at(NOW + 60), at(NOW + 64), before] {
@@ -242,14 +241,14 @@ fn an_expired_forgery_is_a_forgery() {
 }
 
 fn token_parts(tokens: &JumpTokens) -> (String, String) {
-    let [header, payload] = opened(&tokens.issue(&claims()).unwrap());
+    let [header, payload] = opened(&tokens.issue(&claims(), at(NOW)).unwrap());
     (header, payload)
 }
 
 #[test]
 fn an_old_epoch_is_closed_and_a_newer_one_is_for_the_database_to_judge() {
     let (tokens, _) = tokens();
-    let token = tokens.issue(&claims()).unwrap();
+    let token = tokens.issue(&claims(), at(NOW)).unwrap();
     let at_epoch = |epoch: i64, now: i64| tokens.open(&token, &target(), epoch, at(now));
     assert_eq!(at_epoch(EPOCH, NOW), Ok(claims()));
     assert_eq!(at_epoch(EPOCH - 1, NOW), Ok(claims()));
@@ -260,7 +259,7 @@ fn an_old_epoch_is_closed_and_a_newer_one_is_for_the_database_to_judge() {
 #[test]
 fn the_twin_of_a_token_is_the_same_jump() {
     let (tokens, _) = tokens();
-    let token = tokens.issue(&claims()).unwrap();
+    let token = tokens.issue(&claims(), at(NOW)).unwrap();
     let twin = twin(&token);
     assert_ne!(token, twin);
     // Both pass: whoever replays must be stopped by the row of the `jti`, which both share, never by a token's hash.
@@ -268,26 +267,53 @@ fn the_twin_of_a_token_is_the_same_jump() {
     assert!(first.jti == second.jti);
 }
 
+/// Two keys, of which the second one takes the place of the first at this second.
+fn ring_of_two(replaced_at: i64) -> (Arc<KeyRing>, [String; 2]) {
+    let keys = [(); 2].map(|()| Arc::new(SigningKey::generate().unwrap().0));
+    let ids = keys.each_ref().map(|key| KeyId::parse(key.kid()).unwrap());
+    let times = [0, replaced_at].map(|second| KeyTimes::new(at(0), at(second)));
+    let rows: Vec<_> = ids.iter().zip(times).collect();
+    let lives = lives(KeyPurpose::Jump, &rows);
+    let keys =
+        keys.into_iter().zip(lives).map(|(key, life)| RingKey { halves: KeyHalves::Both(key), made_at: None, life });
+    (Arc::new(KeyRing::new(keys.collect())), ids.map(|id| id.to_string()))
+}
+
 #[test]
 fn a_retired_key_opens_and_does_not_sign() {
-    let (old, pkcs8) = SigningKey::generate().unwrap();
-    let before = JumpTokens::new(KeyRing::new(vec![(old, KeyState::Current)]).unwrap(), ISSUER.to_owned()).unwrap();
-    let token = before.issue(&claims()).unwrap();
+    let (ring, [old, new]) = ring_of_two(NOW + 1);
+    let tokens = JumpTokens::new(ring, ISSUER.to_owned());
+    let token = tokens.issue(&claims(), at(NOW)).unwrap();
+    assert!(opened(&token)[0].contains(&old));
+    assert_eq!(tokens.open(&token, &target(), EPOCH, at(NOW + 1)), Ok(claims()));
+    // A repeated request gets the same jump again, under the key of now.
+    let again = tokens.issue(&claims(), at(NOW + 1)).unwrap();
+    assert!(opened(&again)[0].contains(&new));
+    assert_eq!(tokens.open(&again, &target(), EPOCH, at(NOW + 1)), Ok(claims()));
+}
 
-    let (old, new) = (SigningKey::from_pkcs8(&pkcs8).unwrap(), SigningKey::generate().unwrap().0);
-    let (old_kid, new_kid) = (old.kid().to_owned(), new.kid().to_owned());
-    let keys = vec![(old, KeyState::Retired), (new, KeyState::Current)];
-    let after = JumpTokens::new(KeyRing::new(keys).unwrap(), ISSUER.to_owned()).unwrap();
-    assert_eq!(open(&after, &token), Ok(claims()));
-    let [header, _] = opened(&after.issue(&claims()).unwrap());
-    assert!(header.contains(&new_kid) && !header.contains(&old_kid));
+#[test]
+fn a_key_that_does_not_sign_yet_opens_nothing_and_is_named() {
+    let (ring, [_, next]) = ring_of_two(NOW + 600);
+    let tokens = JumpTokens::new(Arc::clone(&ring), ISSUER.to_owned());
+    let early = tokens.issue(&claims(), at(NOW + 600)).unwrap();
+    assert_eq!(cause(&tokens, &early), Some(InvalidCause::UnknownKey));
+    assert_eq!(tokens.unknown_kid(&early, at(NOW)), Some(next));
+    assert_eq!(tokens.unknown_kid(&early, at(NOW + 600)), None);
+    assert_eq!(tokens.unknown_kid("a.b.c", at(NOW)), None);
+}
+
+#[test]
+fn without_a_key_nothing_is_issued() {
+    let tokens = JumpTokens::new(Arc::new(KeyRing::new(Vec::new())), ISSUER.to_owned());
+    assert_eq!(tokens.issue(&claims(), at(NOW)), Err(TokenError::NoKey));
 }
 
 #[test]
 fn without_the_signature_everything_else_is_checked() {
     let (tokens, key) = tokens();
     let check = |token: &str| tokens.check_without_signature(token, &target(), EPOCH, at(NOW));
-    let good = tokens.issue(&claims()).unwrap();
+    let good = tokens.issue(&claims(), at(NOW)).unwrap();
     let (signed_part, _) = good.rsplit_once('.').unwrap();
     assert_eq!(check(&format!("{signed_part}.{}", base64url::encode([1; 64]))), Ok(claims()));
     let short = format!("{signed_part}.{}", base64url::encode([1; 63]));
@@ -310,7 +336,7 @@ proptest! {
     #[test]
     fn no_mutation_of_a_token_passes(cut in any::<prop::sample::Index>(), take in 0_usize..20, insert in "[A-Za-z0-9_.={} -]{0,20}") {
         let (tokens, _) = tokens();
-        let good = tokens.issue(&claims()).unwrap();
+        let good = tokens.issue(&claims(), at(NOW)).unwrap();
         let start = cut.index(good.len());
         let end = (start + take).min(good.len());
         let bad = format!("{}{insert}{}", &good[..start], &good[end..]);

@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use concenter_gateway::domain::ids::TenantId;
-use concenter_gateway::domain::service::KeyPurpose;
+use concenter_gateway::domain::signing::KeyPurpose;
 use concenter_gateway::secrets::{Place, TenantKeys, kek_file};
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ impl Forge {
         let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys).expect("the service's keys");
         let key = |purpose: KeyPurpose| {
             let sealed = state.signing_keys.iter().find(|key| key.purpose == purpose).expect("a key");
-            let place = Place { tenant: TenantId::SYSTEM, row: &sealed.kid, field: "private", version: 1 };
+            let place = Place { tenant: TenantId::SYSTEM, row: sealed.kid.as_str(), field: "private", version: 1 };
             let private = system.data.open(&place, &sealed.sealed_private).expect("the key opens");
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private.expose()).expect("a key")
         };

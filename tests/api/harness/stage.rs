@@ -150,6 +150,7 @@ impl<'a> Stage<'a> {
             "concenter.v1.JumpService" => self.jumps(method.name(), role, about).await,
             "concenter.admin.v1.TenantService" => self.tenants(method.name()).await,
             "concenter.admin.v1.CatalogAdminService" => self.catalog_admin(method.name()).await,
+            "concenter.admin.v1.KeyService" => self.keys(method.name()).await,
             _ => None,
         };
         wish.map(|wish| message(method, wish))

@@ -17,6 +17,7 @@ const USERS: &str = "/concenter.v1.UserService";
 const ACTIVATIONS: &str = "/concenter.v1.BrokerActivationService";
 const CUSTOMERS: &str = "/concenter.v1.CustomerService";
 const TENANTS: &str = "/concenter.admin.v1.TenantService";
+const KEYS: &str = "/concenter.admin.v1.KeyService";
 const CATALOG: &str = "/concenter.admin.v1.CatalogAdminService";
 /// Jumps have rules of their own for repeated requests; the tests of jumps show them.
 const JUMPS: [&str; 2] = ["/concenter.v1.JumpService/JumpToTarif", "/concenter.v1.JumpService/JumpToInsurerPortal"];
@@ -79,7 +80,11 @@ fn alter(message: &mut DynamicMessage) -> bool {
         message.set_field(etag, Value::String("v77".to_owned()));
         return true;
     }
-    fields.iter().any(|field| match message.get_field_mut(field) {
+    if let Some(kid) = fields.iter().find(|field| field.name() == "kid") {
+        message.set_field(kid, Value::String("x".repeat(43)));
+        return true;
+    }
+    let is_altered = fields.iter().any(|field| match message.get_field_mut(field) {
         Value::String(text) => {
             text.push('x');
             true
@@ -87,7 +92,16 @@ fn alter(message: &mut DynamicMessage) -> bool {
         Value::Message(inner) => alter(inner),
         Value::List(items) => items.iter_mut().filter_map(Value::as_message_mut).any(alter),
         _ => false,
-    })
+    });
+    // Where there is nothing but a choice, the other one.
+    is_altered
+        || fields.iter().any(|field| match message.get_field_mut(field) {
+            Value::EnumNumber(number) => {
+                *number = if *number == 1 { 2 } else { 1 };
+                true
+            }
+            _ => false,
+        })
 }
 
 /// What an administrator of A can change, in an order in which all of it can be done.
@@ -203,7 +217,20 @@ pub(super) async fn of_operators(world: &World) -> Vec<Effect> {
     effects.extend(of_providers(world).await);
     effects.extend(of_targets(world).await);
     effects.extend(of_return_urls(world).await);
+    effects.extend(of_keys(world).await);
     effects
+}
+
+async fn of_keys(world: &World) -> Vec<Effect> {
+    let rotate =
+        |purpose: admin::KeyPurpose, request_id| admin::RotateKeyRequest { request_id, purpose: purpose.into() };
+    let next = world.service.operator().keys().rotate_key(rotate(admin::KeyPurpose::Jump, request_id())).await;
+    let kid = next.expect("a key").into_inner().key.expect("a key").kid;
+    let revoke = admin::RevokeKeyRequest { request_id: String::new(), kid };
+    vec![
+        Effect::new(KEYS, "RotateKey", "key.rotate", &rotate(admin::KeyPurpose::Caller, String::new())),
+        Effect::new(KEYS, "RevokeKey", "key.revoke", &revoke),
+    ]
 }
 
 async fn of_tenants(world: &World) -> Vec<Effect> {

@@ -1,7 +1,5 @@
 //! The service's own state.
 
-use concenter_gateway::domain::service::KeyState;
-
 use crate::fixture::Harness;
 
 pub(crate) async fn a_new_store_has_no_service(h: &Harness) {
@@ -11,7 +9,6 @@ pub(crate) async fn a_new_store_has_no_service(h: &Harness) {
 pub(crate) async fn the_service_reads_back_as_it_was_initialised(h: &Harness) {
     let mut state = h.service_state();
     state.epoch = 7;
-    state.signing_keys[0].state = KeyState::Retired;
     h.store.initialise_service(&state).await.expect("a service");
     let mut loaded = h.store.load_service().await.expect("an answer").expect("a service");
     loaded.signing_keys.sort_by(|one, other| one.kid.cmp(&other.kid));

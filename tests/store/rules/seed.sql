@@ -4,8 +4,8 @@
 INSERT INTO service (singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key)
 VALUES (1, 5, 5, x'00', 'kek', 1, x'00', x'00');
 
-INSERT INTO signing_key (kid, purpose, state, sealed_private, created_at)
-VALUES ('current-jump-key-00000000000000000000000000', 'jump', 'current', x'00', 1);
+INSERT INTO signing_key (kid, purpose, sealed_private, created_at, activate_at)
+VALUES ('current-jump-key-00000000000000000000000000', 'jump', x'00', 1, 1);
 
 INSERT INTO tenant (
     tenant_id, display_name, state, config_version, kek_id, dek_version, wrapped_dek, sealed_mac_key, version,

@@ -1,6 +1,6 @@
 //! The service itself, its keys, its tenants with their settings, and the requests it remembers.
 
-use super::Wall::{Check, ForeignKey, PrimaryKey, Trigger, Unique};
+use super::Wall::{Check, ForeignKey, PrimaryKey, Trigger};
 use super::{A, B, FRESH, Shell};
 
 pub(crate) async fn there_is_one_service(shell: &mut Shell) {
@@ -30,13 +30,34 @@ pub(crate) async fn a_tenants_configuration_version_moves_forward_only(shell: &m
     shell.takes(set, &[A, "1"]).await;
 }
 
-pub(crate) async fn one_signing_key_of_a_purpose_is_current(shell: &mut Shell) {
-    let insert = "
-        INSERT INTO signing_key (kid, purpose, state, sealed_private, created_at)
-        VALUES ('another-jump-key-00000000000000000000000000', ?1, ?2, x'00', 1)";
-    shell.refuses(Unique, "signing_key.purpose", insert, &["jump", "current"]).await;
-    shell.takes(insert, &["jump", "retired"]).await;
-    shell.takes(insert, &["caller", "current"]).await;
+pub(crate) async fn a_revoked_or_removed_signing_key_has_no_private_half(shell: &mut Shell) {
+    for (instant, check) in [
+        ("revoked_at", "revoked_at IS NULL OR length(sealed_private) = 0"),
+        ("removed_at", "removed_at IS NULL OR length(sealed_private) = 0"),
+    ] {
+        shell.refuses(Check, check, &format!("UPDATE signing_key SET {instant} = 2"), &[]).await;
+    }
+    shell.does("UPDATE signing_key SET removed_at = 2, sealed_private = x''", &[]).await;
+    let comes_back = "UPDATE signing_key SET sealed_private = x'00'";
+    shell.refuses(Check, "removed_at IS NULL OR length(sealed_private) = 0", comes_back, &[]).await;
+}
+
+pub(crate) async fn a_signing_key_that_is_there_or_revoked_has_no_public_half_of_its_own(shell: &mut Shell) {
+    let check = "sealed_public IS NULL OR (removed_at IS NOT NULL AND revoked_at IS NULL)";
+    let set = "UPDATE signing_key SET sealed_public = x'00'";
+    shell.refuses(Check, check, set, &[]).await;
+    shell.does("UPDATE signing_key SET removed_at = 2, sealed_private = x'', sealed_public = x'00'", &[]).await;
+    shell.refuses(Check, check, "UPDATE signing_key SET revoked_at = 3", &[]).await;
+    shell.does("UPDATE signing_key SET revoked_at = 3, sealed_public = NULL", &[]).await;
+    shell.refuses(Check, check, set, &[]).await;
+}
+
+pub(crate) async fn a_revoked_signing_key_stays_so(shell: &mut Shell) {
+    shell.does("UPDATE signing_key SET revoked_at = 2, sealed_private = x''", &[]).await;
+    for back in ["NULL", "3"] {
+        let set = format!("UPDATE signing_key SET revoked_at = {back}");
+        shell.refuses(Trigger, "a revoked signing key stays so", &set, &[]).await;
+    }
 }
 
 pub(crate) async fn a_tenant_is_active_or_stopped(shell: &mut Shell) {

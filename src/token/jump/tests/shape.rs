@@ -8,7 +8,7 @@ use crate::domain::ids::SubjectId;
 #[test]
 fn what_is_no_compact_token_is_refused() {
     let (tokens, _) = tokens();
-    let good = tokens.issue(&claims()).unwrap();
+    let good = tokens.issue(&claims(), at(NOW)).unwrap();
     for token in [
         String::new(),
         "a.b".to_owned(),
@@ -30,7 +30,7 @@ fn what_is_no_compact_token_is_refused() {
 #[test]
 fn the_json_serializations_are_refused() {
     let (tokens, _) = tokens();
-    let good = tokens.issue(&claims()).unwrap();
+    let good = tokens.issue(&claims(), at(NOW)).unwrap();
     let parts: Vec<&str> = good.split('.').collect();
     let flattened = json!({ "protected": parts[0], "payload": parts[1], "signature": parts[2] });
     let general = json!({
@@ -44,7 +44,7 @@ fn the_json_serializations_are_refused() {
 #[test]
 fn one_changed_character_anywhere_is_refused() {
     let (tokens, _) = tokens();
-    let good = tokens.issue(&claims()).unwrap();
+    let good = tokens.issue(&claims(), at(NOW)).unwrap();
     for at in 0..good.len() {
         let mut bytes = good.clone().into_bytes();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
@@ -56,7 +56,7 @@ fn one_changed_character_anywhere_is_refused() {
 #[test]
 fn trailing_bits_and_padding_are_refused() {
     let (tokens, _) = tokens();
-    let good = tokens.issue(&claims()).unwrap();
+    let good = tokens.issue(&claims(), at(NOW)).unwrap();
     // The last of 86 characters carries two bits of the signature and four that must be zero.
     let (rest, last) = good.split_at(good.len() - 1);
     let loose = match last {
@@ -84,7 +84,7 @@ fn no_other_algorithm_is_accepted() {
 #[test]
 fn a_public_key_is_no_shared_secret() {
     let (tokens, key) = tokens();
-    let (x, y) = key.coordinates();
+    let (x, y) = key.public().coordinates();
     let point: Vec<u8> = [x, y].into_iter().flat_map(|part| base64url::decode(part).unwrap()).collect();
     // SubjectPublicKeyInfo of an uncompressed point on P-256 (RFC 5480).
     let mut der =
@@ -93,7 +93,7 @@ fn a_public_key_is_no_shared_secret() {
     der.extend_from_slice(&point);
     let lines = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &der);
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n{}\n-----END PUBLIC KEY-----\n", &lines[..64], &lines[64..]);
-    let secrets = [key.public_jwk().to_string().into_bytes(), pem.into_bytes(), der, point];
+    let secrets = [key.public().jwk().to_string().into_bytes(), pem.into_bytes(), der, point];
 
     for alg in ["HS256", "ES256"] {
         for secret in &secrets {
@@ -116,7 +116,7 @@ fn a_key_in_the_header_is_refused() {
     let (tokens, key) = tokens();
     let attacker = SigningKey::generate().unwrap().0;
     for (member, value) in [
-        ("jwk", attacker.public_jwk()),
+        ("jwk", attacker.public().jwk()),
         ("jku", json!("https://127.0.0.1:9/jwks")),
         ("x5u", json!("https://127.0.0.1:9/cert")),
         ("x5c", json!(["AA=="])),
@@ -193,6 +193,7 @@ fn a_callers_token_is_no_jump() {
         broker_id: None,
         customer_id: None,
         target_audience: None,
+        bound_to: None,
         life: Duration::from_mins(1),
     };
     let token = callers.mint(&grant, at(NOW), &Counting::from(1)).unwrap();

@@ -51,6 +51,20 @@ impl Stage<'_> {
         })
     }
 
+    pub(super) async fn keys(&self, method: &str) -> Option<Value> {
+        let rotate = || json!({ "request_id": request_id(), "purpose": "KEY_PURPOSE_JUMP" });
+        Some(match method {
+            "ListKeys" => first_of_many(),
+            "RotateKey" => rotate(),
+            "RevokeKey" => {
+                // One that signed nothing yet: no jump of anybody dies with it.
+                let next = self.ask(Role::Operator, "admin.v1.KeyService/RotateKey", rotate()).await;
+                json!({ "request_id": request_id(), "kid": text_at(&next, "key.kid") })
+            }
+            _ => return None,
+        })
+    }
+
     pub(super) async fn catalog_admin(&self, method: &str) -> Option<Value> {
         let (verb, noun, field) =
             [("ProductProvider", "product_provider_id"), ("Target", "target_id"), ("ReturnUrl", "return_url_id")]
