@@ -154,5 +154,7 @@ INSERT INTO audit_floor (tenant_id, seq, hash, signed)
 SELECT tenant_id, seq, hash, 'signed'
 FROM audit_seal
 WHERE seq = 100;
-DELETE FROM audit_entry WHERE audit_id IN (SELECT audit_id FROM audit_seal WHERE seq <= 100);
+DELETE FROM audit_entry
+WHERE tenant_id = '00000000-0000-7000-8000-00000000000a'
+  AND audit_id IN (SELECT audit_id FROM audit_seal WHERE seq <= 100);
 DELETE FROM audit_seal WHERE seq <= 100;
