@@ -11,7 +11,7 @@
 //!    to 2, at most twice;
 //! 7. only then the token leaves this function: no commit, no token.
 //!
-//! Before all that, steps 4 to 7 are tried on what was read for others ([`super::snapshot`]). Step 6 is what makes that
+//! Before all that, steps 4 to 7 are tried on what was read for others (`snapshot.rs`). Step 6 is what makes that
 //! as good as a read; what is refused, or not kept, is decided afresh from step 2.
 //!
 //! [`App::explain_jump`] takes steps 1, 2 and 4 and writes nothing but an audit row.

@@ -1,10 +1,10 @@
 //! Traces that leave the service, over OTLP (`docs/operations.md#traces`).
 //!
-//! A span of ours becomes one of OpenTelemetry, with the attributes of [`ALLOWED`] and no others: what a span or a line of
+//! A span of ours becomes one of OpenTelemetry, with the attributes of `ALLOWED` and no others: what a span or a line of
 //! the log gets beside stays here. They wait in a bounded queue, which loses what is too much for it, and a thread of its
 //! own takes them to the collector: one that is slow or away costs spans, and no caller notices.
 //!
-//! One more attribute: a field of a span, and its name in [`ALLOWED`]. Never a secret, a person, or a text that somebody sent.
+//! One more attribute: a field of a span, and its name in `ALLOWED`. Never a secret, a person, or a text that somebody sent.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
