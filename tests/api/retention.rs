@@ -577,10 +577,11 @@ async fn what_somebody_changed_is_not_signed_away() {
     let world = World::example().await;
     let app = world.service.app();
     app.seal_audit_logs(Reach::Everybody).await.expect("seals");
+    // A role in which nobody has called: rows of one instant are sealed in any order, and this must change whichever is second.
     let change = Sql {
-        sqlite: "UPDATE audit_entry SET role = 'portal' WHERE tenant_id = $1
+        sqlite: "UPDATE audit_entry SET role = 'broker' WHERE tenant_id = $1
             AND audit_id = (SELECT audit_id FROM audit_seal WHERE tenant_id = $1 AND seq = 2)",
-        postgres: "UPDATE audit_entry SET role = 'portal' WHERE tenant_id::TEXT = $1
+        postgres: "UPDATE audit_entry SET role = 'broker' WHERE tenant_id::TEXT = $1
             AND audit_id = (SELECT audit_id FROM audit_seal WHERE tenant_id::TEXT = $1 AND seq = 2)",
     };
     let mut shell = world.service.lawless_shell().await;
