@@ -5,11 +5,11 @@
 //! away, and a floor that the service did not sign lets nothing go.
 
 use super::audit::{opened_floor, verify_until};
+use super::chains::{Chains, Tally};
 use super::{App, Failure, service_entry};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::audit_log::{AuditFloor, ChainEnd, Checkpoint};
 use crate::domain::ids::{AuditId, TenantId};
-use crate::domain::page::{PageRequest, PageSize};
 use crate::domain::retention::Retention;
 use crate::domain::time::Timestamp;
 use crate::token::sign_floor;
@@ -26,21 +26,13 @@ impl App {
     /// beside it.
     pub async fn drop_expired_entries(&self, retention: &Retention) -> Result<u64, Failure> {
         let before = retention.audit_log_before(self.now());
-        let (mut all, mut failed) = (0_u64, None);
-        let mut page = PageRequest { size: PageSize::LARGEST, after: None };
-        loop {
-            let chains = self.store.list_chains_all_tenants(&page).await?;
-            for chain in &chains.rows {
-                match self.drop_log(chain, before).await {
-                    Ok(dropped) => all = all.saturating_add(dropped),
-                    Err(failure) => failed = Some(failure),
-                }
+        let (mut tally, mut chains) = (Tally::default(), Chains::of(&*self.store));
+        while let Some(page) = chains.next().await? {
+            for chain in &page {
+                tally.add(self.drop_log(chain, before).await);
             }
-            if chains.next.is_none() {
-                return failed.map_or(Ok(all), Err);
-            }
-            page.after = chains.next;
         }
+        tally.ended()
     }
 
     async fn drop_log(&self, chain: &ChainEnd, before: Timestamp) -> Result<u64, Failure> {
@@ -79,8 +71,8 @@ impl App {
         let now = self.now();
         let first_kept = match self.store.first_sealed_since(tenant, &AuditId::floor(before)).await? {
             Some(first) => first,
-            // All are older. The last seal is wanted, and no row.
-            None => match self.store.unsealed_entries(tenant, &AuditId::floor(now), 1).await?.last {
+            // All are older.
+            None => match self.last_seal(tenant).await? {
                 Some(last) => last.seq,
                 None => return Ok(()),
             },

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::chains::{Chains, Tally};
 use super::{App, Failure};
 use crate::domain::audit_log::{ChainEnd, Checkpoint};
-use crate::domain::ids::{AuditId, TenantId};
-use crate::domain::page::{PageRequest, PageSize};
+use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::store::{CheckpointDirectory, StoreError};
 use crate::token::{KeyRing, open_checkpoint, sign_checkpoint};
@@ -50,21 +50,13 @@ impl App {
         let Some(checkpoints) = &self.checkpoints else {
             return Ok(0);
         };
-        let (mut all, mut failed) = (0_u64, None);
-        let mut page = PageRequest { size: PageSize::LARGEST, after: None };
-        loop {
-            let chains = self.store.list_chains_all_tenants(&page).await?;
-            for chain in &chains.rows {
-                match self.write_checkpoint(checkpoints, chain).await {
-                    Ok(is_written) => all = all.saturating_add(u64::from(is_written)),
-                    Err(failure) => failed = Some(failure),
-                }
+        let (mut tally, mut chains) = (Tally::default(), Chains::of(&*self.store));
+        while let Some(page) = chains.next().await? {
+            for chain in &page {
+                tally.add(self.write_checkpoint(checkpoints, chain).await.map(u64::from));
             }
-            if chains.next.is_none() {
-                return failed.map_or(Ok(all), Err);
-            }
-            page.after = chains.next;
         }
+        tally.ended()
     }
 
     async fn write_checkpoint(&self, checkpoints: &Checkpoints, chain: &ChainEnd) -> Result<bool, Failure> {
@@ -72,9 +64,8 @@ impl App {
             return Ok(false);
         }
         let now = self.now();
-        // The last seal is wanted, and no row.
-        let unsealed = self.store.unsealed_entries(&chain.tenant, &AuditId::floor(now), 1).await?;
-        let Some(last) = unsealed.last.filter(|last| checkpoints.is_new(&chain.tenant, last.seq)) else {
+        let last = self.last_seal(&chain.tenant).await?;
+        let Some(last) = last.filter(|last| checkpoints.is_new(&chain.tenant, last.seq)) else {
             return Ok(false);
         };
         let checkpoint = Checkpoint { tenant: chain.tenant, seq: last.seq, hash: last.hash, at: now };

@@ -7,10 +7,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use super::chains::Chains;
 use super::{App, Failure};
 use crate::domain::audit_log::made_at;
 use crate::domain::jump::CLOCK_LEEWAY;
-use crate::domain::page::{PageRequest, PageSize};
 use crate::domain::time::Timestamp;
 
 /// The newest instant that was seen, in microseconds.
@@ -55,18 +55,14 @@ impl App {
     /// # Errors
     /// Only when the store fails.
     pub async fn learn_time(&self) -> Result<Option<ClockBehind>, Failure> {
-        let mut page = PageRequest { size: PageSize::LARGEST, after: None };
-        loop {
-            let chains = self.store.list_chains_all_tenants(&page).await?;
-            for at in chains.rows.iter().filter_map(|chain| made_at(chain.newest_entry.as_deref()?)) {
+        let mut chains = Chains::of(&*self.store);
+        while let Some(page) = chains.next().await? {
+            for at in page.iter().filter_map(|chain| made_at(chain.newest_entry.as_deref()?)) {
                 // What it says of that instant is of no interest, only what it will say of the clock.
                 let _ = self.clock_watch.see(at);
             }
-            if chains.next.is_none() {
-                return Ok(self.check_clock().err());
-            }
-            page.after = chains.next;
         }
+        Ok(self.check_clock().err())
     }
 }
 

@@ -18,7 +18,7 @@ use super::{App, Call, Failure, done, service_entry};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::ids::{Random, TenantId};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::service::{SealedSigningKey, ServiceState};
+use crate::domain::service::{SealedSigningKey, ServiceState, rows_of};
 use crate::domain::signing::{Due, KeyId, KeyLife, KeyPurpose, KeyRow, KeyState, KeyTimes, lives};
 use crate::domain::time::Timestamp;
 use crate::secrets::{OpenError, Place, SealError, TenantKeys};
@@ -120,14 +120,15 @@ impl App {
         let mut changed = 0_u64;
         for purpose in KeyPurpose::ALL {
             let keys: Vec<_> = state.signing_keys.iter().filter(|key| key.purpose == purpose).collect();
-            let rows: Vec<_> = keys.iter().map(|key| row_of(key)).collect();
-            if let Some(due) = self.due_key(purpose, &keys, now) {
+            let rows = rows_of(keys.iter().copied());
+            let lives = lives(purpose, &rows);
+            if let Some(due) = self.due_key(&keys, &rows, &lives, now) {
                 let times = KeyTimes::new(now, due.activate_at);
                 let key = new_signing_key(&self.system, purpose, times, &*self.random)?;
                 let audit = service_entry(Action::CreateKey, Some(AuditObject::new(&key.kid)), now, &*self.random);
                 changed = changed.saturating_add(self.store.add_signing_key(&key, due.after, &audit).await?.into());
             }
-            for (key, life) in keys.into_iter().zip(lives(purpose, &rows)) {
+            for (key, life) in keys.into_iter().zip(lives) {
                 if life.is_to_be_removed(now) {
                     changed = changed.saturating_add(self.remove_signing_key(key, now).await?.into());
                 }
@@ -139,18 +140,23 @@ impl App {
         Ok(changed)
     }
 
-    /// The key of a purpose that is to be made: the next one where it is time, or one in the place of a key that is to sign and
-    /// does not open.
-    fn due_key(&self, purpose: KeyPurpose, keys: &[&SealedSigningKey], now: Timestamp) -> Option<Due> {
-        let rows: Vec<_> = keys.iter().map(|key| row_of(key)).collect();
-        let is_lost = |(key, life): (&&SealedSigningKey, KeyLife)| {
+    /// The key of a purpose that is to be made, of whose keys these are the rows and the lives: the next one where it is time,
+    /// or one in the place of a key that is to sign and does not open.
+    fn due_key(
+        &self,
+        keys: &[&SealedSigningKey],
+        rows: &[KeyRow<'_>],
+        lives: &[KeyLife],
+        now: Timestamp,
+    ) -> Option<Due> {
+        let is_lost = |(key, life): (&&SealedSigningKey, &KeyLife)| {
             life.state(now) == KeyState::Current && open_halves(&self.system, key).is_err()
         };
         let in_its_place = || {
-            let current_is_lost = keys.iter().zip(lives(purpose, &rows)).any(is_lost);
-            self.rotation.due_after_loss(&rows, now).filter(|_| current_is_lost)
+            let current_is_lost = keys.iter().zip(lives).any(is_lost);
+            self.rotation.due_after_loss(rows, now).filter(|_| current_is_lost)
         };
-        self.rotation.due(&rows, now).or_else(in_its_place)
+        self.rotation.due(rows, now).or_else(in_its_place)
     }
 
     /// Overwrites the private half of a key; the public one, where the key can be read, stays for what is to be provable.
@@ -187,7 +193,7 @@ impl App {
             ring.replace(keys, now);
             alarms.extend(unreadable.into_iter().map(Alarm::Unreadable));
             let keys = state.signing_keys.iter().filter(|key| key.purpose == purpose);
-            if self.rotation.is_late(purpose, &keys.map(row_of).collect::<Vec<_>>(), now) {
+            if self.rotation.is_late(purpose, &rows_of(keys), now) {
                 alarms.insert(late);
             }
         }
@@ -287,7 +293,7 @@ impl App {
         let now = self.now();
         let of = |purpose| {
             let keys: Vec<_> = state.signing_keys.iter().filter(|key| key.purpose == purpose).collect();
-            let lives = lives(purpose, &keys.iter().map(|key| row_of(key)).collect::<Vec<_>>());
+            let lives = lives(purpose, &rows_of(keys.iter().copied()));
             keys.into_iter().zip(lives).map(move |(key, life)| SigningKeyRecord {
                 kid: key.kid.clone(),
                 purpose,
@@ -335,10 +341,6 @@ const fn purpose_word(purpose: KeyPurpose) -> &'static str {
     }
 }
 
-fn row_of(key: &SealedSigningKey) -> KeyRow<'_> {
-    (&key.kid, key.times)
-}
-
 /// Opens the keys of one purpose for its ring; gives the ids of those that should open and do not, too.
 pub(super) fn open_keys(
     system: &TenantKeys,
@@ -346,7 +348,7 @@ pub(super) fn open_keys(
     purpose: KeyPurpose,
 ) -> (Vec<RingKey>, Vec<KeyId>) {
     let stored: Vec<_> = stored.iter().filter(|key| key.purpose == purpose).collect();
-    let lives = lives(purpose, &stored.iter().map(|key| row_of(key)).collect::<Vec<_>>());
+    let lives = lives(purpose, &rows_of(stored.iter().copied()));
     let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
     for (key, life) in stored.into_iter().zip(lives) {
         match open_halves(system, key) {

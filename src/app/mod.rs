@@ -8,6 +8,7 @@ pub mod activations;
 pub mod audit;
 mod audit_floor;
 pub mod catalog;
+pub mod chains;
 pub mod checkpoints;
 pub mod clock;
 pub mod customers;

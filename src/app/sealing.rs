@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::chains::{Chains, Tally};
 use super::{App, Failure};
 use crate::domain::audit_log::{AuditSeal, ChainEnd, ChainHash, LATEST_ENTRY, Unsealed, made_at};
 use crate::domain::ids::{AuditId, TenantId};
-use crate::domain::page::{PageRequest, PageSize};
 use crate::domain::time::Timestamp;
 use crate::secrets::seal_entry;
 
@@ -85,21 +85,13 @@ impl App {
             return self.seal_what_was_written().await;
         }
         let now = self.now();
-        let (mut all, mut failed) = (0_u64, None);
-        let mut page = PageRequest { size: PageSize::LARGEST, after: None };
-        loop {
-            let chains = self.store.list_chains_all_tenants(&page).await?;
-            for chain in chains.rows.iter().filter(|chain| is_due(chain, reach, now)) {
-                match self.seal_log(chain, reach, now).await {
-                    Ok(sealed) => all = all.saturating_add(sealed),
-                    Err(failure) => failed = Some(failure),
-                }
+        let (mut tally, mut chains) = (Tally::default(), Chains::of(&*self.store));
+        while let Some(page) = chains.next().await? {
+            for chain in page.iter().filter(|chain| is_due(chain, reach, now)) {
+                tally.add(self.seal_log(chain, reach, now).await);
             }
-            if chains.next.is_none() {
-                return failed.map_or(Ok(all), Err);
-            }
-            page.after = chains.next;
         }
+        tally.ended()
     }
 
     /// How old a row may be that this process wrote and that has no seal; `None` before the first look.
@@ -112,7 +104,7 @@ impl App {
     /// Seals the logs that this process wrote to just now, and the service's own.
     async fn seal_what_was_written(&self) -> Result<u64, Failure> {
         let now = self.now();
-        let (mut all, mut failed, mut is_all) = (0_u64, None, true);
+        let (mut tally, mut is_all) = (Tally::default(), true);
         let mut tenants = self.written.take();
         tenants.insert(TenantId::SYSTEM);
         for tenant in tenants {
@@ -121,22 +113,17 @@ impl App {
                 Ok(_) => Ok(0),
                 Err(error) => Err(error.into()),
             };
-            match sealed {
-                Ok(sealed) => {
-                    all = all.saturating_add(sealed);
-                    is_all &= sealed < u64::from(STEP_ROWS * STEPS_OF_TENANT);
-                }
-                Err(failure) => {
-                    // Next time again.
-                    self.written.note(tenant);
-                    failed = Some(failure);
-                }
+            if sealed.is_err() {
+                // Next time again.
+                self.written.note(tenant);
             }
+            is_all &= sealed.as_ref().is_ok_and(|sealed| *sealed < u64::from(STEP_ROWS * STEPS_OF_TENANT));
+            tally.add(sealed);
         }
-        if is_all && failed.is_none() {
+        if is_all {
             self.written.all_sealed_at.store(now.unix_micros(), Ordering::Relaxed);
         }
-        failed.map_or(Ok(all), Err)
+        tally.ended()
     }
 
     /// Seals what a tenant's log has to be sealed, as far as it is one tenant's turn.

@@ -15,12 +15,12 @@ use super::remote::{Connection, Field, ListArgs, Session, Shown, column, detail,
 use super::table::render;
 use super::words::AuditOutcomeWord;
 use crate::app::audit::verify_log;
+use crate::app::chains::Chains;
 use crate::app::checkpoints::{SignedCheckpoints, read_checkpoints};
 use crate::app::startup;
 use crate::config::{CheckpointSettings, DataSettings};
 use crate::domain::audit_log::{FoundFault, LogReport};
 use crate::domain::ids::TenantId;
-use crate::domain::page::{PageRequest, PageSize};
 use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::{AuditEntry, AuditOutcome, ListAuditEntriesRequest, list_audit_entries_request};
 use crate::server::{Outside, kek_place};
@@ -262,15 +262,11 @@ async fn tenants(store: &dyn Store, checkpoints: Option<&CheckpointDirectory>) -
     if let Some(directory) = checkpoints {
         tenants.extend(directory.tenants().await?);
     }
-    let mut page = PageRequest { size: PageSize::LARGEST, after: None };
-    loop {
-        let chains = store.list_chains_all_tenants(&page).await?;
-        tenants.extend(chains.rows.iter().map(|chain| chain.tenant));
-        page.after = chains.next;
-        if page.after.is_none() {
-            return Ok(tenants);
-        }
+    let mut chains = Chains::of(store);
+    while let Some(page) = chains.next().await? {
+        tenants.extend(page.iter().map(|chain| chain.tenant));
     }
+    Ok(tenants)
 }
 
 /// A table with a line for each log.

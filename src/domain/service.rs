@@ -1,6 +1,6 @@
 //! What belongs to the service as a whole and to no tenant: its epoch and its keys.
 
-use super::signing::{KeyId, KeyPurpose, KeyTimes};
+use super::signing::{KeyId, KeyPurpose, KeyRow, KeyTimes};
 use super::tenant::WrappedKeys;
 
 /// A signing key as the store keeps it.
@@ -17,6 +17,19 @@ pub struct SealedSigningKey {
     /// Its public half, sealed likewise, once the private one is gone because its time was over: what it signed that must
     /// be provable for long, checkpoints of the audit log, is verified with it.
     pub sealed_public: Option<Vec<u8>>,
+}
+
+impl SealedSigningKey {
+    /// What its life follows from.
+    const fn row(&self) -> KeyRow<'_> {
+        (&self.kid, self.times)
+    }
+}
+
+/// What the lives of keys follow from, in their order.
+#[must_use]
+pub fn rows_of<'k>(keys: impl IntoIterator<Item = &'k SealedSigningKey>) -> Vec<KeyRow<'k>> {
+    keys.into_iter().map(SealedSigningKey::row).collect()
 }
 
 /// What one row of the database holds for the service itself.

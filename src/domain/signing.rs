@@ -234,6 +234,12 @@ pub fn lives(purpose: KeyPurpose, keys: &[KeyRow<'_>]) -> Vec<KeyLife> {
     keys.iter().map(life).collect()
 }
 
+/// Tells whether what the key of this id signed is accepted at `at`, of all keys of one purpose.
+#[must_use]
+pub fn is_accepted(purpose: KeyPurpose, keys: &[KeyRow<'_>], id: &KeyId, at: Timestamp) -> bool {
+    keys.iter().zip(lives(purpose, keys)).any(|((other, _), life)| *other == id && life.verifies(at))
+}
+
 /// Who signs after a revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heir {
@@ -330,6 +336,16 @@ impl Rotation {
         let usable = keys.iter().filter(|(_, times)| times.revoked_at.is_none());
         let after = usable.map(|(_, times)| times.activate_at).max().filter(|newest| *newest <= now)?;
         Some(Due { after, activate_at: self.soonest(now, now) })
+    }
+
+    /// The key of a purpose that is to sign after `at`, where somebody asks for it then, and to when that is to be moved, if it
+    /// can be sooner than it is; `None` where there is none yet.
+    #[must_use]
+    pub fn hastened<'k>(&self, keys: &[KeyRow<'k>], at: Timestamp) -> Option<(&'k KeyId, Option<Timestamp>)> {
+        let ahead = keys.iter().filter(|(_, times)| times.revoked_at.is_none() && times.activate_at > at);
+        let (next, times) = ahead.min_by_key(|(_, times)| times.activate_at)?;
+        let soonest = self.soonest(times.created_at, at);
+        Some((next, (soonest < times.activate_at).then_some(soonest)))
     }
 
     /// When the next key signs at the earliest where somebody asks for it at `now`: published long enough by then, and not

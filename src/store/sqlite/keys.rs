@@ -12,8 +12,8 @@ use super::row::Cells;
 use crate::domain::audit::{AuditEntry, AuditOutcome};
 use crate::domain::error::Reason;
 use crate::domain::ids::TenantId;
-use crate::domain::service::SealedSigningKey;
-use crate::domain::signing::{Heir, KeyId, KeyPurpose, KeyRow, KeyTimes, Rotation, heir, lives};
+use crate::domain::service::{SealedSigningKey, rows_of};
+use crate::domain::signing::{Heir, KeyId, KeyPurpose, KeyTimes, Rotation, heir, is_accepted};
 use crate::domain::time::Timestamp;
 use crate::store::codes::Code as _;
 use crate::store::{Effect, KeyStore, Outcome, StoreError};
@@ -136,10 +136,6 @@ fn key_of(row: &SqliteRow) -> Step<SealedSigningKey> {
     })
 }
 
-fn row_of(key: &SealedSigningKey) -> KeyRow<'_> {
-    (&key.kid, key.times)
-}
-
 /// Writes a new key.
 pub(super) async fn insert(tx: &mut SqliteConnection, key: &SealedSigningKey) -> Step<()> {
     sqlx::query(
@@ -190,16 +186,14 @@ async fn add(tx: &mut SqliteConnection, key: &SealedSigningKey, after: Timestamp
 
 async fn rotate(tx: &mut SqliteConnection, at: Timestamp, rotation: &Rotation, new: &SealedSigningKey) -> Changed {
     let keys = load_purpose(&mut *tx, new.purpose).await?;
-    let ahead = keys.iter().filter(|key| key.times.revoked_at.is_none() && key.times.activate_at > at);
-    let Some(next) = ahead.min_by_key(|key| key.times.activate_at) else {
+    let Some((next, sooner)) = rotation.hastened(&rows_of(&keys), at) else {
         insert(tx, new).await?;
         return Ok(new.kid.to_string());
     };
-    let soonest = rotation.soonest(next.times.created_at, at);
-    if soonest < next.times.activate_at {
-        activate(tx, &next.kid, soonest).await?;
+    if let Some(sooner) = sooner {
+        activate(tx, next, sooner).await?;
     }
-    Ok(next.kid.to_string())
+    Ok(next.to_string())
 }
 
 async fn activate(tx: &mut SqliteConnection, kid: &KeyId, at: Timestamp) -> Step<()> {
@@ -223,7 +217,7 @@ async fn revoke(tx: &mut SqliteConnection, at: Timestamp, kid: &KeyId, heirs: &[
         return Ok(kid.to_string());
     }
     let before = load_purpose(&mut *tx, revoked.purpose).await?;
-    let may_have_signed = is_accepted(&before.iter().map(row_of).collect::<Vec<_>>(), &revoked, at);
+    let may_have_signed = is_accepted(revoked.purpose, &rows_of(&before), kid, at);
     sqlx::query(
         "
         UPDATE signing_key
@@ -242,7 +236,7 @@ async fn revoke(tx: &mut SqliteConnection, at: Timestamp, kid: &KeyId, heirs: &[
     }
 
     let keys = load_purpose(&mut *tx, revoked.purpose).await?;
-    match heir(revoked.purpose, &keys.iter().map(row_of).collect::<Vec<_>>(), at) {
+    match heir(revoked.purpose, &rows_of(&keys), at) {
         Heir::Unchanged => {}
         Heir::Next(next) => activate(tx, &next, at).await?,
         Heir::New => {
@@ -251,12 +245,6 @@ async fn revoke(tx: &mut SqliteConnection, at: Timestamp, kid: &KeyId, heirs: &[
         }
     }
     Ok(kid.to_string())
-}
-
-/// Tells whether what a key signed is accepted at an instant.
-fn is_accepted(rows: &[KeyRow<'_>], key: &SealedSigningKey, at: Timestamp) -> bool {
-    let mut lives = rows.iter().zip(lives(key.purpose, rows));
-    lives.any(|((kid, _), life)| **kid == key.kid && life.verifies(at))
 }
 
 /// Whoever revokes brings an heir for each purpose.
