@@ -45,8 +45,8 @@ use crate::domain::ids::{
     ActivationId, AuditId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId,
 };
 use crate::domain::jump::{
-    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, RecordOutcome, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
+    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, PersonInputs, PersonQuery, RecordOutcome,
+    RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
 };
 use crate::domain::load::StoreLoad;
 use crate::domain::page::{Page, PageRequest};
@@ -618,6 +618,14 @@ pub trait CustomerStore: Send + Sync {
 pub trait JumpStore: Send + Sync {
     /// Reads everything that deciding a jump needs, at one point in time. `None` if there is no such tenant.
     async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Result<Option<JumpInputs>, StoreError>;
+
+    /// Reads what leads a person to a user, at one point in time. `None` if there is no such tenant, which of a broker need
+    /// not be noticed.
+    async fn person_inputs(
+        &self,
+        tenant: &TenantId,
+        query: PersonQuery<'_>,
+    ) -> Result<Option<PersonInputs>, StoreError>;
 
     /// Keeps a jump if everything that it was decided on still holds at commit. The audit row is written only if it
     /// does.
