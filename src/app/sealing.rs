@@ -1,10 +1,12 @@
 //! Sealing the audit log: a hash for each row, a chain for each tenant (`docs/audit.md`).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use moka::sync::Cache;
 
 use super::chains::{Chains, Tally};
 use super::{App, Failure};
@@ -19,40 +21,71 @@ const STEP_ROWS: u32 = 500;
 const STEP_LOGS: usize = 100;
 /// Most rows of one log before the others have their turn again.
 const ROWS_OF_TURN: u32 = 20 * STEP_ROWS;
+/// Of how many logs the newest sealed row is remembered, some 100 bytes each.
+const MOST_LOGS_KNOWN: u64 = 16_384;
 /// How much older than the newest sealed row a row may be that is looked for each second: those that were written at the same
 /// time come to the log in any order.
 const SOON: Duration = Duration::from_secs(2);
 
 /// Tenants to whose logs this process wrote lately. Only a hint, so that nobody looks at all logs each second: what it
 /// misses, such as the rows of a process that was killed, is found within a minute.
-#[derive(Default)]
 pub(super) struct Written {
-    noted: Mutex<Noted>,
+    noted: Mutex<HashMap<TenantId, Noted>>,
+    /// The newest row of a log that this process knows to be sealed, so that the end of its chain need not be asked for. Where
+    /// another one sealed since, it is looked further back than it has to be.
+    sealed: Cache<TenantId, AuditId>,
     /// When the last look at them began that left none without a seal, in microseconds; 0 before the first.
     all_sealed_at: AtomicI64,
 }
 
-#[derive(Default)]
+/// Rows of one log that were noted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Noted {
-    /// Since they were taken last.
-    now: HashSet<TenantId>,
-    /// In the time before that: a row that was noted then may have been committed only now.
-    before: HashSet<TenantId>,
+    /// How many of them were not seen yet. One that is about to be written need not be written in the end.
+    rows: u64,
+    /// Whether they were looked for before: who was noted may be committed only later, and is looked for twice.
+    again: bool,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self {
+            noted: Mutex::default(),
+            sealed: Cache::builder().max_capacity(MOST_LOGS_KNOWN).build(),
+            all_sealed_at: AtomicI64::new(0),
+        }
+    }
 }
 
 impl Written {
     /// Notes that a row for the log of a tenant is about to be written.
     pub(super) fn note(&self, tenant: TenantId) {
-        self.noted.lock().unwrap_or_else(PoisonError::into_inner).now.insert(tenant);
+        self.put(tenant, Noted { rows: 1, again: false });
     }
 
-    /// Those that were noted since the last time but one.
-    fn take(&self) -> HashSet<TenantId> {
+    /// Notes what is to be looked for the next time.
+    fn put(&self, tenant: TenantId, more: Noted) {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = mem::take(&mut noted.now);
-        let mut taken = mem::replace(&mut noted.before, now.clone());
-        taken.extend(now);
-        taken
+        let known = noted.entry(tenant).or_insert(Noted { rows: 0, again: true });
+        *known = Noted { rows: known.rows.saturating_add(more.rows), again: known.again && more.again };
+    }
+
+    /// What was noted since the last time.
+    fn take(&self) -> HashMap<TenantId, Noted> {
+        mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Learns what came of a look for what was `noted`; tells whether rows are left that are there.
+    fn looked(&self, noted: Noted, ended: &Ended) -> bool {
+        if let Some(newest) = ended.newest {
+            self.sealed.insert(ended.tenant, newest);
+        }
+        if ended.is_left {
+            self.put(ended.tenant, Noted { again: false, ..noted });
+        } else if ended.rows < noted.rows && !noted.again {
+            self.put(ended.tenant, Noted { rows: noted.rows - ended.rows, again: true });
+        }
+        ended.is_left
     }
 }
 
@@ -105,34 +138,42 @@ impl App {
     /// Seals the logs that this process wrote to just now, and the service's own.
     async fn seal_what_was_written(&self) -> Result<u64, Failure> {
         let now = self.now();
-        let mut tenants = self.written.take();
-        tenants.insert(TenantId::SYSTEM);
-        let tenants: Vec<_> = tenants.into_iter().collect();
-        let (mut tally, mut due, mut left) = (Tally::default(), Vec::new(), Vec::new());
-        for some in tenants.chunks(STEP_LOGS) {
+        let mut noted = self.written.take();
+        noted.entry(TenantId::SYSTEM).or_default();
+        let (mut tally, mut due, mut ended, mut unknown) = (Tally::default(), Vec::new(), Vec::new(), Vec::new());
+        for tenant in noted.keys() {
+            match self.written.sealed.get(tenant) {
+                Some(newest) => due.push(Turn::new(*tenant, Some(newest), Reach::Now, now)),
+                None => unknown.push(*tenant),
+            }
+        }
+        for some in unknown.chunks(STEP_LOGS) {
             match self.store.chain_ends(some).await {
-                Ok(chains) => due.extend(turns_of(&chains, Reach::Now, now)),
+                Ok(chains) => {
+                    due.extend(turns_of(&chains, Reach::Now, now));
+                    // What was noted may be committed only later.
+                    let idle = chains.iter().filter(|chain| !is_due(chain, Reach::Now, now));
+                    ended.extend(idle.map(|chain| Ended::nothing_in(chain.tenant)));
+                }
                 Err(error) => {
                     tally.add(Err(error.into()));
-                    left.extend_from_slice(some);
+                    ended.extend(some.iter().map(|tenant| Ended { is_left: true, ..Ended::nothing_in(*tenant) }));
                 }
             }
         }
-        left.extend(self.seal_logs(due, &mut tally).await);
-        if left.is_empty() {
+        ended.extend(self.seal_logs(due, &mut tally).await);
+        let looked = |ended: &Ended| self.written.looked(noted.get(&ended.tenant).copied().unwrap_or_default(), ended);
+        let left = ended.iter().filter(|ended| looked(ended)).count();
+        if left == 0 {
             self.written.all_sealed_at.store(now.unix_micros(), Ordering::Relaxed);
-        }
-        // Next time again.
-        for tenant in left {
-            self.written.note(tenant);
         }
         tally.ended()
     }
 
-    /// Seals logs, many at a time, each as far as it is one log's turn. Gives those of which rows are left.
-    async fn seal_logs(&self, due: impl IntoIterator<Item = Turn>, tally: &mut Tally) -> Vec<TenantId> {
+    /// Seals logs, many at a time, each as far as it is one log's turn. Tells what came of each.
+    async fn seal_logs(&self, due: impl IntoIterator<Item = Turn>, tally: &mut Tally) -> Vec<Ended> {
         let mut waiting: VecDeque<_> = due.into_iter().collect();
-        let mut left = Vec::new();
+        let mut ended = Vec::with_capacity(waiting.len());
         while !waiting.is_empty() {
             let turns: Vec<_> = waiting.drain(..waiting.len().min(STEP_LOGS)).collect();
             for (turn, sealed) in self.seal_step_or_each(&turns).await {
@@ -140,18 +181,18 @@ impl App {
                     Ok(sealed) => {
                         tally.add(Ok(sealed.rows.into()));
                         match turn.after(&sealed) {
-                            Some(turn) if turn.is_over() => left.push(turn.log.tenant),
-                            next => waiting.extend(next),
+                            Ok(next) => waiting.push_back(next),
+                            Err(end) => ended.push(end),
                         }
                     }
                     Err(failure) => {
                         tally.add(Err(failure));
-                        left.push(turn.log.tenant);
+                        ended.push(turn.ended(true));
                     }
                 }
             }
         }
-        left
+        ended
     }
 
     /// Seals some rows of these logs; each log by itself where it fails with all of them, so that no other waits for the one that
@@ -180,10 +221,10 @@ impl App {
             let rows = u32::try_from(log.seals.len()).unwrap_or(u32::MAX);
             let last = log.seals.last().and_then(|seal| AuditId::parse(&seal.audit_id).ok());
             if taken {
-                SealedRows { rows, next: last.filter(|_| rows >= most).map(Next::Behind) }
+                SealedRows { rows, newest: last, next: last.filter(|_| rows >= most).map(Next::Behind) }
             } else {
                 // Somebody else seals this log, and is further: what he leaves is looked for again.
-                SealedRows { rows: 0, next: Some(Next::Again) }
+                SealedRows { next: Some(Next::Again), ..SealedRows::default() }
             }
         };
         Ok(seals.iter().zip(taken).map(rows).collect())
@@ -194,22 +235,63 @@ impl App {
 #[derive(Debug, Clone, Copy)]
 struct Turn {
     log: UnsealedQuery,
-    /// How many of its rows are still sealed before others have their turn again.
-    rows: u32,
+    /// The newest row that is sealed.
+    newest: Option<AuditId>,
+    /// How many of its rows were sealed.
+    rows: u64,
+    /// How many more are before others have their turn again.
+    most: u32,
+}
+
+/// What came of a log's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ended {
+    tenant: TenantId,
+    /// How many rows were sealed.
+    rows: u64,
+    /// The newest row that is sealed, as far as is known.
+    newest: Option<AuditId>,
+    /// Whether rows are left that are there.
+    is_left: bool,
 }
 
 impl Turn {
-    /// What is left of it after a step; `None` if all of its rows are sealed.
-    fn after(self, sealed: &SealedRows) -> Option<Self> {
-        let (after, rows) = match sealed.next? {
-            Next::Behind(id) => (id, sealed.rows),
-            Next::Again => (self.log.after, STEP_ROWS),
-        };
-        Some(Self { log: UnsealedQuery { after, ..self.log }, rows: self.rows.saturating_sub(rows) })
+    /// The turn of a log of which `newest` is known to be sealed.
+    fn new(tenant: TenantId, newest: Option<AuditId>, reach: Reach, now: Timestamp) -> Self {
+        let log = UnsealedQuery { tenant, after: sealed_before(newest, reach, now) };
+        Self { log, newest, rows: 0, most: ROWS_OF_TURN }
     }
 
-    const fn is_over(&self) -> bool {
-        self.rows == 0
+    /// How it goes on after a step, or what came of it.
+    fn after(self, sealed: &SealedRows) -> Result<Self, Ended> {
+        let (after, taken) = match sealed.next {
+            Some(Next::Again) => (self.log.after, STEP_ROWS),
+            Some(Next::Behind(id)) => (id, sealed.rows),
+            None => (self.log.after, 0),
+        };
+        let next = Self {
+            log: UnsealedQuery { after, ..self.log },
+            // Ids sort as their instants do; a row that came late is not the newest.
+            newest: self.newest.max(sealed.newest),
+            rows: self.rows.saturating_add(sealed.rows.into()),
+            most: self.most.saturating_sub(taken),
+        };
+        match sealed.next {
+            None => Err(next.ended(false)),
+            Some(_) if next.most == 0 => Err(next.ended(true)),
+            Some(_) => Ok(next),
+        }
+    }
+
+    const fn ended(&self, is_left: bool) -> Ended {
+        Ended { tenant: self.log.tenant, rows: self.rows, newest: self.newest, is_left }
+    }
+}
+
+impl Ended {
+    /// A log in which there is nothing to be sealed.
+    const fn nothing_in(tenant: TenantId) -> Self {
+        Self { tenant, rows: 0, newest: None, is_left: false }
     }
 }
 
@@ -217,6 +299,8 @@ impl Turn {
 #[derive(Debug, Clone, Copy, Default)]
 struct SealedRows {
     rows: u32,
+    /// The newest of them.
+    newest: Option<AuditId>,
     /// Where it is gone on; `None` if no rows are left.
     next: Option<Next>,
 }
@@ -232,9 +316,9 @@ enum Next {
 
 /// The turns of logs in which rows are looked for.
 fn turns_of(chains: &[ChainEnd], reach: Reach, now: Timestamp) -> impl Iterator<Item = Turn> {
-    chains.iter().filter(move |chain| is_due(chain, reach, now)).map(move |chain| Turn {
-        log: UnsealedQuery { tenant: chain.tenant, after: sealed_before(chain, reach, now) },
-        rows: ROWS_OF_TURN,
+    chains.iter().filter(move |chain| is_due(chain, reach, now)).map(move |chain| {
+        let newest = chain.newest_sealed.as_deref().and_then(|id| AuditId::parse(id).ok());
+        Turn::new(chain.tenant, newest, reach, now)
     })
 }
 
@@ -251,11 +335,10 @@ fn is_due(chain: &ChainEnd, reach: Reach, now: Timestamp) -> bool {
 }
 
 /// Behind which id rows are looked for; all rows of a log that has no seal.
-fn sealed_before(chain: &ChainEnd, reach: Reach, now: Timestamp) -> AuditId {
-    let newest = chain.newest_sealed.as_deref().and_then(made_at);
+fn sealed_before(newest: Option<AuditId>, reach: Reach, now: Timestamp) -> AuditId {
     // One of the future, of a clock that was wrong or of somebody who wanted that, does not hide what is written now.
     newest.map_or(AuditId::floor(Timestamp::from_unix_micros(0)), |newest| {
-        AuditId::floor(newest.min(now).minus(reach.late()))
+        AuditId::floor(newest.made_at().min(now).minus(reach.late()))
     })
 }
 
@@ -302,32 +385,81 @@ mod tests {
         }
     }
 
+    /// What a look for what was noted came to: `rows` were sealed.
+    fn looked(written: &Written, rows: u64, is_left: bool) -> bool {
+        let noted = written.take().remove(&TenantId::SYSTEM).unwrap_or_default();
+        let newest = Some(AuditId::floor(NOW));
+        written.looked(noted, &Ended { tenant: TenantId::SYSTEM, rows, newest, is_left })
+    }
+
     #[test]
-    fn whoever_was_noted_is_looked_at_twice() {
+    fn what_was_noted_and_seen_is_not_looked_for_again() {
         let written = Written::default();
-        let tenant = TenantId::SYSTEM;
         assert!(written.take().is_empty());
-        written.note(tenant);
-        written.note(tenant);
-        for _ in 0..2 {
-            assert_eq!(written.take(), HashSet::from([tenant]), "it may have been committed after the first look");
+        written.note(TenantId::SYSTEM);
+        written.note(TenantId::SYSTEM);
+        assert!(!looked(&written, 2, false));
+        assert!(written.take().is_empty());
+        assert_eq!(written.sealed.get(&TenantId::SYSTEM), Some(AuditId::floor(NOW)));
+    }
+
+    #[test]
+    fn what_was_noted_and_not_seen_is_looked_for_twice() {
+        let written = Written::default();
+        for _ in 0..3 {
+            written.note(TenantId::SYSTEM);
         }
+        assert!(!looked(&written, 1, false));
+        assert_eq!(written.take(), HashMap::from([(TenantId::SYSTEM, Noted { rows: 2, again: true })]));
+        written.put(TenantId::SYSTEM, Noted { rows: 2, again: true });
+        assert!(!looked(&written, 1, false), "it may have been committed after the first look");
+        assert!(written.take().is_empty(), "one of them was never written");
+    }
+
+    #[test]
+    fn what_is_left_is_looked_for_until_it_is_sealed() {
+        let written = Written::default();
+        written.note(TenantId::SYSTEM);
+        for _ in 0..3 {
+            assert!(looked(&written, 0, true));
+        }
+        assert!(!looked(&written, 1, false));
         assert!(written.take().is_empty());
+    }
+
+    #[test]
+    fn a_turn_goes_on_behind_what_was_sealed_and_ends_in_time() {
+        let turn = Turn::new(TenantId::SYSTEM, None, Reach::Now, NOW);
+        let last = AuditId::floor(NOW);
+        let full = SealedRows { rows: STEP_ROWS, newest: Some(last), next: Some(Next::Behind(last)) };
+        let next = turn.after(&full).unwrap();
+        assert_eq!((next.log.after, next.rows), (last, u64::from(STEP_ROWS)));
+        let end = next.after(&SealedRows { rows: 1, ..SealedRows::default() }).unwrap_err();
+        let expected =
+            Ended { tenant: TenantId::SYSTEM, rows: u64::from(STEP_ROWS) + 1, newest: Some(last), is_left: false };
+        assert_eq!(end, expected);
+        // Whoever always comes too late gives up, too.
+        let again = SealedRows { next: Some(Next::Again), ..SealedRows::default() };
+        let mut turns = 0;
+        let mut turn = Ok(turn);
+        while let Ok(before) = turn {
+            turn = before.after(&again);
+            turns += 1;
+        }
+        assert_eq!((turns, turn.unwrap_err().is_left), (20, true));
     }
 
     #[test]
     fn a_row_of_the_future_hides_nothing() {
-        let future =
-            ChainEnd { newest_sealed: Some("ffffffff-ffff-7fff-bfff-ffffffffffff".to_owned()), ..chain(Some(1), None) };
-        assert_eq!(sealed_before(&future, Reach::Now, NOW), AuditId::floor(NOW.minus(SOON)));
-        assert!(is_due(&future, Reach::Now, NOW));
+        let future = "ffffffff-ffff-7fff-bfff-ffffffffffff";
+        let newest = Some(AuditId::parse(future).unwrap());
+        assert_eq!(sealed_before(newest, Reach::Now, NOW), AuditId::floor(NOW.minus(SOON)));
+        let chain = ChainEnd { newest_sealed: Some(future.to_owned()), ..chain(Some(1), None) };
+        assert!(is_due(&chain, Reach::Now, NOW));
     }
 
     #[test]
     fn a_log_without_a_seal_is_sealed_from_its_beginning() {
-        assert_eq!(
-            sealed_before(&chain(Some(1), None), Reach::Now, NOW),
-            AuditId::floor(Timestamp::from_unix_micros(0))
-        );
+        assert_eq!(sealed_before(None, Reach::Now, NOW), AuditId::floor(Timestamp::from_unix_micros(0)));
     }
 }
