@@ -1,8 +1,8 @@
 //! What a million con:center users, or ten thousand tenants, change: nothing that a caller would notice.
 //!
 //! Three databases are filled by SQL, a small one and one that is large in either way, and one is left empty. They are
-//! started in turns, and then called in turns. What is compared is a service that runs: of each firm a broker and a customer
-//! have jumped before, and the others come as they come.
+//! started in turns, and then called in turns. What is compared is a service that runs: each portal has called before, twice,
+//! and each person comes once. So all that differs is the database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,7 +171,7 @@ impl Stage {
     async fn start(Database { name, data, crowd }: Database) -> anyhow::Result<Self> {
         let (service, jumps) = (Service::start(data, &[])?, Jumps::of(Arc::clone(&crowd), None));
         let clients = connect(&service.grpc, INTRODUCING.connections).await?;
-        slice(&clients, INTRODUCING, MOST, &Introductions::to_firms(&jumps)).await?;
+        slice(&clients, INTRODUCING, MOST, &Introductions::to_portals(&jumps)).await?;
         Ok(Self { name, service, jumps, crowd })
     }
 

@@ -126,11 +126,6 @@ impl People {
     fn wishes_of_all(self) -> u32 {
         2 * self.firms * self.brokers.max(self.customers)
     }
-
-    /// After how many wishes a broker and a customer of each firm have had one.
-    fn wishes_of_firms(self) -> u32 {
-        2 * self.firms
-    }
 }
 
 impl Crowd {
@@ -169,7 +164,8 @@ impl Crowd {
     fn portal(&self, firm: u64, round: u64) -> Option<&AsciiMetadataValue> {
         let firms = u64::from(self.people.firms);
         let portals_of_firm = (u64::try_from(self.portals.len()).ok()? / firms).max(1);
-        self.portals.get(usize::try_from(firm + firms * (round % portals_of_firm)).ok()?)
+        // So many rounds step on all firms, and the next ones on all of them again.
+        self.portals.get(usize::try_from(firm + firms * (round / firms % portals_of_firm)).ok()?)
     }
 }
 
@@ -232,9 +228,9 @@ impl Introductions {
         Arc::new(Self { jumps: Arc::clone(jumps), begun: AtomicU32::new(0), wishes })
     }
 
-    /// Introduces the firms of `jumps`, of which nobody has jumped yet, by a broker and a customer each.
-    pub(crate) fn to_firms(jumps: &Arc<Jumps>) -> Arc<Self> {
-        let wishes = jumps.crowd.people.wishes_of_firms();
+    /// Introduces the portals of `jumps`, none of which has called yet, and with them the firms: a broker and a customer of each.
+    pub(crate) fn to_portals(jumps: &Arc<Jumps>) -> Arc<Self> {
+        let wishes = u32::try_from(2 * jumps.crowd.portals.len()).unwrap_or(u32::MAX);
         Arc::new(Self { jumps: Arc::clone(jumps), begun: AtomicU32::new(0), wishes })
     }
 }

@@ -16,8 +16,8 @@ use crate::domain::time::Timestamp;
 
 /// For how long a verification is believed.
 pub(super) const BELIEVED_FOR: Duration = Duration::from_secs(60);
-/// Most callers remembered, of about 1 KiB each. The one least asked for makes room.
-const MOST_CALLERS: u64 = 8_192;
+/// Most callers remembered, of about 1 KiB each: more than there are portals of 10 000 tenants. The one least asked for makes room.
+const MOST_CALLERS: u64 = 16_384;
 
 /// How often a token was looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
