@@ -223,6 +223,8 @@ macro_rules! conformance {
             }
             decisions {
                 an_unknown_tenant_decides_nothing
+                a_person_alone_is_read_as_with_everything_else
+                a_person_of_no_tenant_leads_to_no_user
                 a_broker_sees_his_activations_and_their_users
                 a_broker_sees_disabled_activations_and_users_too
                 a_user_of_two_activations_is_seen_once

@@ -8,7 +8,9 @@ use concenter_gateway::domain::audit::{Action, AuditedKind, AuditedPerson, Salt}
 use concenter_gateway::domain::change::Change;
 use concenter_gateway::domain::customer::{AccessChange, Segment};
 use concenter_gateway::domain::ids::{MvpUserId, TenantId};
-use concenter_gateway::domain::jump::{JumpOrder, JumpQuery, JumpVersions, PersonKind, TokenLife};
+use concenter_gateway::domain::jump::{
+    JumpOrder, JumpQuery, JumpVersions, PersonInputs, PersonKind, PersonQuery, TokenLife,
+};
 use concenter_gateway::domain::provider::{ProviderScope, State};
 use concenter_gateway::domain::resolve::{
     Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser,
@@ -39,6 +41,45 @@ pub(crate) async fn an_unknown_tenant_decides_nothing(h: &Harness) {
     let order = for_broker("m.meier");
     let query = JumpQuery { order: &order, return_url: None, request: None, people: &[], now: h.now() };
     assert_eq!(h.store.jump_inputs(&h.id(TenantId::new), query).await.expect("an answer"), None);
+}
+
+pub(crate) async fn a_person_alone_is_read_as_with_everything_else(h: &Harness) {
+    let firm = h.example().await;
+    for order in
+        [for_broker("m.meier"), for_broker("nobody"), for_customer("k-1"), for_stranger("k-9", Segment::Private)]
+    {
+        let people = [order.audited_person()];
+        let query = JumpQuery { order: &order, return_url: None, request: None, people: &people, now: h.now() };
+        let person = PersonQuery { person: &order.person, people: &people };
+        // Both at once: they share their statements.
+        let (all, alone) =
+            tokio::join!(h.store.jump_inputs(&firm.tenant, query), h.store.person_inputs(&firm.tenant, person));
+        let all = all.expect("an answer").expect("a tenant");
+        let expected = PersonInputs {
+            assignments: all.candidates.assignments,
+            users: all.candidates.users,
+            customer: all.versions.customer,
+            salts: all.salts,
+        };
+        assert_eq!(alone.expect("an answer"), Some(expected), "{order:?}");
+    }
+}
+
+pub(crate) async fn a_person_of_no_tenant_leads_to_no_user(h: &Harness) {
+    h.example().await;
+    let nobodys = h.id(TenantId::new);
+    let customer = for_customer("k-1").person;
+    let query = PersonQuery { person: &customer, people: &[] };
+    assert_eq!(h.store.person_inputs(&nobodys, query).await.expect("an answer"), None);
+    let broker = for_broker("m.meier").person;
+    let query = PersonQuery { person: &broker, people: &[] };
+    let nothing = PersonInputs {
+        assignments: Assignments::Broker(Vec::new()),
+        users: Vec::new(),
+        customer: None,
+        salts: Vec::new(),
+    };
+    assert_eq!(h.store.person_inputs(&nobodys, query).await.expect("an answer"), Some(nothing));
 }
 
 pub(crate) async fn a_broker_sees_his_activations_and_their_users(h: &Harness) {
