@@ -179,7 +179,10 @@ impl App {
         let Some(salts) = inputs.salts.iter().copied().collect::<Option<Vec<_>>>() else {
             return Ok(None);
         };
-        let keys = self.open_keys(tenant, &inputs.keys)?;
+        let Ok(keys) = self.open_keys(tenant, &inputs.keys).await else {
+            // They may have been wrapped anew since.
+            return Ok(None);
+        };
         let Ok(Decided::New(jump, passage)) = self.decide(attempt, &keys, &inputs, now) else {
             return Ok(None);
         };
@@ -216,7 +219,7 @@ impl App {
         };
         self.saw_epoch(inputs.epoch);
         self.snapshot.remember(tenant, &query, &inputs);
-        let keys = self.open_keys(tenant, &inputs.keys)?;
+        let keys = self.open_keys(tenant, &inputs.keys).await?;
         let deed = |object| Deed { action: Action::IssueJump, object: Some(object), at: now };
         let entry_without_jump = async |deed| {
             let salts = self.salts_of(tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;
