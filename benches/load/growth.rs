@@ -17,12 +17,15 @@ use super::service::{Service, connect};
 use super::traffic::{Crowd, INTRODUCING, Introductions, Jumps, Shape, slice};
 use anyhow::Context as _;
 
-/// A firm with ten users; as many brokers and customers as have to share the jumps of a run.
-const SMALL: Filling = Filling { firms: 1, users: 10, activations: 10, brokers: 100, customers: 10_000 };
+/// A firm with ten users.
+///
+/// As of the others, 90 000 brokers and 100 000 customers can jump, more than do in a run: each of them comes once, so that what a
+/// service remembers of people is no part of the comparison.
+const SMALL: Filling = Filling { firms: 1, users: 10, activations: 100, brokers: 100, customers: 100_000 };
 /// A million users.
-const MANY_USERS: Filling = Filling { firms: 1_000, users: 1_000, activations: 1, brokers: 1, customers: 10 };
+const MANY_USERS: Filling = Filling { firms: 1_000, users: 1_000, activations: 1, brokers: 1, customers: 100 };
 /// Ten thousand tenants.
-const MANY_TENANTS: Filling = Filling { firms: 10_000, users: 10, activations: 1, brokers: 1, customers: 1 };
+const MANY_TENANTS: Filling = Filling { firms: 10_000, users: 10, activations: 1, brokers: 1, customers: 10 };
 /// The same for a trial, in small.
 const TRIAL: [Filling; 3] = [
     Filling { firms: 1, users: 4, activations: 3, brokers: 50, customers: 500 },

@@ -1,7 +1,7 @@
 //! The audit logs of all tenants, one after the other: what sealing, checkpoints, retention and the clock walk through.
 
 use super::{App, Failure};
-use crate::domain::audit_log::{AuditSeal, ChainEnd};
+use crate::domain::audit_log::{AuditSeal, ChainEnd, UnsealedQuery};
 use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::page::{PageRequest, PageSize};
 use crate::store::{Store, StoreError};
@@ -60,6 +60,7 @@ impl App {
     /// The last seal of a log; `None` where there is none yet.
     pub(super) async fn last_seal(&self, tenant: &TenantId) -> Result<Option<AuditSeal>, StoreError> {
         // The seal is wanted, and no row.
-        Ok(self.store.unsealed_entries(tenant, &AuditId::floor(self.now()), 1).await?.last)
+        let log = UnsealedQuery { tenant: *tenant, after: AuditId::floor(self.now()) };
+        Ok(self.store.unsealed_entries(&[log], 1).await?.pop().and_then(|log| log.last))
     }
 }

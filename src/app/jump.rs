@@ -19,14 +19,15 @@
 use tracing::{Instrument as _, debug_span};
 
 use super::effects::{Deed, Introduced, Involved};
+use super::snapshot::{Frame, Recalled};
 use super::{App, Call, Failure};
-use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditOutcome, AuditedPerson};
+use crate::domain::audit::{Action, AuditObject, AuditOutcome, AuditedPerson};
 use crate::domain::caller::TenantRole;
 use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{ActivationId, CustomerId, JumpId, LineOfBusiness, ProviderId, SubjectId, TargetId, TenantId};
 use crate::domain::jump::{
     Actor, ActorRole, JUMP_RATE_WINDOW, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person,
-    RecordOutcome, RequestKey, SeenCustomer, TokenLife,
+    PersonQuery, RecordOutcome, RequestKey, SeenCustomer, TokenLife,
 };
 use crate::domain::resolve::{Decision, Resolution, resolve};
 use crate::domain::target::{Delivery, Target, TargetKind};
@@ -166,18 +167,19 @@ impl App {
         settled
     }
 
-    /// Decides on what is remembered. `None`: decide afresh, since too little is remembered, or what it came to rests on what
-    /// may be over: a refusal, or a jump that the store does not take.
+    /// Decides on what is remembered, and of a person who is new to it on what is read of him. `None`: decide afresh, since too
+    /// little is remembered, or what it came to rests on what may be over: a refusal, or a jump that the store does not take.
     async fn jump_from_memory(&self, attempt: &Attempt<'_>) -> Result<Option<IssuedJump>, Failure> {
-        let Attempt { call, tenant, .. } = attempt;
+        let Attempt { tenant, .. } = attempt;
         let now = self.now();
-        let involved = attempt.involved()?;
-        let people = involved.people();
-        let Some(inputs) = self.snapshot.recall(tenant, &attempt.query(&people, now), self.known_epoch()) else {
-            return Ok(None);
-        };
-        let Some(salts) = inputs.salts.iter().copied().collect::<Option<Vec<_>>>() else {
-            return Ok(None);
+        let people = attempt.involved()?.people();
+        let inputs = match self.snapshot.recall(tenant, &attempt.query(&people, now), self.known_epoch()) {
+            Recalled::All(inputs) => *inputs,
+            Recalled::AllButPerson(frame) => match self.read_person(attempt, &people, *frame).await? {
+                Some(inputs) => inputs,
+                None => return Ok(None),
+            },
+            Recalled::TooLittle => return Ok(None),
         };
         let Ok(keys) = self.open_keys(tenant, &inputs.keys).await else {
             // They may have been wrapped anew since.
@@ -186,24 +188,58 @@ impl App {
         let Ok(Decided::New(jump, passage)) = self.decide(attempt, &keys, &inputs, now) else {
             return Ok(None);
         };
-        let deed = Deed { action: Action::IssueJump, object: Some(AuditObject::new(&jump.jump_id)), at: now };
-        let entry = self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))?;
-        self.keep(tenant, &jump, passage, &entry).await
+        self.keep(attempt, &inputs, &jump, passage, now).await
     }
 
-    /// Keeps a jump; only then its passage may leave. `None`: what it rested on has moved.
+    /// Reads of the person what `frame` lacks, and remembers it. `None` if there is no such tenant any more.
+    async fn read_person(
+        &self,
+        Attempt { tenant, order, .. }: &Attempt<'_>,
+        people: &[AuditedPerson],
+        frame: Frame,
+    ) -> Result<Option<JumpInputs>, Failure> {
+        let query = PersonQuery { person: &order.person, people };
+        let read = self.store.person_inputs(tenant, query).instrument(debug_span!("store.person.inputs"));
+        let Some(person) = read.await? else {
+            return Ok(None);
+        };
+        self.snapshot.remember_person(tenant, &query, &frame, &person);
+        Ok(Some(frame.with(person)))
+    }
+
+    /// Keeps a jump that was decided on `inputs`; only then its passage may leave. `None`: what it rested on has moved.
     async fn keep(
         &self,
-        tenant: &TenantId,
+        attempt: &Attempt<'_>,
+        inputs: &JumpInputs,
         jump: &Jump,
         passage: Passage,
-        entry: &AuditEntry,
+        now: Timestamp,
     ) -> Result<Option<IssuedJump>, Failure> {
-        let record = self.store.record_jump(tenant, jump, entry).instrument(debug_span!("store.jump.record"));
-        Ok(match record.await? {
-            RecordOutcome::Recorded => Some(IssuedJump::of(jump, passage)),
-            RecordOutcome::Stale | RecordOutcome::Repeated => None,
-        })
+        let Attempt { call, tenant, order, .. } = attempt;
+        let involved = attempt.involved()?;
+        let people = involved.people();
+        let introduced = match &order.person {
+            Person::Broker(_) => Introduced::Everybody,
+            Person::Customer { customer_id, .. } => Introduced::WhoeverIsNotErased(SeenCustomer {
+                customer_id: customer_id.clone(),
+                jump_version: inputs.versions.customer,
+            }),
+        };
+        let salts = self.salts_of(tenant, &people, &inputs.salts, introduced).await?;
+        let deed = Deed { action: Action::IssueJump, object: Some(AuditObject::new(&jump.jump_id)), at: now };
+        let entry = self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))?;
+        let record = self.store.record_jump(tenant, jump, &entry).instrument(debug_span!("store.jump.record"));
+        match record.await? {
+            RecordOutcome::Recorded => {
+                if inputs.salts.iter().any(Option::is_none) {
+                    // Not before: of a customer who was erased meanwhile no salt was kept.
+                    self.snapshot.remember_salts(tenant, &people, &salts);
+                }
+                Ok(Some(IssuedJump::of(jump, passage)))
+            }
+            RecordOutcome::Stale | RecordOutcome::Repeated => Ok(None),
+        }
     }
 
     /// Decides once, on a fresh read. `None`: what it rested on has moved, decide again.
@@ -243,22 +279,7 @@ impl App {
             }
             Err(failure) => return Err(failure),
         };
-        let introduced = match &order.person {
-            Person::Broker(_) => Introduced::Everybody,
-            Person::Customer { customer_id, .. } => Introduced::WhoeverIsNotErased(SeenCustomer {
-                customer_id: customer_id.clone(),
-                jump_version: inputs.versions.customer,
-            }),
-        };
-        let salts = self.salts_of(tenant, &people, &inputs.salts, introduced).await?;
-        let deed = deed(AuditObject::new(&jump.jump_id));
-        let entry = self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))?;
-        let issued = self.keep(tenant, &jump, passage, &entry).await?;
-        if issued.is_some() {
-            // Not before: of a customer who was erased meanwhile no salt was kept.
-            self.snapshot.remember_salts(tenant, &people, &salts);
-        }
-        Ok(issued)
+        self.keep(attempt, &inputs, &jump, passage, now).await
     }
 
     /// Decides on what was read: a new jump with its token, the one that this request made before, or a refusal.

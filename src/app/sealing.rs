@@ -1,6 +1,6 @@
 //! Sealing the audit log: a hash for each row, a chain for each tenant (`docs/audit.md`).
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::mem;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use super::chains::{Chains, Tally};
 use super::{App, Failure};
-use crate::domain::audit_log::{AuditSeal, ChainEnd, ChainHash, LATEST_ENTRY, Unsealed, made_at};
+use crate::domain::audit_log::{ChainEnd, ChainHash, LATEST_ENTRY, LogSeals, Unsealed, UnsealedQuery, made_at};
 use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::secrets::seal_entry;
 
 /// Most rows that are sealed in one transaction: about 10 ms of the writer's time.
 const STEP_ROWS: u32 = 500;
-/// Most steps for one tenant before it is the next one's turn.
-const STEPS_OF_TENANT: u32 = 20;
+/// Most logs whose rows are sealed in one, each of them as many as there is room for.
+const STEP_LOGS: usize = 100;
+/// Most rows of one log before the others have their turn again.
+const ROWS_OF_TURN: u32 = 20 * STEP_ROWS;
 /// How much older than the newest sealed row a row may be that is looked for each second: those that were written at the same
 /// time come to the log in any order.
 const SOON: Duration = Duration::from_secs(2);
@@ -87,9 +89,8 @@ impl App {
         let now = self.now();
         let (mut tally, mut chains) = (Tally::default(), Chains::of(&*self.store));
         while let Some(page) = chains.next().await? {
-            for chain in page.iter().filter(|chain| is_due(chain, reach, now)) {
-                tally.add(self.seal_log(chain, reach, now).await);
-            }
+            // What is left is looked for again.
+            self.seal_logs(turns_of(&page, reach, now), &mut tally).await;
         }
         tally.ended()
     }
@@ -104,52 +105,137 @@ impl App {
     /// Seals the logs that this process wrote to just now, and the service's own.
     async fn seal_what_was_written(&self) -> Result<u64, Failure> {
         let now = self.now();
-        let (mut tally, mut is_all) = (Tally::default(), true);
         let mut tenants = self.written.take();
         tenants.insert(TenantId::SYSTEM);
-        for tenant in tenants {
-            let sealed = match self.store.chain_end(&tenant).await {
-                Ok(chain) if is_due(&chain, Reach::Now, now) => self.seal_log(&chain, Reach::Now, now).await,
-                Ok(_) => Ok(0),
-                Err(error) => Err(error.into()),
-            };
-            if sealed.is_err() {
-                // Next time again.
-                self.written.note(tenant);
+        let tenants: Vec<_> = tenants.into_iter().collect();
+        let (mut tally, mut due, mut left) = (Tally::default(), Vec::new(), Vec::new());
+        for some in tenants.chunks(STEP_LOGS) {
+            match self.store.chain_ends(some).await {
+                Ok(chains) => due.extend(turns_of(&chains, Reach::Now, now)),
+                Err(error) => {
+                    tally.add(Err(error.into()));
+                    left.extend_from_slice(some);
+                }
             }
-            is_all &= sealed.as_ref().is_ok_and(|sealed| *sealed < u64::from(STEP_ROWS * STEPS_OF_TENANT));
-            tally.add(sealed);
         }
-        if is_all {
+        left.extend(self.seal_logs(due, &mut tally).await);
+        if left.is_empty() {
             self.written.all_sealed_at.store(now.unix_micros(), Ordering::Relaxed);
+        }
+        // Next time again.
+        for tenant in left {
+            self.written.note(tenant);
         }
         tally.ended()
     }
 
-    /// Seals what a tenant's log has to be sealed, as far as it is one tenant's turn.
-    async fn seal_log(&self, chain: &ChainEnd, reach: Reach, now: Timestamp) -> Result<u64, Failure> {
-        let mut all = 0_u64;
-        let mut after = sealed_before(chain, reach, now);
-        for _ in 0..STEPS_OF_TENANT {
-            let unsealed = self.store.unsealed_entries(&chain.tenant, &after, STEP_ROWS).await?;
-            let seals = seals_of(&chain.tenant, &unsealed);
-            let Some(last) = seals.last() else { break };
-            if !self.store.append_seals(&chain.tenant, &seals).await? {
-                // Somebody else seals this log, and is further: what he leaves is looked for again.
-                continue;
-            }
-            let sealed = u64::try_from(seals.len()).unwrap_or(u64::MAX);
-            all = all.saturating_add(sealed);
-            if sealed < u64::from(STEP_ROWS) {
-                break;
-            }
-            match AuditId::parse(&last.audit_id) {
-                Ok(id) => after = id,
-                Err(_) => break,
+    /// Seals logs, many at a time, each as far as it is one log's turn. Gives those of which rows are left.
+    async fn seal_logs(&self, due: impl IntoIterator<Item = Turn>, tally: &mut Tally) -> Vec<TenantId> {
+        let mut waiting: VecDeque<_> = due.into_iter().collect();
+        let mut left = Vec::new();
+        while !waiting.is_empty() {
+            let turns: Vec<_> = waiting.drain(..waiting.len().min(STEP_LOGS)).collect();
+            for (turn, sealed) in self.seal_step_or_each(&turns).await {
+                match sealed {
+                    Ok(sealed) => {
+                        tally.add(Ok(sealed.rows.into()));
+                        match turn.after(&sealed) {
+                            Some(turn) if turn.is_over() => left.push(turn.log.tenant),
+                            next => waiting.extend(next),
+                        }
+                    }
+                    Err(failure) => {
+                        tally.add(Err(failure));
+                        left.push(turn.log.tenant);
+                    }
+                }
             }
         }
-        Ok(all)
+        left
     }
+
+    /// Seals some rows of these logs; each log by itself where it fails with all of them, so that no other waits for the one that
+    /// it failed on.
+    async fn seal_step_or_each(&self, turns: &[Turn]) -> Vec<(Turn, Result<SealedRows, Failure>)> {
+        match self.seal_step(turns).await {
+            Ok(sealed) => return turns.iter().copied().zip(sealed.into_iter().map(Ok)).collect(),
+            Err(failure) if turns.len() == 1 => return turns.iter().copied().zip([Err(failure)]).collect(),
+            Err(_) => {}
+        }
+        let mut each = Vec::with_capacity(turns.len());
+        for turn in turns {
+            let sealed = self.seal_step(std::slice::from_ref(turn)).await;
+            each.push((*turn, sealed.map(|sealed| sealed.first().copied().unwrap_or_default())));
+        }
+        each
+    }
+
+    /// Seals some rows of these logs in one transaction.
+    async fn seal_step(&self, turns: &[Turn]) -> Result<Vec<SealedRows>, Failure> {
+        let logs: Vec<_> = turns.iter().map(|turn| turn.log).collect();
+        let most = STEP_ROWS / u32::try_from(logs.len()).unwrap_or(STEP_ROWS).clamp(1, STEP_ROWS);
+        let seals: Vec<_> = self.store.unsealed_entries(&logs, most).await?.iter().map(seals_of).collect();
+        let taken = self.store.append_seals(&seals).await?;
+        let rows = |(log, taken): (&LogSeals, bool)| {
+            let rows = u32::try_from(log.seals.len()).unwrap_or(u32::MAX);
+            let last = log.seals.last().and_then(|seal| AuditId::parse(&seal.audit_id).ok());
+            if taken {
+                SealedRows { rows, next: last.filter(|_| rows >= most).map(Next::Behind) }
+            } else {
+                // Somebody else seals this log, and is further: what he leaves is looked for again.
+                SealedRows { rows: 0, next: Some(Next::Again) }
+            }
+        };
+        Ok(seals.iter().zip(taken).map(rows).collect())
+    }
+}
+
+/// A log whose turn it is.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    log: UnsealedQuery,
+    /// How many of its rows are still sealed before others have their turn again.
+    rows: u32,
+}
+
+impl Turn {
+    /// What is left of it after a step; `None` if all of its rows are sealed.
+    fn after(self, sealed: &SealedRows) -> Option<Self> {
+        let (after, rows) = match sealed.next? {
+            Next::Behind(id) => (id, sealed.rows),
+            Next::Again => (self.log.after, STEP_ROWS),
+        };
+        Some(Self { log: UnsealedQuery { after, ..self.log }, rows: self.rows.saturating_sub(rows) })
+    }
+
+    const fn is_over(&self) -> bool {
+        self.rows == 0
+    }
+}
+
+/// What a step did to one log.
+#[derive(Debug, Clone, Copy, Default)]
+struct SealedRows {
+    rows: u32,
+    /// Where it is gone on; `None` if no rows are left.
+    next: Option<Next>,
+}
+
+/// Where a log is gone on with.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    /// Behind the last row that was sealed.
+    Behind(AuditId),
+    /// Where it was begun.
+    Again,
+}
+
+/// The turns of logs in which rows are looked for.
+fn turns_of(chains: &[ChainEnd], reach: Reach, now: Timestamp) -> impl Iterator<Item = Turn> {
+    chains.iter().filter(move |chain| is_due(chain, reach, now)).map(move |chain| Turn {
+        log: UnsealedQuery { tenant: chain.tenant, after: sealed_before(chain, reach, now) },
+        rows: ROWS_OF_TURN,
+    })
 }
 
 /// Whether rows of this log are looked for.
@@ -173,16 +259,16 @@ fn sealed_before(chain: &ChainEnd, reach: Reach, now: Timestamp) -> AuditId {
     })
 }
 
-/// The seals of rows, in the order of the rows, behind the last one.
-fn seals_of(tenant: &TenantId, unsealed: &Unsealed) -> Vec<AuditSeal> {
+/// The seals of a log's rows, in the order of the rows, behind the last one.
+fn seals_of(unsealed: &Unsealed) -> LogSeals {
     let (mut seq, mut prev) = unsealed.last.as_ref().map_or((0, ChainHash::START), |last| (last.seq, last.hash));
     let seal = |entry| {
         seq = i64::saturating_add(seq, 1);
-        let seal = seal_entry(tenant, seq, prev, entry);
+        let seal = seal_entry(&unsealed.tenant, seq, prev, entry);
         prev = seal.hash;
         seal
     };
-    unsealed.entries.iter().map(seal).collect()
+    LogSeals { tenant: unsealed.tenant, seals: unsealed.entries.iter().map(seal).collect() }
 }
 
 #[cfg(test)]

@@ -18,7 +18,9 @@ use moka::sync::Cache;
 
 use crate::domain::audit::{AuditedPerson, Salt};
 use crate::domain::ids::{ProviderId, TargetId, TenantId};
-use crate::domain::jump::{JumpInputs, JumpOrder, JumpQuery, JumpVersions, PersonKind};
+use crate::domain::jump::{
+    JumpInputs, JumpOrder, JumpQuery, JumpVersions, Person, PersonInputs, PersonKind, PersonQuery,
+};
 use crate::domain::provider::{ProviderScope, State};
 use crate::domain::resolve::{Assignments, CandidateTarget, CandidateUser, Candidates};
 use crate::domain::settings::Settings;
@@ -71,6 +73,60 @@ struct Assigned {
     users: Vec<CandidateUser>,
 }
 
+/// What is remembered of what a query asks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Recalled {
+    /// All of it, as reading would find it for a request that was not made before, if nothing has changed since; every salt is
+    /// known.
+    All(Box<JumpInputs>),
+    /// All but the person.
+    AllButPerson(Box<Frame>),
+    /// Too little.
+    TooLittle,
+}
+
+/// What a decision rests on, but for the person.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    target: (CandidateTarget, Target),
+    named_provider: Option<State>,
+    tenant: TenantState,
+    config: i64,
+    catalog: i64,
+    epoch: i64,
+    keys: WrappedKeys,
+    settings: Settings,
+}
+
+impl Frame {
+    /// The whole, with the person.
+    ///
+    /// The person may have been read later than the rest. If the tenant has changed in between, its number has moved, and
+    /// what is decided on the earlier one is not kept.
+    pub(super) fn with(self, person: PersonInputs) -> JumpInputs {
+        let (candidate, target) = self.target;
+        JumpInputs {
+            candidates: Candidates {
+                tenant: self.tenant,
+                target: Some(candidate),
+                named_provider: self.named_provider,
+                assignments: person.assignments,
+                users: person.users,
+            },
+            target: Some(target),
+            versions: JumpVersions { config: self.config, customer: person.customer, catalog: self.catalog },
+            epoch: self.epoch,
+            keys: self.keys,
+            return_url_allowed: true,
+            earlier: None,
+            had_other_effect: false,
+            crowded_since: None,
+            settings: self.settings,
+            salts: person.salts,
+        }
+    }
+}
+
 impl Snapshot {
     /// Nothing yet.
     pub(super) fn new() -> Self {
@@ -100,15 +156,37 @@ impl Snapshot {
             settings: inputs.settings.clone(),
         };
         self.tenants.insert(*tenant, Arc::new(seen));
-        let person = (*tenant, query.order.audited_person());
-        if customer.is_none() && query.order.person.kind() == PersonKind::Customer {
+        let Candidates { assignments, users, .. } = inputs.candidates.clone();
+        self.remember_assigned(tenant, &query.order.person, Assigned { config, customer, assignments, users });
+        self.remember_read_salts(tenant, query.people, &inputs.salts);
+    }
+
+    /// Remembers what was read of a person, after what `frame` is of.
+    pub(super) fn remember_person(
+        &self,
+        tenant: &TenantId,
+        query: &PersonQuery<'_>,
+        frame: &Frame,
+        inputs: &PersonInputs,
+    ) {
+        let PersonInputs { assignments, users, customer, salts } = inputs.clone();
+        let assigned = Assigned { config: frame.config, customer, assignments, users };
+        self.remember_assigned(tenant, query.person, assigned);
+        self.remember_read_salts(tenant, query.people, &salts);
+    }
+
+    fn remember_assigned(&self, tenant: &TenantId, person: &Person, assigned: Assigned) {
+        let key = (*tenant, person.audited());
+        if assigned.customer.is_none() && person.kind() == PersonKind::Customer {
             // No number tells when somebody is erased who has no record.
-            self.assigned.invalidate(&person);
+            self.assigned.invalidate(&key);
         } else {
-            let Candidates { assignments, users, .. } = inputs.candidates.clone();
-            self.assigned.insert(person, Arc::new(Assigned { config, customer, assignments, users }));
+            self.assigned.insert(key, Arc::new(assigned));
         }
-        for (person, salt) in query.people.iter().zip(&inputs.salts) {
+    }
+
+    fn remember_read_salts(&self, tenant: &TenantId, people: &[AuditedPerson], salts: &[Option<Salt>]) {
+        for (person, salt) in people.iter().zip(salts) {
             let person = (*tenant, person.clone());
             match salt {
                 Some(salt) => self.salts.insert(person, *salt),
@@ -148,35 +226,43 @@ impl Snapshot {
         catalog.return_urls.extend(return_url.map(|url| url.as_str().to_owned()));
     }
 
-    /// What reading would find for a request that was not made before, if nothing has changed since; every salt is known.
-    /// `None` unless all of it is remembered, and is as old as the rest.
-    pub(super) fn recall(&self, tenant: &TenantId, query: &JumpQuery<'_>, epoch: i64) -> Option<JumpInputs> {
+    /// What is remembered of what `query` asks, as old as each other.
+    pub(super) fn recall(&self, tenant: &TenantId, query: &JumpQuery<'_>, epoch: i64) -> Recalled {
+        let Some(frame) = self.recall_frame(tenant, query, epoch) else {
+            return Recalled::TooLittle;
+        };
+        match self.recall_person(tenant, query, &frame) {
+            Some(person) => Recalled::All(Box::new(frame.with(person))),
+            None => Recalled::AllButPerson(Box::new(frame)),
+        }
+    }
+
+    fn recall_frame(&self, tenant: &TenantId, query: &JumpQuery<'_>, epoch: i64) -> Option<Frame> {
         let seen = self.tenants.get(tenant)?;
+        let (catalog, target, named_provider) = self.recall_catalog(query)?;
+        Some(Frame {
+            target,
+            named_provider,
+            tenant: seen.state,
+            config: seen.config,
+            catalog,
+            epoch,
+            keys: seen.keys.clone(),
+            settings: seen.settings.clone(),
+        })
+    }
+
+    fn recall_person(&self, tenant: &TenantId, query: &JumpQuery<'_>, frame: &Frame) -> Option<PersonInputs> {
         let assigned = self.assigned.get(&(*tenant, query.order.audited_person()))?;
-        if assigned.config != seen.config {
+        if assigned.config != frame.config {
             return None;
         }
         let salt = |person: &AuditedPerson| self.salts.get(&(*tenant, person.clone())).map(Some);
-        let salts = query.people.iter().map(salt).collect::<Option<_>>()?;
-        let (catalog, (candidate, target), named_provider) = self.recall_catalog(query)?;
-        Some(JumpInputs {
-            candidates: Candidates {
-                tenant: seen.state,
-                target: Some(candidate),
-                named_provider,
-                assignments: assigned.assignments.clone(),
-                users: assigned.users.clone(),
-            },
-            target: Some(target),
-            versions: JumpVersions { config: seen.config, customer: assigned.customer, catalog },
-            epoch,
-            keys: seen.keys.clone(),
-            return_url_allowed: true,
-            earlier: None,
-            had_other_effect: false,
-            crowded_since: None,
-            settings: seen.settings.clone(),
-            salts,
+        Some(PersonInputs {
+            assignments: assigned.assignments.clone(),
+            users: assigned.users.clone(),
+            customer: assigned.customer,
+            salts: query.people.iter().map(salt).collect::<Option<_>>()?,
         })
     }
 
@@ -336,9 +422,31 @@ mod tests {
         for (person, versions) in read {
             let order = order(person.clone());
             with_query(&order, |query| snapshot.remember(&tenant(), query, &inputs(&order, *versions)));
-            recalled = with_query(&order, |query| snapshot.recall(&tenant(), query, EPOCH));
+            recalled = all(&snapshot, &order);
         }
         recalled
+    }
+
+    /// All that is remembered for `order`, if it is all that is asked.
+    fn all(snapshot: &Snapshot, order: &JumpOrder) -> Option<JumpInputs> {
+        match with_query(order, |query| snapshot.recall(&tenant(), query, EPOCH)) {
+            Recalled::All(inputs) => Some(*inputs),
+            Recalled::AllButPerson(_) | Recalled::TooLittle => None,
+        }
+    }
+
+    /// What is remembered for `order`, if it is all but the person.
+    fn frame(snapshot: &Snapshot, order: &JumpOrder) -> Option<Frame> {
+        match with_query(order, |query| snapshot.recall(&tenant(), query, EPOCH)) {
+            Recalled::AllButPerson(frame) => Some(*frame),
+            Recalled::All(_) | Recalled::TooLittle => None,
+        }
+    }
+
+    /// What a read of the person alone finds, where one of everything finds `inputs`.
+    fn person_of(inputs: &JumpInputs) -> PersonInputs {
+        let Candidates { assignments, users, .. } = inputs.candidates.clone();
+        PersonInputs { assignments, users, customer: inputs.versions.customer, salts: inputs.salts.clone() }
     }
 
     fn with_query<T>(order: &JumpOrder, ask: impl FnOnce(&JumpQuery<'_>) -> T) -> T {
@@ -360,9 +468,48 @@ mod tests {
         let (known, unknown) = (order(broker()), order(customer()));
         let read = inputs(&known, versions(1, None, 1));
         with_query(&known, |query| snapshot.remember(&tenant(), query, &read));
-        assert_eq!(with_query(&unknown, |query| snapshot.recall(&tenant(), query, EPOCH)), None);
+        assert_eq!(all(&snapshot, &unknown), None);
         let other = TenantId::new(NOW.plus(Duration::from_secs(1)), &Zeros);
-        assert_eq!(with_query(&known, |query| snapshot.recall(&other, query, EPOCH)), None, "of another tenant");
+        let of_another = with_query(&known, |query| snapshot.recall(&other, query, EPOCH));
+        assert_eq!(of_another, Recalled::TooLittle, "of another tenant");
+    }
+
+    #[test]
+    fn who_is_new_to_a_known_tenant_is_all_that_is_read() {
+        let snapshot = Snapshot::new();
+        let (known, new) = (order(broker()), order(customer()));
+        let read = inputs(&known, versions(1, None, 1));
+        with_query(&known, |query| snapshot.remember(&tenant(), query, &read));
+        let of_the_new = inputs(&new, versions(1, Some(4), 1));
+        let person = person_of(&of_the_new);
+        let frame = frame(&snapshot, &new).unwrap();
+        with_query(&new, |query| {
+            let query = PersonQuery { person: &query.order.person, people: query.people };
+            snapshot.remember_person(&tenant(), &query, &frame, &person);
+        });
+        assert_eq!(frame.with(person), of_the_new);
+        assert_eq!(all(&snapshot, &new), Some(of_the_new), "and from now on he is known");
+    }
+
+    #[test]
+    fn a_person_counts_as_old_as_the_tenant_was_known_to_be() {
+        let snapshot = Snapshot::new();
+        let (known, new) = (order(broker()), order(customer()));
+        let remember = |number| {
+            with_query(&known, |query| snapshot.remember(&tenant(), query, &inputs(&known, versions(number, None, 1))));
+        };
+        remember(1);
+        let frame_before = frame(&snapshot, &new).unwrap();
+        // The tenant changes before the person is read, and that becomes known.
+        remember(2);
+        let person = person_of(&inputs(&new, versions(2, Some(4), 1)));
+        with_query(&new, |query| {
+            let query = PersonQuery { person: &query.order.person, people: query.people };
+            snapshot.remember_person(&tenant(), &query, &frame_before, &person);
+        });
+        assert_eq!(frame_before.with(person).versions.config, 1, "which recording does not take");
+        assert_eq!(all(&snapshot, &new), None);
+        assert_eq!(frame(&snapshot, &new).unwrap().config, 2);
     }
 
     #[test]
@@ -381,7 +528,7 @@ mod tests {
         };
         remember(&first, versions(1, Some(1), 1));
         remember(&second, versions(2, None, 1));
-        assert_eq!(with_query(&first, |query| snapshot.recall(&tenant(), query, EPOCH)), None);
+        assert_eq!(all(&snapshot, &first), None);
     }
 
     #[test]
@@ -394,7 +541,7 @@ mod tests {
         let mut without_target = inputs(&known, versions(1, None, 2));
         without_target.target = None;
         with_query(&known, |query| snapshot.remember(&tenant(), query, &without_target));
-        assert_eq!(with_query(&known, |query| snapshot.recall(&tenant(), query, EPOCH)), None);
+        assert_eq!(with_query(&known, |query| snapshot.recall(&tenant(), query, EPOCH)), Recalled::TooLittle);
     }
 
     #[test]
@@ -409,7 +556,7 @@ mod tests {
         for read in refused {
             let snapshot = Snapshot::new();
             with_query(&known, |query| snapshot.remember(&tenant(), query, &read));
-            assert_eq!(with_query(&known, |query| snapshot.recall(&tenant(), query, EPOCH)), None);
+            assert_eq!(all(&snapshot, &known), None);
         }
     }
 }

@@ -92,13 +92,33 @@ pub struct SealedEntry {
     pub entry: Option<AuditRecord>,
 }
 
-/// What sealing goes on from.
+/// A log in which rows without a seal are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsealedQuery {
+    /// Whose log it is.
+    pub tenant: TenantId,
+    /// Behind which id it is looked for them.
+    pub after: AuditId,
+}
+
+/// What sealing a log goes on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsealed {
+    /// Whose log it is.
+    pub tenant: TenantId,
     /// The last seal; `None` where there is none yet.
     pub last: Option<AuditSeal>,
     /// Rows without a seal, in the order of their ids.
     pub entries: Vec<AuditRecord>,
+}
+
+/// Seals for a log, which follow one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSeals {
+    /// Whose log it is.
+    pub tenant: TenantId,
+    /// The seals, in their order.
+    pub seals: Vec<AuditSeal>,
 }
 
 /// A row of the log, and whether it is sealed.

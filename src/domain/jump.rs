@@ -13,7 +13,7 @@ use super::ids::{
     TenantId, UserId,
 };
 use super::provider::ProviderScope;
-use super::resolve::{Candidates, Way};
+use super::resolve::{Assignments, CandidateUser, Candidates, Way};
 use super::settings::Settings;
 use super::target::{Target, TargetKind, WebUrl};
 use super::tenant::{TenantState, WrappedKeys};
@@ -89,6 +89,12 @@ impl Person {
             Self::Customer { customer_id, .. } => customer_id.as_str(),
         }
     }
+
+    /// He, as the audit log knows him.
+    #[must_use]
+    pub fn audited(&self) -> AuditedPerson {
+        AuditedPerson { kind: self.kind().into(), id: self.id().to_owned() }
+    }
 }
 
 /// What the human at the screen is. He is recorded, nothing more.
@@ -152,7 +158,7 @@ impl JumpOrder {
     /// The person, as the audit log knows him.
     #[must_use]
     pub fn audited_person(&self) -> AuditedPerson {
-        AuditedPerson { kind: self.person.kind().into(), id: self.person.id().to_owned() }
+        self.person.audited()
     }
 }
 
@@ -361,6 +367,28 @@ pub struct JumpQuery<'a> {
     pub people: &'a [AuditedPerson],
     /// The instant that tells whether the earlier jump is expired.
     pub now: Timestamp,
+}
+
+/// What deciding a jump asks the store about the person, where all else is known.
+#[derive(Debug, Clone, Copy)]
+pub struct PersonQuery<'a> {
+    /// Who jumps.
+    pub person: &'a Person,
+    /// Whose salts are wanted, at most 3.
+    pub people: &'a [AuditedPerson],
+}
+
+/// What one read finds of a person: all that leads him to a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonInputs {
+    /// What could lead to a user.
+    pub assignments: Assignments,
+    /// The users that it names.
+    pub users: Vec<CandidateUser>,
+    /// The number of the customer's record; `None` for a broker, and where there is no record.
+    pub customer: Option<i64>,
+    /// The salts of the people asked about, in their order; `None` for one who has none yet.
+    pub salts: Vec<Option<Salt>>,
 }
 
 /// What redeeming a jump asks the store, in one read.

@@ -37,7 +37,7 @@ use async_trait::async_trait;
 use crate::domain::activation::{ActivationChange, BrokerActivation, NewActivation};
 use crate::domain::audit::{AuditEntry, AuditOutcome, AuditedPerson, Salt};
 use crate::domain::audit_log::{
-    AuditFloor, AuditRecord, AuditSeal, ChainEnd, EntryFilter, EntryMark, SealedEntry, Unsealed,
+    AuditFloor, AuditRecord, ChainEnd, EntryFilter, EntryMark, LogSeals, SealedEntry, Unsealed, UnsealedQuery,
 };
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
 use crate::domain::error::{Refusal, Version};
@@ -45,8 +45,8 @@ use crate::domain::ids::{
     ActivationId, AuditId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId,
 };
 use crate::domain::jump::{
-    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, RecordOutcome, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
+    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, PersonInputs, PersonQuery, RecordOutcome,
+    RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
 };
 use crate::domain::kek::{KekId, KnownKek, Rewrapped};
 use crate::domain::load::StoreLoad;
@@ -659,6 +659,14 @@ pub trait JumpStore: Send + Sync {
     /// Reads everything that deciding a jump needs, at one point in time. `None` if there is no such tenant.
     async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Result<Option<JumpInputs>, StoreError>;
 
+    /// Reads what leads a person to a user, at one point in time. `None` if there is no such tenant, which of a broker need
+    /// not be noticed.
+    async fn person_inputs(
+        &self,
+        tenant: &TenantId,
+        query: PersonQuery<'_>,
+    ) -> Result<Option<PersonInputs>, StoreError>;
+
     /// Keeps a jump if everything that it was decided on still holds at commit. The audit row is written only if it
     /// does.
     async fn record_jump(
@@ -761,16 +769,20 @@ pub trait ChainStore: Send + Sync {
     /// and so is a tenant that is gone and of whom the log is left.
     async fn list_chains_all_tenants(&self, page: &PageRequest) -> Result<Page<ChainEnd>, StoreError>;
 
-    /// Tells how far log and chain of one tenant reach.
-    async fn chain_end(&self, tenant: &TenantId) -> Result<ChainEnd, StoreError>;
+    /// Tells how far log and chain of each of these tenants reach, in their order.
+    async fn chain_ends(&self, tenants: &[TenantId]) -> Result<Vec<ChainEnd>, StoreError>;
 
-    /// Reads, at one point in time, the last seal and rows without a seal: those whose ids sort behind `after`, in the order of
-    /// their ids, at most `most`. Looks at all rows behind `after`.
-    async fn unsealed_entries(&self, tenant: &TenantId, after: &AuditId, most: u32) -> Result<Unsealed, StoreError>;
+    /// Reads, at one point in time, for each of these logs the last seal and rows without a seal: those whose ids sort behind
+    /// `after`, in the order of their ids, at most `most` of each log. Looks at all rows behind `after`.
+    async fn unsealed_entries(&self, logs: &[UnsealedQuery], most: u32) -> Result<Vec<Unsealed>, StoreError>;
 
-    /// Appends seals, which follow one another, if the first one follows the last one that is there; all or none. `false` if
-    /// somebody else sealed meanwhile: what is to be sealed has to be read again.
-    async fn append_seals(&self, tenant: &TenantId, seals: &[AuditSeal]) -> Result<bool, StoreError>;
+    /// Appends seals to logs, each of which is named once: all or none of a log, and none where the first one does not follow the
+    /// last one that is there. Tells for each log whether they were taken. If not, somebody else sealed meanwhile: what is to be
+    /// sealed has to be read again.
+    ///
+    /// # Errors
+    /// Fails for all of them, and appends nothing.
+    async fn append_seals(&self, logs: &[LogSeals]) -> Result<Vec<bool>, StoreError>;
 
     /// Reads seals behind place `after`, in their order, each with its row; at most `most`.
     async fn sealed_entries(&self, tenant: &TenantId, after: i64, most: u32) -> Result<Vec<SealedEntry>, StoreError>;

@@ -7,6 +7,7 @@
 //! How they are read is the engine's ([`Reads`]).
 
 use std::collections::{HashMap, HashSet};
+use std::iter;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +17,10 @@ use super::StoreError;
 use crate::domain::audit::{AuditedPerson, Salt};
 use crate::domain::customer::Segment;
 use crate::domain::ids::{CustomerId, TenantId, UserId};
-use crate::domain::jump::{JumpInputs, JumpOrder, JumpQuery, ProofHash, RedeemInputs, RedeemQuery, RequestKey};
+use crate::domain::jump::{
+    JumpInputs, JumpOrder, JumpQuery, Person, PersonInputs, PersonQuery, ProofHash, RedeemInputs, RedeemQuery,
+    RequestKey,
+};
 use crate::domain::resolve::{Assignments, CandidateCustomer};
 use crate::domain::target::WebUrl;
 use crate::domain::time::Timestamp;
@@ -36,6 +40,13 @@ pub(super) struct JumpQuestion {
     pub(super) now: Timestamp,
 }
 
+/// What is asked of a person before a decision, where all else is known, and of which tenant.
+pub(super) struct PersonQuestion {
+    pub(super) tenant: TenantId,
+    pub(super) person: Person,
+    pub(super) people: Vec<AuditedPerson>,
+}
+
 /// What is asked before a redemption, and of which tenant.
 pub(super) struct RedeemQuestion {
     pub(super) tenant: TenantId,
@@ -44,43 +55,62 @@ pub(super) struct RedeemQuestion {
     pub(super) now: Timestamp,
 }
 
+/// What is asked at once.
+#[derive(Default)]
+pub(super) struct Questions {
+    pub(super) jumps: Vec<JumpQuestion>,
+    pub(super) persons: Vec<PersonQuestion>,
+    pub(super) redeems: Vec<RedeemQuestion>,
+}
+
 /// What one of them is answered; `None` where there is no such tenant or jump.
 pub(super) type Answer<T> = Result<Option<T>, StoreError>;
 
 /// What all of them are answered, in the order of the questions. One whose rows do not read fails alone.
 pub(super) struct Answers {
     pub(super) jumps: Vec<Answer<JumpInputs>>,
+    pub(super) persons: Vec<Answer<PersonInputs>>,
     pub(super) redeems: Vec<Answer<RedeemInputs>>,
 }
 
 /// A person of a tenant.
 pub(super) type PersonKey = (TenantId, AuditedPerson);
 
+impl Questions {
+    /// Those whose way to a user is asked for: of the jumps, and then of the persons, in the order of the questions.
+    pub(super) fn persons(&self) -> Vec<(TenantId, &Person)> {
+        let of_jumps = self.jumps.iter().map(|question| (question.tenant, &question.order.person));
+        of_jumps.chain(self.persons.iter().map(|question| (question.tenant, &question.person))).collect()
+    }
+}
+
 impl Answers {
     /// Everybody whose salt is wanted, each once.
-    pub(super) fn people(&self, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> HashSet<PersonKey> {
-        let of_jumps = jumps.iter().flat_map(|question| keys(question.tenant, question.people.iter().cloned()));
-        let of_redeems = redeems.iter().zip(&self.redeems);
+    pub(super) fn people(&self, questions: &Questions) -> HashSet<PersonKey> {
+        let of_jumps = questions.jumps.iter().map(|question| (question.tenant, &question.people));
+        let of_persons = questions.persons.iter().map(|question| (question.tenant, &question.people));
+        let named = of_jumps.chain(of_persons).flat_map(|(tenant, people)| keys(tenant, people.iter().cloned()));
+        let of_redeems = questions.redeems.iter().zip(&self.redeems);
         let of_redeems = of_redeems.flat_map(|(question, answer)| keys(question.tenant, question.people_of(answer)));
-        of_jumps.chain(of_redeems).collect()
+        named.chain(of_redeems).collect()
     }
 
     /// Puts the salts into the answers.
-    pub(super) fn with_salts(
-        mut self,
-        jumps: &[JumpQuestion],
-        redeems: &[RedeemQuestion],
-        salts: &HashMap<PersonKey, Salt>,
-    ) -> Self {
+    pub(super) fn with_salts(mut self, questions: &Questions, salts: &HashMap<PersonKey, Salt>) -> Self {
         let of_all = |tenant, people: Vec<AuditedPerson>| {
             keys(tenant, people).map(|person| salts.get(&person).copied()).collect()
         };
-        for (question, answer) in jumps.iter().zip(&mut self.jumps) {
+        for (question, answer) in questions.jumps.iter().zip(&mut self.jumps) {
             if let Ok(Some(inputs)) = answer {
                 inputs.salts = of_all(question.tenant, question.people.clone());
             }
         }
-        for (question, answer) in redeems.iter().zip(&mut self.redeems) {
+        for (question, answer) in questions.persons.iter().zip(&mut self.persons) {
+            if let Ok(Some(inputs)) = answer {
+                inputs.salts = of_all(question.tenant, question.people.clone());
+            }
+        }
+        for (question, answer) in questions.redeems.iter().zip(&mut self.redeems) {
             let people = question.people_of(answer);
             if let Ok(Some(inputs)) = answer {
                 inputs.salts = of_all(question.tenant, people);
@@ -128,7 +158,7 @@ impl CustomerRow {
 #[async_trait]
 pub(super) trait Reads: Clone + Send + Sync + 'static {
     /// Reads what all of them ask, at one point in time.
-    async fn read(&self, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Result<Answers, StoreError>;
+    async fn read(&self, questions: &Questions) -> Result<Answers, StoreError>;
 }
 
 /// Where a caller waits for his answer.
@@ -141,6 +171,7 @@ pub(super) struct Reader(mpsc::Sender<Asked>);
 /// A question that waits for a reader.
 enum Asked {
     Jump(Box<JumpQuestion>, Reply<JumpInputs>),
+    Person(Box<PersonQuestion>, Reply<PersonInputs>),
     Redeem(Box<RedeemQuestion>, Reply<RedeemInputs>),
 }
 
@@ -176,6 +207,13 @@ impl JumpQuestion {
     }
 }
 
+impl PersonQuestion {
+    fn of(tenant: &TenantId, query: PersonQuery<'_>) -> Self {
+        let PersonQuery { person, people } = query;
+        Self { tenant: *tenant, person: person.clone(), people: people.to_vec() }
+    }
+}
+
 impl RedeemQuestion {
     fn of(tenant: &TenantId, query: RedeemQuery<'_>) -> Self {
         let RedeemQuery { proof, people, now } = query;
@@ -205,6 +243,11 @@ impl Reader {
     /// Asks what a decision needs.
     pub(super) async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Answer<JumpInputs> {
         self.ask(|reply| Asked::Jump(Box::new(JumpQuestion::of(tenant, query)), reply)).await
+    }
+
+    /// Asks what a decision needs of the person.
+    pub(super) async fn person_inputs(&self, tenant: &TenantId, query: PersonQuery<'_>) -> Answer<PersonInputs> {
+        self.ask(|reply| Asked::Person(Box::new(PersonQuestion::of(tenant, query)), reply)).await
     }
 
     /// Asks what a redemption needs.
@@ -245,17 +288,21 @@ async fn serve(engine: impl Reads, inbox: Arc<Mutex<mpsc::Receiver<Asked>>>) {
         for one in asked.drain(..) {
             match one {
                 Asked::Jump(question, reply) => {
-                    batch.jumps.push(*question);
-                    batch.jump_replies.push(reply);
+                    batch.questions.jumps.push(*question);
+                    batch.replies.jumps.push(reply);
+                }
+                Asked::Person(question, reply) => {
+                    batch.questions.persons.push(*question);
+                    batch.replies.persons.push(reply);
                 }
                 Asked::Redeem(question, reply) => {
-                    batch.redeems.push(*question);
-                    batch.redeem_replies.push(reply);
+                    batch.questions.redeems.push(*question);
+                    batch.replies.redeems.push(reply);
                 }
             }
         }
-        let read = engine.read(&batch.jumps, &batch.redeems).await;
-        batch.answer(read);
+        let read = engine.read(&batch.questions).await;
+        batch.replies.answer(read);
         // Whoever was answered runs first: what others ask meanwhile then joins those that wait, and not the batch after.
         tokio::task::yield_now().await;
     }
@@ -264,33 +311,39 @@ async fn serve(engine: impl Reads, inbox: Arc<Mutex<mpsc::Receiver<Asked>>>) {
 /// Questions that are read together, and where their answers go.
 #[derive(Default)]
 struct Batch {
-    jumps: Vec<JumpQuestion>,
-    jump_replies: Vec<Reply<JumpInputs>>,
-    redeems: Vec<RedeemQuestion>,
-    redeem_replies: Vec<Reply<RedeemInputs>>,
+    questions: Questions,
+    replies: Replies,
 }
 
-impl Batch {
+/// Where answers go, in the order of the questions.
+#[derive(Default)]
+struct Replies {
+    jumps: Vec<Reply<JumpInputs>>,
+    persons: Vec<Reply<PersonInputs>>,
+    redeems: Vec<Reply<RedeemInputs>>,
+}
+
+impl Replies {
     /// Answers everybody; with one failure if there is no answer for anybody.
     fn answer(self, read: Result<Answers, StoreError>) {
-        // Nobody listens where the caller went away.
         match read {
-            Ok(answers) => {
-                for (reply, answer) in self.jump_replies.into_iter().zip(answers.jumps) {
-                    let _ = reply.send(answer);
-                }
-                for (reply, answer) in self.redeem_replies.into_iter().zip(answers.redeems) {
-                    let _ = reply.send(answer);
-                }
+            Ok(Answers { jumps, persons, redeems }) => {
+                send(self.jumps, jumps);
+                send(self.persons, persons);
+                send(self.redeems, redeems);
             }
             Err(failure) => {
-                for reply in self.jump_replies {
-                    let _ = reply.send(Err(failure.clone()));
-                }
-                for reply in self.redeem_replies {
-                    let _ = reply.send(Err(failure.clone()));
-                }
+                send(self.jumps, iter::repeat_with(|| Err(failure.clone())));
+                send(self.persons, iter::repeat_with(|| Err(failure.clone())));
+                send(self.redeems, iter::repeat_with(|| Err(failure.clone())));
             }
         }
+    }
+}
+
+fn send<T>(replies: Vec<Reply<T>>, answers: impl IntoIterator<Item = Answer<T>>) {
+    for (reply, answer) in replies.into_iter().zip(answers) {
+        // Nobody listens where the caller went away.
+        let _ = reply.send(answer);
     }
 }

@@ -443,6 +443,8 @@ macro_rules! conformance {
                 a_row_that_comes_late_is_sealed_too
                 what_does_not_follow_the_last_seal_is_not_appended
                 of_two_who_seal_at_once_one_starts_over
+                many_logs_are_sealed_at_once
+                seals_that_do_not_follow_keep_all_logs_as_they_are
                 the_chains_of_all_logs_are_listed
                 a_changed_row_shows
                 a_row_without_its_reason_shows

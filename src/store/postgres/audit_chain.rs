@@ -1,5 +1,6 @@
 //! The chain of seals over the audit log.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use super::error::Step;
 use super::row::{Cells, after_id, page_of, rows_to_ask, uuid};
 use super::session::Rows;
 use crate::domain::audit_log::{
-    AuditRecord, AuditSeal, ChainEnd, ChainHash, EntryFilter, EntryMark, SealedEntry, Unsealed,
+    AuditRecord, AuditSeal, ChainEnd, ChainHash, EntryFilter, EntryMark, LogSeals, SealedEntry, Unsealed, UnsealedQuery,
 };
 use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::page::{Page, PageRequest};
@@ -64,51 +65,105 @@ SELECT tenant_id, newest_entry, newest_sealed
 FROM concenter_audit_chains($1, $2, $3)
 ";
 
-pub(super) const CHAIN: &str = "
+pub(super) const CHAIN_ENDS: &str = "
 SELECT
-    (SELECT audit_id FROM audit_entry WHERE tenant_id = $1 ORDER BY audit_id DESC LIMIT 1) AS newest_entry,
-    (SELECT audit_id FROM audit_seal WHERE tenant_id = $1 ORDER BY audit_id DESC LIMIT 1) AS newest_sealed
+    (SELECT e.audit_id FROM audit_entry AS e WHERE e.tenant_id = q.tenant_id ORDER BY e.audit_id DESC LIMIT 1)
+        AS newest_entry,
+    (SELECT s.audit_id FROM audit_seal AS s WHERE s.tenant_id = q.tenant_id ORDER BY s.audit_id DESC LIMIT 1)
+        AS newest_sealed
+FROM unnest($1::UUID[]) WITH ORDINALITY AS q (tenant_id, place)
+ORDER BY q.place
 ";
 
 pub(super) const UNSEALED: &str = "
-SELECT e.audit_id, e.at, e.role, e.caller, e.actor, e.person, e.action, e.object, e.outcome, e.reason, e.request_id
-FROM audit_entry AS e
--- LIMIT has each row looked up by its key, whatever the planner thinks of the tables' sizes.
-LEFT JOIN LATERAL (
-    SELECT s.seq
-    FROM audit_seal AS s
-    WHERE s.tenant_id = $1
-      AND s.audit_id = e.audit_id
-    LIMIT 1
-) AS s ON TRUE
-WHERE e.tenant_id = $1
-  AND e.audit_id > $2
-  AND s.seq IS NULL
+SELECT
+    q.tenant_id,
+    e.audit_id,
+    e.at,
+    e.role,
+    e.caller,
+    e.actor,
+    e.person,
+    e.action,
+    e.object,
+    e.outcome,
+    e.reason,
+    e.request_id
+FROM unnest($1::UUID[], $2::UUID[]) AS q (tenant_id, after)
+-- So many of each log.
+CROSS JOIN LATERAL (
+    SELECT u.*
+    FROM audit_entry AS u
+    -- LIMIT has each row looked up by its key, whatever the planner thinks of the tables' sizes.
+    LEFT JOIN LATERAL (
+        SELECT s.seq
+        FROM audit_seal AS s
+        WHERE s.tenant_id = u.tenant_id
+          AND s.audit_id = u.audit_id
+        LIMIT 1
+    ) AS s ON TRUE
+    WHERE u.tenant_id = q.tenant_id
+      AND u.audit_id > q.after
+      AND s.seq IS NULL
+    ORDER BY u.audit_id
+    LIMIT $3
+) AS e
 ORDER BY e.audit_id
-LIMIT $3
 ";
 
-pub(super) const LAST_SEAL: &str = "
-SELECT seq, audit_id, prev, hash
-FROM audit_seal
-WHERE tenant_id = $1
-ORDER BY seq DESC
-LIMIT 1
+pub(super) const LAST_SEALS: &str = "
+SELECT q.tenant_id, s.seq, s.audit_id, s.prev, s.hash
+FROM unnest($1::UUID[]) AS q (tenant_id)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM audit_seal
+    WHERE tenant_id = q.tenant_id
+    ORDER BY seq DESC
+    LIMIT 1
+) AS s
 ";
 
 /// Names the turns of those who seal, one for each tenant, in this engine: there is no row of a tenant that is gone to take.
 const SEALS_TURN: i64 = 0x7365_616c_7365_616c;
 
-/// All or none: where another one sealed meanwhile the first place is taken.
-pub(super) const APPEND: &str = "
-INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
-SELECT $1, item.seq, item.audit_id, item.prev, item.hash
-FROM unnest($2::BIGINT[], $3::UUID[], $4::BYTEA[], $5::BYTEA[]) AS item (seq, audit_id, prev, hash)
-WHERE $6 = (
-    SELECT coalesce(max(seq), 0) + 1
-    FROM audit_seal
-    WHERE tenant_id = $1
+/// In one order, so that no two wait for each other.
+const TAKE_TURNS: &str = "
+SELECT pg_advisory_xact_lock(turns.turn)
+FROM (
+    SELECT DISTINCT hashtextextended(q.tenant_id::TEXT, $2) AS turn
+    FROM unnest($1::UUID[]) AS q (tenant_id)
+    ORDER BY turn
+) AS turns
+";
+
+/// All or none of a log: where another one sealed meanwhile the first place is taken.
+const APPEND: &str = "
+WITH log AS MATERIALIZED (
+    SELECT l.tenant_id
+    FROM unnest($1::UUID[], $2::BIGINT[]) AS l (tenant_id, first)
+    WHERE l.first = (
+        SELECT coalesce(max(s.seq), 0) + 1
+        FROM audit_seal AS s
+        WHERE s.tenant_id = l.tenant_id
+    )
 )
+INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
+SELECT item.tenant_id, item.seq, item.audit_id, item.prev, item.hash
+FROM unnest($3::UUID[], $4::BIGINT[], $5::UUID[], $6::BYTEA[], $7::BYTEA[]) AS item (tenant_id, seq, audit_id, prev, hash)
+JOIN log ON log.tenant_id = item.tenant_id
+-- Each follows the one before.
+ORDER BY item.tenant_id, item.seq
+RETURNING tenant_id
+";
+
+/// Those of the logs whose last seal is there.
+const ARE_APPENDED: &str = "
+SELECT q.tenant_id
+FROM unnest($1::UUID[], $2::BIGINT[], $3::BYTEA[]) AS q (tenant_id, seq, hash)
+JOIN audit_seal AS s
+    ON s.tenant_id = q.tenant_id
+    AND s.seq = q.seq
+    AND s.hash = q.hash
 ";
 
 pub(super) const SEALED: &str = "
@@ -178,36 +233,40 @@ impl ChainStore for PostgresStore {
         self.read(Rows::AllTenants, move |tx| Box::pin(async move { list_chains(tx, &page).await })).await
     }
 
-    async fn chain_end(&self, tenant: &TenantId) -> Result<ChainEnd, StoreError> {
-        let tenant = *tenant;
-        self.read(Rows::of(&tenant), move |tx| {
+    async fn chain_ends(&self, tenants: &[TenantId]) -> Result<Vec<ChainEnd>, StoreError> {
+        let tenants = tenants.to_vec();
+        self.read(Rows::Of(tenants.clone()), move |tx| {
             Box::pin(async move {
-                let row = sqlx::query(CHAIN).bind(uuid(tenant.as_bytes())).fetch_one(tx).await?;
-                let cells = Cells::of(&row, "audit_entry");
-                Ok(ChainEnd {
-                    tenant,
-                    newest_entry: text_or_null(cells, "newest_entry")?,
-                    newest_sealed: text_or_null(cells, "newest_sealed")?,
-                })
+                let ids: Vec<_> = tenants.iter().map(|tenant| uuid(tenant.as_bytes())).collect();
+                let rows = sqlx::query(CHAIN_ENDS).bind(ids).fetch_all(tx).await?;
+                let chain = |(tenant, row): (&TenantId, _)| chain_end(*tenant, Cells::of(row, "audit_entry"));
+                tenants.iter().zip(&rows).map(chain).collect()
             })
         })
         .await
     }
 
-    async fn unsealed_entries(&self, tenant: &TenantId, after: &AuditId, most: u32) -> Result<Unsealed, StoreError> {
-        let (tenant, after) = (*tenant, *after);
-        self.read(Rows::of(&tenant), move |tx| Box::pin(read_unsealed(tx, tenant, after, most))).await
+    async fn unsealed_entries(&self, logs: &[UnsealedQuery], most: u32) -> Result<Vec<Unsealed>, StoreError> {
+        let logs = logs.to_vec();
+        let tenants = logs.iter().map(|log| log.tenant).collect();
+        self.read(Rows::Of(tenants), move |tx| Box::pin(async move { read_unsealed(tx, &logs, most).await })).await
     }
 
-    async fn append_seals(&self, tenant: &TenantId, seals: &[AuditSeal]) -> Result<bool, StoreError> {
-        let (tenant, seals) = (*tenant, seals.to_vec());
-        let settled = seals.clone();
-        self.write(
-            Rows::of(&tenant),
-            move |tx| Box::pin(async move { append(tx, &tenant, &seals).await }),
-            move |tx| Box::pin(async move { is_appended(tx, &tenant, &settled).await }),
-        )
-        .await
+    async fn append_seals(&self, logs: &[LogSeals]) -> Result<Vec<bool>, StoreError> {
+        // Nothing always follows.
+        let sealed: Vec<_> = logs.iter().filter(|log| !log.seals.is_empty()).cloned().collect();
+        if sealed.is_empty() {
+            return Ok(vec![true; logs.len()]);
+        }
+        let (tenants, settled) = (sealed.iter().map(|log| log.tenant).collect(), sealed.clone());
+        let appended = self
+            .write(
+                Rows::Of(tenants),
+                move |tx| Box::pin(async move { append(tx, &sealed).await }),
+                move |tx| Box::pin(async move { are_appended(tx, &settled).await }),
+            )
+            .await?;
+        Ok(logs.iter().map(|log| log.seals.is_empty() || appended.contains(&log.tenant)).collect())
     }
 
     async fn sealed_entries(&self, tenant: &TenantId, after: i64, most: u32) -> Result<Vec<SealedEntry>, StoreError> {
@@ -263,13 +322,17 @@ async fn list_chains(tx: &mut PgConnection, page: &PageRequest) -> Step<Page<Cha
         .await?;
     let chains = rows.iter().map(|row| {
         let cells = Cells::of(row, "audit_entry");
-        Step::Ok(ChainEnd {
-            tenant: cells.id("tenant_id", TenantId::parse)?,
-            newest_entry: text_or_null(cells, "newest_entry")?,
-            newest_sealed: text_or_null(cells, "newest_sealed")?,
-        })
+        chain_end(cells.id("tenant_id", TenantId::parse)?, cells)
     });
     Ok(page_of(chains.collect::<Step<_>>()?, page, |chain| chain.tenant.to_string()))
+}
+
+fn chain_end(tenant: TenantId, cells: Cells<'_>) -> Step<ChainEnd> {
+    Ok(ChainEnd {
+        tenant,
+        newest_entry: text_or_null(cells, "newest_entry")?,
+        newest_sealed: text_or_null(cells, "newest_sealed")?,
+    })
 }
 
 async fn list_entries(
@@ -325,64 +388,66 @@ fn ids_of(filter: &EntryFilter) -> (Uuid, Option<Uuid>) {
     (first, filter.before.map(|before| floor(before.plus(MILLISECOND))))
 }
 
-async fn read_unsealed(tx: &mut PgConnection, tenant: TenantId, after: AuditId, most: u32) -> Step<Unsealed> {
-    let last = sqlx::query(LAST_SEAL).bind(uuid(tenant.as_bytes())).fetch_optional(&mut *tx).await?;
+async fn read_unsealed(tx: &mut PgConnection, logs: &[UnsealedQuery], most: u32) -> Step<Vec<Unsealed>> {
+    let tenants: Vec<_> = logs.iter().map(|log| uuid(log.tenant.as_bytes())).collect();
+    let seals = sqlx::query(LAST_SEALS).bind(&tenants).fetch_all(&mut *tx).await?;
     let entries = sqlx::query(UNSEALED)
-        .bind(uuid(tenant.as_bytes()))
-        .bind(uuid(after.as_bytes()))
+        .bind(&tenants)
+        .bind(logs.iter().map(|log| uuid(log.after.as_bytes())).collect::<Vec<_>>())
         .bind(i64::from(most))
         .fetch_all(tx)
         .await?;
-    Ok(Unsealed {
-        last: last.as_ref().map(|row| seal_of(row, "audit_id")).transpose()?,
-        entries: entries.iter().map(record_of).collect::<Step<_>>()?,
-    })
+    let mut last = HashMap::with_capacity(logs.len());
+    for row in &seals {
+        let tenant = Cells::of(row, "audit_seal").id("tenant_id", TenantId::parse)?;
+        last.insert(tenant, seal_of(row, "audit_id")?);
+    }
+    let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(logs.len());
+    for row in &entries {
+        let tenant = Cells::of(row, "audit_entry").id("tenant_id", TenantId::parse)?;
+        found.entry(tenant).or_default().push(record_of(row)?);
+    }
+    let unsealed = |UnsealedQuery { tenant, .. }: &UnsealedQuery| Unsealed {
+        tenant: *tenant,
+        last: last.remove(tenant),
+        entries: found.remove(tenant).unwrap_or_default(),
+    };
+    Ok(logs.iter().map(unsealed).collect())
 }
 
-async fn append(tx: &mut PgConnection, tenant: &TenantId, seals: &[AuditSeal]) -> Step<bool> {
-    let Some(first) = seals.first().map(|seal| seal.seq) else {
-        return Ok(true);
-    };
+/// Appends to logs that all have seals to be appended; tells to which ones.
+async fn append(tx: &mut PgConnection, logs: &[LogSeals]) -> Step<HashSet<TenantId>> {
+    let tenants: Vec<_> = logs.iter().map(|log| uuid(log.tenant.as_bytes())).collect();
     // Whoever seals the same log is at the end before, and then seen by the statement that follows.
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))")
-        .bind(tenant.to_string())
-        .bind(SEALS_TURN)
-        .execute(&mut *tx)
-        .await?;
-    let ids: Result<Vec<_>, _> = seals.iter().map(|seal| Uuid::try_parse(&seal.audit_id)).collect();
+    sqlx::query(TAKE_TURNS).bind(&tenants).bind(SEALS_TURN).execute(&mut *tx).await?;
+    let all = || logs.iter().flat_map(|log| log.seals.iter().map(|seal| (uuid(log.tenant.as_bytes()), seal)));
+    let ids: Result<Vec<_>, _> = all().map(|(_, seal)| Uuid::try_parse(&seal.audit_id)).collect();
     let ids = ids.map_err(|_| StoreError::Corrupt { table: "audit_entry" })?;
-    let appended = sqlx::query(APPEND)
-        .bind(uuid(tenant.as_bytes()))
-        .bind(seals.iter().map(|seal| seal.seq).collect::<Vec<_>>())
+    let rows = sqlx::query(APPEND)
+        .bind(&tenants)
+        .bind(logs.iter().map(|log| log.seals.first().map(|seal| seal.seq)).collect::<Vec<_>>())
+        .bind(all().map(|(tenant, _)| tenant).collect::<Vec<_>>())
+        .bind(all().map(|(_, seal)| seal.seq).collect::<Vec<_>>())
         .bind(ids)
-        .bind(seals.iter().map(|seal| seal.prev.0.as_slice()).collect::<Vec<_>>())
-        .bind(seals.iter().map(|seal| seal.hash.0.as_slice()).collect::<Vec<_>>())
-        .bind(first)
-        .execute(tx)
+        .bind(all().map(|(_, seal)| seal.prev.0.as_slice()).collect::<Vec<_>>())
+        .bind(all().map(|(_, seal)| seal.hash.0.as_slice()).collect::<Vec<_>>())
+        .fetch_all(tx)
         .await?;
-    Ok(appended.rows_affected() > 0)
+    rows.iter().map(|row| Cells::of(row, "audit_seal").id("tenant_id", TenantId::parse)).collect()
 }
 
-/// Tells whether the seals are there, where nobody answered whether they were committed.
-async fn is_appended(tx: &mut PgConnection, tenant: &TenantId, seals: &[AuditSeal]) -> Step<Option<bool>> {
-    let Some(last) = seals.last() else {
-        return Ok(Some(true));
-    };
-    let found = sqlx::query(
-        "
-        SELECT 1
-        FROM audit_seal
-        WHERE tenant_id = $1
-          AND seq = $2
-          AND hash = $3
-        ",
-    )
-    .bind(uuid(tenant.as_bytes()))
-    .bind(last.seq)
-    .bind(last.hash.0.as_slice())
-    .fetch_optional(tx)
-    .await?;
-    Ok(found.map(|_| true))
+/// Tells which logs have their seals, where nobody answered whether they were committed.
+async fn are_appended(tx: &mut PgConnection, logs: &[LogSeals]) -> Step<Option<HashSet<TenantId>>> {
+    let last = || logs.iter().filter_map(|log| Some((log.tenant, log.seals.last()?)));
+    let rows = sqlx::query(ARE_APPENDED)
+        .bind(last().map(|(tenant, _)| uuid(tenant.as_bytes())).collect::<Vec<_>>())
+        .bind(last().map(|(_, seal)| seal.seq).collect::<Vec<_>>())
+        .bind(last().map(|(_, seal)| seal.hash.0.as_slice()).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    let tenants = rows.iter().map(|row| Cells::of(row, "audit_seal").id("tenant_id", TenantId::parse));
+    let appended: HashSet<_> = tenants.collect::<Step<_>>()?;
+    Ok(if appended.is_empty() { None } else { Some(appended) })
 }
 
 fn sealed_entry(row: &PgRow) -> Step<SealedEntry> {

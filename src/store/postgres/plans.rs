@@ -122,8 +122,8 @@ async fn the_audit_log_is_read_sealed_and_verified_by_its_keys() {
     }
     let sealed = ["audit_seal (seq >, tenant_id =)", "audit_entry (audit_id =, tenant_id =)"];
     assert_plan(audit_chain::SEALED, &sealed).await;
-    assert_plan(audit_chain::LAST_SEAL, &["audit_seal (tenant_id =)"]).await;
-    assert_plan(audit_chain::CHAIN, &["audit_entry (tenant_id =)", "audit_seal (tenant_id =)"]).await;
+    assert_plan(audit_chain::LAST_SEALS, &["audit_seal (tenant_id =)"]).await;
+    assert_plan(audit_chain::CHAIN_ENDS, &["audit_entry (tenant_id =)", "audit_seal (tenant_id =)"]).await;
 }
 
 #[tokio::test]

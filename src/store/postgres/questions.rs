@@ -16,13 +16,15 @@ use super::settings::settings_of;
 use super::tenants::keys_of;
 use super::users::scope_of;
 use crate::domain::audit::{AuditedPerson, Salt};
-use crate::domain::ids::{ActivationId, CustomerId, JumpId, ProviderId, TenantId, UserId};
-use crate::domain::jump::{JUMPS_A_MINUTE, Jump, JumpInputs, JumpState, JumpVersions, Person, RedeemInputs, Standing};
+use crate::domain::ids::{ActivationId, JumpId, ProviderId, TenantId, UserId};
+use crate::domain::jump::{
+    JUMPS_A_MINUTE, Jump, JumpInputs, JumpState, JumpVersions, Person, PersonInputs, RedeemInputs, Standing,
+};
 use crate::domain::resolve::{Assignments, CandidateActivation, CandidateTarget, CandidateUser, Candidates};
 use crate::domain::target::{Target, WebUrl};
 use crate::store::StoreError;
 use crate::store::codes::Code as _;
-use crate::store::reader::{Answer, Answers, CustomerRow, JumpQuestion, PersonKey, RedeemQuestion};
+use crate::store::reader::{Answer, Answers, CustomerRow, JumpQuestion, PersonKey, Questions, RedeemQuestion};
 
 // JOIN LATERAL with LIMIT: looked up by its whole key for each row, which LIMIT keeps the planner from taking apart. Without
 // statistics it would take the key of the tenant for as good, and walk through all that the tenant has.
@@ -303,30 +305,33 @@ WHERE jump.person_id <> ''
 ";
 
 /// Reads what all of them ask, in their order. One whose rows do not read fails alone.
-pub(super) async fn read(tx: &mut PgConnection, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Step<Answers> {
-    let found = Answers { jumps: find_jumps(tx, jumps).await?, redeems: find_redeems(tx, redeems).await? };
-    let salts = salts(tx, &found.people(jumps, redeems)).await?;
-    Ok(found.with_salts(jumps, redeems, &salts))
+pub(super) async fn read(tx: &mut PgConnection, questions: &Questions) -> Step<Answers> {
+    let mut of_jumps = find_persons(tx, &questions.persons()).await?;
+    let persons = of_jumps.split_off(questions.jumps.len());
+    let found = Answers {
+        jumps: find_jumps(tx, &questions.jumps, of_jumps).await?,
+        persons: persons.into_iter().map(|person| Ok(person?)).collect(),
+        redeems: find_redeems(tx, &questions.redeems).await?,
+    };
+    let salts = salts(tx, &found.people(questions)).await?;
+    Ok(found.with_salts(questions, &salts))
 }
 
-async fn find_jumps(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<Vec<Answer<JumpInputs>>> {
+async fn find_jumps(
+    tx: &mut PgConnection,
+    questions: &[JumpQuestion],
+    persons: Vec<Step<Option<PersonInputs>>>,
+) -> Step<Vec<Answer<JumpInputs>>> {
     if questions.is_empty() {
         return Ok(Vec::new());
     }
     let frames = by_place(frames(tx, questions).await?)?;
-    let activations = activations(tx, questions).await?;
-    let customers = customers(tx, questions).await?;
-    let found = Found {
-        users: users(tx, questions, &customers).await?,
-        activations,
-        customers,
-        earlier: earlier(tx, questions).await?,
-    };
-    let answer = |(place, question): (i64, &JumpQuestion)| match frames.get(&place) {
-        Some(frame) => Ok(Some(found.inputs(place, question, frame)?)),
+    let earlier = earlier(tx, questions).await?;
+    let answer = |((place, question), person): ((i64, &JumpQuestion), _)| match frames.get(&place) {
+        Some(frame) => Ok(Some(inputs_of(frame, question, person, earlier.get(&place))?)),
         None => Ok(None),
     };
-    Ok(places(questions).map(answer).collect())
+    Ok(places(questions).zip(persons).map(answer).collect())
 }
 
 async fn find_redeems(tx: &mut PgConnection, questions: &[RedeemQuestion]) -> Step<Vec<Answer<RedeemInputs>>> {
@@ -373,12 +378,12 @@ async fn frames(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<Vec<P
 }
 
 /// The activations of each broker that is asked for, with their users.
-async fn activations(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<HashMap<i64, Vec<PgRow>>> {
+async fn activations(tx: &mut PgConnection, persons: &[(TenantId, &Person)]) -> Step<HashMap<i64, Vec<PgRow>>> {
     let (mut at, mut tenants, mut brokers) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, question) in places(questions) {
-        if let Person::Broker(broker) = &question.order.person {
+    for (place, (tenant, person)) in places(persons) {
+        if let Person::Broker(broker) = person {
             at.push(place);
-            tenants.push(uuid(question.tenant.as_bytes()));
+            tenants.push(uuid(tenant.as_bytes()));
             brokers.push(broker.as_str());
         }
     }
@@ -393,12 +398,12 @@ async fn activations(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<
 }
 
 /// What leads each customer that is asked for to a user.
-async fn customers(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<HashMap<i64, Step<CustomerRow>>> {
+async fn customers(tx: &mut PgConnection, persons: &[(TenantId, &Person)]) -> Step<HashMap<i64, Step<CustomerRow>>> {
     let (mut at, mut tenants, mut customers) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, question) in places(questions) {
-        if let Person::Customer { customer_id, .. } = &question.order.person {
+    for (place, (tenant, person)) in places(persons) {
+        if let Person::Customer { customer_id, .. } = person {
             at.push(place);
-            tenants.push(uuid(question.tenant.as_bytes()));
+            tenants.push(uuid(tenant.as_bytes()));
             customers.push(customer_id.as_str());
         }
     }
@@ -409,19 +414,56 @@ async fn customers(tx: &mut PgConnection, questions: &[JumpQuestion]) -> Step<Ha
     rows.iter().map(|row| Ok((Cells::of(row, "customer").plain("place")?, customer_row_of(row)))).collect()
 }
 
+/// What leads each person to a user, but for the salts; `None` where a customer has no tenant.
+async fn find_persons(tx: &mut PgConnection, persons: &[(TenantId, &Person)]) -> Step<Vec<Step<Option<PersonInputs>>>> {
+    let activations = activations(tx, persons).await?;
+    let customers = customers(tx, persons).await?;
+    let users = users(tx, persons, &customers).await?;
+    let inputs = |(place, (tenant, person)): (i64, &(TenantId, &Person))| match person {
+        Person::Broker(_) => of_broker(activations.get(&place).map_or(&[], Vec::as_slice)).map(Some),
+        Person::Customer { customer_id, .. } => {
+            let Some(row) = customers.get(&place) else { return Ok(None) };
+            let row = row.as_ref().map_err(Failure::clone)?;
+            let users = row.users().filter_map(|user| users.get(&(*tenant, user)).cloned()).collect::<Step<_>>()?;
+            let assignments = row.assignments(customer_id);
+            Ok(Some(PersonInputs { assignments, users, customer: row.jump_version, salts: Vec::new() }))
+        }
+    };
+    Ok(places(persons).map(inputs).collect())
+}
+
+fn of_broker(rows: &[PgRow]) -> Step<PersonInputs> {
+    let mut activations = Vec::with_capacity(rows.len());
+    let mut users = Vec::new();
+    let mut seen = HashSet::new();
+    for row in rows {
+        let cells = Cells::of(row, "broker_activation");
+        let user = user_of(row)?;
+        activations.push(CandidateActivation {
+            activation_id: cells.id("activation_id", ActivationId::parse)?,
+            user_id: user.user_id,
+            state: cells.code("activation_state")?,
+        });
+        if seen.insert(user.user_id) {
+            users.push(user);
+        }
+    }
+    Ok(PersonInputs { assignments: Assignments::Broker(activations), users, customer: None, salts: Vec::new() })
+}
+
 /// A user of a tenant.
 type UserKey = (TenantId, UserId);
 
 /// The users that could be meant for customers; one whose row does not read fails those whom it is meant for.
 async fn users(
     tx: &mut PgConnection,
-    questions: &[JumpQuestion],
+    persons: &[(TenantId, &Person)],
     customers: &HashMap<i64, Step<CustomerRow>>,
 ) -> Step<HashMap<UserKey, Step<CandidateUser>>> {
     let mut wanted: HashSet<UserKey> = HashSet::new();
-    for (place, question) in places(questions) {
+    for (place, (tenant, _)) in places(persons) {
         let users = customers.get(&place).into_iter().flatten().flat_map(CustomerRow::users);
-        wanted.extend(users.map(|user| (question.tenant, user)));
+        wanted.extend(users.map(|user| (*tenant, user)));
     }
     if wanted.is_empty() {
         return Ok(HashMap::new());
@@ -475,96 +517,55 @@ async fn salts(tx: &mut PgConnection, people: &HashSet<PersonKey>) -> Step<HashM
     rows.iter().map(salt).collect()
 }
 
-/// What was found beside the frames, by the place of the question or by what was asked for.
-struct Found {
-    activations: HashMap<i64, Vec<PgRow>>,
-    customers: HashMap<i64, Step<CustomerRow>>,
-    users: HashMap<UserKey, Step<CandidateUser>>,
-    earlier: HashMap<i64, PgRow>,
+/// All but the salts.
+fn inputs_of(
+    frame: &PgRow,
+    question: &JumpQuestion,
+    person: Step<Option<PersonInputs>>,
+    earlier: Option<&PgRow>,
+) -> Step<JumpInputs> {
+    // Every tenant is made with its row.
+    let person = person?.ok_or(Failure(StoreError::Corrupt { table: "customer_access" }))?;
+    let cells = Cells::of(frame, "tenant");
+    let standing = Standing {
+        tenant: cells.code("tenant_state")?,
+        epoch: cells.plain("epoch")?,
+        versions: JumpVersions {
+            config: cells.plain("config_version")?,
+            customer: person.customer,
+            catalog: cells.plain("catalog_version")?,
+        },
+    };
+    let crowding = Cells::of(frame, "jump").id_or_null("crowding_jump_id", JumpId::parse)?;
+    let target = target_of_frame(frame)?;
+    let provider_state = cells.code_or_null("provider_state")?;
+    let candidates = Candidates {
+        tenant: standing.tenant,
+        target: target.as_ref().zip(provider_state).map(|(target, state)| CandidateTarget::of(target, state)),
+        named_provider: cells.code_or_null("named_state")?,
+        assignments: person.assignments,
+        users: person.users,
+    };
+    Ok(JumpInputs {
+        candidates,
+        target,
+        versions: standing.versions,
+        epoch: standing.epoch,
+        keys: keys_of(cells)?,
+        return_url_allowed: cells.plain("return_url_allowed")?,
+        earlier: earlier.map(|row| earlier_of(row, question, &standing)).transpose()?,
+        had_other_effect: cells.plain("had_other_effect")?,
+        crowded_since: crowding.map(|jump| jump.made_at()),
+        settings: settings_of(Cells::of(frame, "tenant_settings"))?,
+        salts: Vec::new(),
+    })
 }
 
-/// What could lead to a user, every user that it names, and the version of the customer's record.
-type Assigned = (Assignments, Vec<CandidateUser>, Option<i64>);
-
-impl Found {
-    /// All but the salts.
-    fn inputs(&self, place: i64, question: &JumpQuestion, frame: &PgRow) -> Step<JumpInputs> {
-        let (assignments, users, customer_version) = match &question.order.person {
-            Person::Broker(_) => self.of_broker(place)?,
-            Person::Customer { customer_id, .. } => self.of_customer(place, question.tenant, customer_id)?,
-        };
-        let cells = Cells::of(frame, "tenant");
-        let standing = Standing {
-            tenant: cells.code("tenant_state")?,
-            epoch: cells.plain("epoch")?,
-            versions: JumpVersions {
-                config: cells.plain("config_version")?,
-                customer: customer_version,
-                catalog: cells.plain("catalog_version")?,
-            },
-        };
-        let crowding = Cells::of(frame, "jump").id_or_null("crowding_jump_id", JumpId::parse)?;
-        let target = target_of_frame(frame)?;
-        let provider_state = cells.code_or_null("provider_state")?;
-        let candidates = Candidates {
-            tenant: standing.tenant,
-            target: target.as_ref().zip(provider_state).map(|(target, state)| CandidateTarget::of(target, state)),
-            named_provider: cells.code_or_null("named_state")?,
-            assignments,
-            users,
-        };
-        Ok(JumpInputs {
-            candidates,
-            target,
-            versions: standing.versions,
-            epoch: standing.epoch,
-            keys: keys_of(cells)?,
-            return_url_allowed: cells.plain("return_url_allowed")?,
-            earlier: self.earlier(place, question, &standing)?,
-            had_other_effect: cells.plain("had_other_effect")?,
-            crowded_since: crowding.map(|jump| jump.made_at()),
-            settings: settings_of(Cells::of(frame, "tenant_settings"))?,
-            salts: Vec::new(),
-        })
-    }
-
-    fn of_broker(&self, place: i64) -> Step<Assigned> {
-        let rows = self.activations.get(&place).map_or(&[][..], Vec::as_slice);
-        let mut activations = Vec::with_capacity(rows.len());
-        let mut users = Vec::new();
-        let mut seen = HashSet::new();
-        for row in rows {
-            let cells = Cells::of(row, "broker_activation");
-            let user = user_of(row)?;
-            activations.push(CandidateActivation {
-                activation_id: cells.id("activation_id", ActivationId::parse)?,
-                user_id: user.user_id,
-                state: cells.code("activation_state")?,
-            });
-            if seen.insert(user.user_id) {
-                users.push(user);
-            }
-        }
-        Ok((Assignments::Broker(activations), users, None))
-    }
-
-    fn of_customer(&self, place: i64, tenant: TenantId, customer: &CustomerId) -> Step<Assigned> {
-        // Every tenant is made with its row.
-        let row = self.customers.get(&place).ok_or(Failure(StoreError::Corrupt { table: "customer_access" }))?;
-        let row = row.as_ref().map_err(Failure::clone)?;
-        let users = row.users().filter_map(|user| self.users.get(&(tenant, user)).cloned()).collect::<Step<_>>()?;
-        Ok((row.assignments(customer), users, row.jump_version))
-    }
-
-    fn earlier(&self, place: i64, question: &JumpQuestion, standing: &Standing) -> Step<Option<(Jump, JumpState)>> {
-        let Some(row) = self.earlier.get(&place) else {
-            return Ok(None);
-        };
-        // Its person may be another than this order's: then the request id was used for something else.
-        let customer = row.try_get("current_customer_version")?;
-        let standing = Standing { versions: JumpVersions { customer, ..standing.versions }, ..*standing };
-        Ok(Some(jump_of(row, &standing, question.now)?))
-    }
+fn earlier_of(row: &PgRow, question: &JumpQuestion, standing: &Standing) -> Step<(Jump, JumpState)> {
+    // Its person may be another than this order's: then the request id was used for something else.
+    let customer = row.try_get("current_customer_version")?;
+    let standing = Standing { versions: JumpVersions { customer, ..standing.versions }, ..*standing };
+    jump_of(row, &standing, question.now)
 }
 
 fn target_of_frame(frame: &PgRow) -> Step<Option<Target>> {

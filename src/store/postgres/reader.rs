@@ -12,7 +12,7 @@ use super::questions;
 use super::session::{self, Rows};
 use crate::domain::ids::TenantId;
 use crate::store::StoreError;
-use crate::store::reader::{Answers, JumpQuestion, Reads, RedeemQuestion};
+use crate::store::reader::{Answers, Questions, Reads};
 
 /// Readers; while one waits for the server another one asks.
 pub(super) const READERS: usize = 2;
@@ -25,8 +25,8 @@ pub(super) struct PoolReads(pub(super) PgPool);
 
 #[async_trait]
 impl Reads for PoolReads {
-    async fn read(&self, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Result<Answers, StoreError> {
-        match timeout(DEADLINE, self.read_in_time(jumps, redeems)).await {
+    async fn read(&self, questions: &Questions) -> Result<Answers, StoreError> {
+        match timeout(DEADLINE, self.read_in_time(questions)).await {
             Ok(read) => Ok(read?),
             Err(_) => Err(Gone::Silent.into()),
         }
@@ -34,20 +34,20 @@ impl Reads for PoolReads {
 }
 
 impl PoolReads {
-    async fn read_in_time(&self, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Step<Answers> {
+    async fn read_in_time(&self, questions: &Questions) -> Step<Answers> {
         let mut connection = self.0.acquire().await?;
-        let begin = session::begin_statement(session::READ_ONLY, &Rows::Of(tenants(jumps, redeems)), "");
+        let begin = session::begin_statement(session::READ_ONLY, &Rows::Of(tenants(questions)), "");
         let mut tx = session::begin_with(&mut connection, begin).await?;
-        let answers = questions::read(&mut tx, jumps, redeems).await?;
+        let answers = questions::read(&mut tx, questions).await?;
         tx.rollback().await?;
         Ok(answers)
     }
 }
 
 /// The tenants that are asked about, each once.
-fn tenants(jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Vec<TenantId> {
-    let of_jumps = jumps.iter().map(|question| question.tenant);
-    let mut tenants: Vec<_> = of_jumps.chain(redeems.iter().map(|question| question.tenant)).collect();
+fn tenants(questions: &Questions) -> Vec<TenantId> {
+    let of_persons = questions.persons().into_iter().map(|(tenant, _)| tenant);
+    let mut tenants: Vec<_> = of_persons.chain(questions.redeems.iter().map(|question| question.tenant)).collect();
     tenants.sort_unstable();
     tenants.dedup();
     tenants

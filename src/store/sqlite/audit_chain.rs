@@ -1,5 +1,6 @@
 //! The chain of seals over the audit log.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use super::SqliteStore;
 use super::error::{Failure, Step};
 use super::row::{Cells, hex, page_of, rows_to_ask};
 use crate::domain::audit_log::{
-    AuditRecord, AuditSeal, ChainEnd, ChainHash, EntryFilter, EntryMark, SealedEntry, Unsealed,
+    AuditRecord, AuditSeal, ChainEnd, ChainHash, EntryFilter, EntryMark, LogSeals, SealedEntry, Unsealed, UnsealedQuery,
 };
 use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::page::{Page, PageRequest};
@@ -90,50 +91,89 @@ WHERE known.id > ?1
 LIMIT ?3
 ";
 
-pub(super) const CHAIN: &str = "
+pub(super) const CHAIN_ENDS: &str = "
 SELECT
-    (SELECT audit_id FROM audit_entry WHERE tenant_id = ?1 ORDER BY audit_id DESC LIMIT 1) AS newest_entry,
-    (SELECT audit_id FROM audit_seal WHERE tenant_id = ?1 ORDER BY audit_id DESC LIMIT 1) AS newest_sealed
+    (SELECT e.audit_id FROM audit_entry AS e WHERE e.tenant_id = q.value ORDER BY e.audit_id DESC LIMIT 1)
+        AS newest_entry,
+    (SELECT s.audit_id FROM audit_seal AS s WHERE s.tenant_id = q.value ORDER BY s.audit_id DESC LIMIT 1)
+        AS newest_sealed
+FROM json_each(?1) AS q
+ORDER BY q.key
 ";
 
 pub(super) const UNSEALED: &str = "
-SELECT e.audit_id, e.at, e.role, e.caller, e.actor, e.person, e.action, e.object, e.outcome, e.reason, e.request_id
-FROM audit_entry AS e
-WHERE e.tenant_id = ?1
-  AND e.audit_id > ?2
-  AND NOT EXISTS (
-      SELECT 1
-      FROM audit_seal AS s
-      WHERE s.tenant_id = e.tenant_id
-        AND s.audit_id = e.audit_id
-  )
+WITH item AS MATERIALIZED (
+    SELECT jsonb(value) AS log
+    FROM json_each(?1)
+)
+SELECT
+    e.tenant_id,
+    e.audit_id,
+    e.at,
+    e.role,
+    e.caller,
+    e.actor,
+    e.person,
+    e.action,
+    e.object,
+    e.outcome,
+    e.reason,
+    e.request_id
+FROM item
+CROSS JOIN audit_entry AS e
+    ON e.tenant_id = item.log ->> 'tenant_id'
+    -- So many of each log.
+    AND e.audit_id IN (
+        SELECT u.audit_id
+        FROM audit_entry AS u
+        WHERE u.tenant_id = item.log ->> 'tenant_id'
+          AND u.audit_id > item.log ->> 'after'
+          AND NOT EXISTS (
+              SELECT 1
+              FROM audit_seal AS s
+              WHERE s.tenant_id = u.tenant_id
+                AND s.audit_id = u.audit_id
+          )
+        ORDER BY u.audit_id
+        LIMIT ?2
+    )
 ORDER BY e.audit_id
-LIMIT ?3
 ";
 
-pub(super) const LAST_SEAL: &str = "
-SELECT seq, audit_id, prev, hash
-FROM audit_seal
-WHERE tenant_id = ?1
-ORDER BY seq DESC
-LIMIT 1
+pub(super) const LAST_SEALS: &str = "
+SELECT s.tenant_id, s.seq, s.audit_id, s.prev, s.hash
+FROM json_each(?1) AS q
+CROSS JOIN audit_seal AS s
+    ON s.tenant_id = q.value ->> 'tenant_id'
+    AND s.seq = (
+        SELECT max(l.seq)
+        FROM audit_seal AS l
+        WHERE l.tenant_id = q.value ->> 'tenant_id'
+    )
 ";
 
-/// All or none: where another one sealed meanwhile the first place is taken.
+/// All or none of a log: where another one sealed meanwhile the first place is taken.
 const APPEND: &str = "
+WITH item AS MATERIALIZED (
+    SELECT key, jsonb(value) AS seal
+    FROM json_each(?1)
+)
 INSERT INTO audit_seal (tenant_id, seq, audit_id, prev, hash)
 SELECT
-    ?1,
-    item.value ->> 'seq',
-    item.value ->> 'audit_id',
-    unhex(item.value ->> 'prev'),
-    unhex(item.value ->> 'hash')
-FROM json_each(?2) AS item
-WHERE ?3 = (
-    SELECT coalesce(max(seq), 0) + 1
-    FROM audit_seal
-    WHERE tenant_id = ?1
+    item.seal ->> 'tenant_id',
+    item.seal ->> 'seq',
+    item.seal ->> 'audit_id',
+    unhex(item.seal ->> 'prev'),
+    unhex(item.seal ->> 'hash')
+FROM item
+WHERE item.seal ->> 'first' = (
+    SELECT coalesce(max(s.seq), 0) + 1
+    FROM audit_seal AS s
+    WHERE s.tenant_id = item.seal ->> 'tenant_id'
 )
+-- Each follows the one before.
+ORDER BY item.key
+RETURNING tenant_id
 ";
 
 pub(super) const SEALED: &str = "
@@ -202,43 +242,38 @@ impl ChainStore for SqliteStore {
             .map_err(Failure::from)?;
         let chains = rows.iter().map(|row| {
             let cells = Cells::of(row, "audit_entry");
-            Step::Ok(ChainEnd {
-                tenant: cells.parsed("tenant_id", TenantId::parse)?,
-                newest_entry: cells.plain("newest_entry")?,
-                newest_sealed: cells.plain("newest_sealed")?,
-            })
+            chain_end(cells.parsed("tenant_id", TenantId::parse)?, cells)
         });
         Ok(page_of(chains.collect::<Step<_>>()?, page, |chain| chain.tenant.to_string()))
     }
 
-    async fn chain_end(&self, tenant: &TenantId) -> Result<ChainEnd, StoreError> {
-        let row = sqlx::query(CHAIN).bind(tenant.to_string()).fetch_one(self.readers()).await.map_err(Failure::from)?;
-        let cells = Cells::of(&row, "audit_entry");
-        Ok(ChainEnd {
-            tenant: *tenant,
-            newest_entry: cells.plain("newest_entry")?,
-            newest_sealed: cells.plain("newest_sealed")?,
-        })
+    async fn chain_ends(&self, tenants: &[TenantId]) -> Result<Vec<ChainEnd>, StoreError> {
+        let ids = serde_json::to_string(&tenants.iter().map(TenantId::to_string).collect::<Vec<_>>());
+        let ids = ids.map_err(Failure::from)?;
+        let rows = sqlx::query(CHAIN_ENDS).bind(ids).fetch_all(self.readers()).await.map_err(Failure::from)?;
+        let chains = tenants.iter().zip(&rows).map(|(tenant, row)| chain_end(*tenant, Cells::of(row, "audit_entry")));
+        Ok(chains.collect::<Step<_>>()?)
     }
 
-    async fn unsealed_entries(&self, tenant: &TenantId, after: &AuditId, most: u32) -> Result<Unsealed, StoreError> {
+    async fn unsealed_entries(&self, logs: &[UnsealedQuery], most: u32) -> Result<Vec<Unsealed>, StoreError> {
         let mut reader = self.readers().acquire().await.map_err(Failure::from)?;
-        Ok(read_unsealed(&mut reader, tenant, after, most).await?)
+        Ok(read_unsealed(&mut reader, logs, most).await?)
     }
 
-    async fn append_seals(&self, tenant: &TenantId, seals: &[AuditSeal]) -> Result<bool, StoreError> {
-        let Some(first) = seals.first().map(|seal| seal.seq) else {
-            return Ok(true);
-        };
-        let (tenant, seals) = (tenant.to_string(), seals_json(seals)?);
-        self.writer()?
+    async fn append_seals(&self, logs: &[LogSeals]) -> Result<Vec<bool>, StoreError> {
+        let rows = seals_json(logs)?;
+        let appended: HashSet<TenantId> = self
+            .writer()?
             .effect(move |tx| {
                 Box::pin(async move {
-                    let appended = sqlx::query(APPEND).bind(tenant).bind(seals).bind(first).execute(tx).await?;
-                    Ok(appended.rows_affected() > 0)
+                    let rows = sqlx::query(APPEND).bind(rows).fetch_all(tx).await?;
+                    let tenant = |row| Cells::of(row, "audit_seal").parsed("tenant_id", TenantId::parse);
+                    rows.iter().map(tenant).collect()
                 })
             })
-            .await
+            .await?;
+        // Nothing always follows.
+        Ok(logs.iter().map(|log| log.seals.is_empty() || appended.contains(&log.tenant)).collect())
     }
 
     async fn sealed_entries(&self, tenant: &TenantId, after: i64, most: u32) -> Result<Vec<SealedEntry>, StoreError> {
@@ -321,20 +356,33 @@ fn ids_of(filter: &EntryFilter) -> (String, Option<String>) {
     (first.to_string(), end)
 }
 
-async fn read_unsealed(reader: &mut SqliteConnection, tenant: &TenantId, after: &AuditId, most: u32) -> Step<Unsealed> {
+fn chain_end(tenant: TenantId, cells: Cells<'_>) -> Step<ChainEnd> {
+    Ok(ChainEnd { tenant, newest_entry: cells.plain("newest_entry")?, newest_sealed: cells.plain("newest_sealed")? })
+}
+
+async fn read_unsealed(reader: &mut SqliteConnection, logs: &[UnsealedQuery], most: u32) -> Step<Vec<Unsealed>> {
+    let asked = logs.iter().map(|log| LogRow { tenant_id: log.tenant.to_string(), after: log.after.to_string() });
+    let asked = serde_json::to_string(&asked.collect::<Vec<_>>())?;
     let mut snapshot = reader.begin().await?;
-    let last = sqlx::query(LAST_SEAL).bind(tenant.to_string()).fetch_optional(&mut *snapshot).await?;
-    let entries = sqlx::query(UNSEALED)
-        .bind(tenant.to_string())
-        .bind(after.to_string())
-        .bind(most)
-        .fetch_all(&mut *snapshot)
-        .await?;
+    let seals = sqlx::query(LAST_SEALS).bind(&asked).fetch_all(&mut *snapshot).await?;
+    let entries = sqlx::query(UNSEALED).bind(&asked).bind(most).fetch_all(&mut *snapshot).await?;
     snapshot.rollback().await?;
-    Ok(Unsealed {
-        last: last.as_ref().map(|row| seal_of(row, "audit_id")).transpose()?,
-        entries: entries.iter().map(record_of).collect::<Step<_>>()?,
-    })
+    let mut last = HashMap::with_capacity(logs.len());
+    for row in &seals {
+        let tenant = Cells::of(row, "audit_seal").parsed("tenant_id", TenantId::parse)?;
+        last.insert(tenant, seal_of(row, "audit_id")?);
+    }
+    let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(logs.len());
+    for row in &entries {
+        let tenant = Cells::of(row, "audit_entry").parsed("tenant_id", TenantId::parse)?;
+        found.entry(tenant).or_default().push(record_of(row)?);
+    }
+    let unsealed = |UnsealedQuery { tenant, .. }: &UnsealedQuery| Unsealed {
+        tenant: *tenant,
+        last: last.remove(tenant),
+        entries: found.remove(tenant).unwrap_or_default(),
+    };
+    Ok(logs.iter().map(unsealed).collect())
 }
 
 fn sealed_entry(row: &SqliteRow) -> Step<SealedEntry> {
@@ -370,20 +418,35 @@ pub(super) fn record_of(row: &SqliteRow) -> Step<AuditRecord> {
     })
 }
 
+/// A log as `UNSEALED` and `LAST_SEALS` read it.
+#[derive(Serialize)]
+struct LogRow {
+    tenant_id: String,
+    after: String,
+}
+
+/// A seal as `APPEND` reads it; members are named after the columns, but for the last one.
 #[derive(Serialize)]
 struct SealRow<'a> {
+    tenant_id: String,
     seq: i64,
     audit_id: &'a str,
     prev: String,
     hash: String,
+    /// The place of the first of them in this log.
+    first: i64,
 }
 
-fn seals_json(seals: &[AuditSeal]) -> Step<String> {
-    let rows = seals.iter().map(|seal| SealRow {
-        seq: seal.seq,
-        audit_id: &seal.audit_id,
-        prev: hex(&seal.prev.0),
-        hash: hex(&seal.hash.0),
+fn seals_json(logs: &[LogSeals]) -> Step<String> {
+    let rows = logs.iter().filter_map(|log| Some((log, log.seals.first()?.seq))).flat_map(|(log, first)| {
+        log.seals.iter().map(move |seal| SealRow {
+            tenant_id: log.tenant.to_string(),
+            seq: seal.seq,
+            audit_id: &seal.audit_id,
+            prev: hex(&seal.prev.0),
+            hash: hex(&seal.hash.0),
+            first,
+        })
     });
     Ok(serde_json::to_string(&rows.collect::<Vec<_>>())?)
 }

@@ -18,8 +18,8 @@ use crate::domain::ids::{
 };
 use crate::domain::jump::{
     Actor, Context, Jump, JumpFilter, JumpInputs, JumpMarks, JumpOrder, JumpQuery, JumpRecord, JumpSelection,
-    JumpState, JumpVersions, Luggage, Nonce, Person, PersonKind, ProofHash, RecordOutcome, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, RedeemQuery, RedeemUser, RequestKey, RevokedCounts, Standing, Subject,
+    JumpState, JumpVersions, Luggage, Nonce, Person, PersonInputs, PersonKind, PersonQuery, ProofHash, RecordOutcome,
+    RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RedeemUser, RequestKey, RevokedCounts, Standing, Subject,
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::settings::Settings;
@@ -34,6 +34,14 @@ use crate::store::{Effect, JumpStore, Outcome, StoreError};
 impl JumpStore for SqliteStore {
     async fn jump_inputs(&self, tenant: &TenantId, query: JumpQuery<'_>) -> Result<Option<JumpInputs>, StoreError> {
         self.reader().jump_inputs(tenant, query).await
+    }
+
+    async fn person_inputs(
+        &self,
+        tenant: &TenantId,
+        query: PersonQuery<'_>,
+    ) -> Result<Option<PersonInputs>, StoreError> {
+        self.reader().person_inputs(tenant, query).await
     }
 
     async fn record_jump(

@@ -21,7 +21,9 @@ use super::settings::settings_of;
 use super::tenants::keys_of;
 use super::users::scope_of;
 use crate::domain::ids::{ActivationId, JumpId, ProviderId, TargetId, TenantId, UserId};
-use crate::domain::jump::{JUMPS_A_MINUTE, Jump, JumpInputs, JumpState, JumpVersions, Person, RedeemInputs, Standing};
+use crate::domain::jump::{
+    JUMPS_A_MINUTE, Jump, JumpInputs, JumpState, JumpVersions, Person, PersonInputs, RedeemInputs, Standing,
+};
 use crate::domain::provider::State;
 use crate::domain::resolve::{Assignments, CandidateActivation, CandidateTarget, CandidateUser, Candidates};
 use crate::domain::settings::Settings;
@@ -29,7 +31,7 @@ use crate::domain::target::{Target, WebUrl};
 use crate::domain::tenant::{TenantState, WrappedKeys};
 use crate::store::StoreError;
 use crate::store::codes::Code as _;
-use crate::store::reader::{Answer, Answers, CustomerRow, JumpQuestion, Reads, RedeemQuestion};
+use crate::store::reader::{Answer, Answers, CustomerRow, JumpQuestion, Questions, Reads, RedeemQuestion};
 
 /// Readers of jumps. One is enough: while it reads, more questions gather, and each of them gets cheaper.
 pub(super) const READERS: usize = 1;
@@ -40,10 +42,10 @@ pub(super) struct PoolReads(pub(super) SqlitePool);
 
 #[async_trait]
 impl Reads for PoolReads {
-    async fn read(&self, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Result<Answers, StoreError> {
+    async fn read(&self, questions: &Questions) -> Result<Answers, StoreError> {
         let mut reader = self.0.acquire().await.map_err(Failure::from)?;
         let mut snapshot = reader.begin().await.map_err(Failure::from)?;
-        let answers = read(&mut snapshot, jumps, redeems).await?;
+        let answers = read(&mut snapshot, questions).await?;
         snapshot.rollback().await.map_err(Failure::from)?;
         Ok(answers)
     }
@@ -330,14 +332,18 @@ impl Item {
 }
 
 /// Reads what all of them ask, in their order. One whose rows do not read fails alone.
-async fn read(snapshot: &mut SqliteConnection, jumps: &[JumpQuestion], redeems: &[RedeemQuestion]) -> Step<Answers> {
+async fn read(snapshot: &mut SqliteConnection, questions: &Questions) -> Step<Answers> {
+    let Questions { jumps, redeems, .. } = questions;
     let tenants = tenants(snapshot, jumps, redeems).await?;
+    let mut of_jumps = find_persons(snapshot, &questions.persons()).await?;
+    let persons = of_jumps.split_off(jumps.len());
     let found = Answers {
-        jumps: find_jumps(snapshot, jumps, &tenants).await?,
+        jumps: find_jumps(snapshot, jumps, &tenants, of_jumps).await?,
+        persons: persons.into_iter().map(|person| Ok(person?)).collect(),
         redeems: find_redeems(snapshot, redeems, &tenants).await?,
     };
-    let salts = read_salts(snapshot, &found.people(jumps, redeems)).await?;
-    Ok(found.with_salts(jumps, redeems, &salts))
+    let salts = read_salts(snapshot, &found.people(questions)).await?;
+    Ok(found.with_salts(questions, &salts))
 }
 
 /// A tenant as jumps rest on it.
@@ -421,6 +427,7 @@ async fn find_jumps(
     snapshot: &mut SqliteConnection,
     questions: &[JumpQuestion],
     tenants: &Tenants,
+    persons: Vec<Step<Option<PersonInputs>>>,
 ) -> Step<Vec<Answer<JumpInputs>>> {
     if questions.is_empty() {
         return Ok(Vec::new());
@@ -430,17 +437,14 @@ async fn find_jumps(
     let return_urls = return_urls(snapshot, questions).await?;
     let before = before(snapshot, questions).await?;
     let earlier = earlier(snapshot, questions, &before).await?;
-    let activations = activations(snapshot, questions).await?;
-    let customers = customers(snapshot, questions).await?;
-    let users = users(snapshot, questions, &activations, &customers).await?;
-    let found = Found { targets, providers, return_urls, before, earlier, activations, customers, users };
-    let answer = |(place, question): (usize, &JumpQuestion)| match tenants.get(&question.tenant) {
+    let found = Found { targets, providers, return_urls, before, earlier };
+    let answer = |((place, question), person): ((usize, &JumpQuestion), _)| match tenants.get(&question.tenant) {
         None => Ok(None),
         Some(Ok(tenant)) if tenant.is_deleted => Ok(None),
-        Some(Ok(tenant)) => Ok(Some(found.inputs(place, question, tenant)?)),
+        Some(Ok(tenant)) => Ok(Some(found.inputs(place, question, tenant, person)?)),
         Some(Err(failure)) => Err(failure.clone().into()),
     };
-    Ok(questions.iter().enumerate().map(answer).collect())
+    Ok(questions.iter().enumerate().zip(persons).map(answer).collect())
 }
 
 async fn find_redeems(
@@ -536,10 +540,10 @@ type ActivationRow = Step<CandidateActivation>;
 /// The activations of each broker that is asked for.
 async fn activations(
     snapshot: &mut SqliteConnection,
-    questions: &[JumpQuestion],
+    persons: &[(TenantId, &Person)],
 ) -> Step<HashMap<usize, Vec<ActivationRow>>> {
-    let items = questions.iter().enumerate().filter_map(|(place, question)| match &question.order.person {
-        Person::Broker(broker) => Some(Item::new(place, question.tenant, broker.as_str().to_owned())),
+    let items = persons.iter().enumerate().filter_map(|(place, (tenant, person))| match person {
+        Person::Broker(broker) => Some(Item::new(place, *tenant, broker.as_str().to_owned())),
         Person::Customer { .. } => None,
     });
     let mut found: HashMap<_, Vec<_>> = HashMap::new();
@@ -560,16 +564,46 @@ async fn activations(
 /// What leads each customer that is asked for to a user.
 async fn customers(
     snapshot: &mut SqliteConnection,
-    questions: &[JumpQuestion],
+    persons: &[(TenantId, &Person)],
 ) -> Step<HashMap<usize, Step<CustomerRow>>> {
-    let items = questions.iter().enumerate().filter_map(|(place, question)| match &question.order.person {
-        Person::Customer { customer_id, .. } => {
-            Some(Item::new(place, question.tenant, customer_id.as_str().to_owned()))
-        }
+    let items = persons.iter().enumerate().filter_map(|(place, (tenant, person))| match person {
+        Person::Customer { customer_id, .. } => Some(Item::new(place, *tenant, customer_id.as_str().to_owned())),
         Person::Broker(_) => None,
     });
     let rows = rows_of(snapshot, OF_CUSTOMERS, items).await?;
     rows.iter().map(|row| Ok((place_of(row)?, customer_row_of(row)))).collect()
+}
+
+/// What leads each person to a user, but for the salts; `None` where a customer has no tenant.
+async fn find_persons(
+    snapshot: &mut SqliteConnection,
+    persons: &[(TenantId, &Person)],
+) -> Step<Vec<Step<Option<PersonInputs>>>> {
+    let activations = activations(snapshot, persons).await?;
+    let customers = customers(snapshot, persons).await?;
+    let users = users(snapshot, persons, &activations, &customers).await?;
+    let inputs = |(place, (tenant, person)): (usize, &(TenantId, &Person))| {
+        let user_of = |user: UserId| found_in(&users, Some(&(*tenant, user)));
+        match person {
+            Person::Broker(_) => {
+                let rows = activations.get(&place).cloned().unwrap_or_default();
+                let activations = rows.into_iter().collect::<Step<Vec<_>>>()?;
+                let mut seen = HashSet::new();
+                let users = activations.iter().map(|activation| activation.user_id).filter(|user| seen.insert(*user));
+                let users = users.filter_map(|user| user_of(user).transpose()).collect::<Step<_>>()?;
+                let assignments = Assignments::Broker(activations);
+                Ok(Some(PersonInputs { assignments, users, customer: None, salts: Vec::new() }))
+            }
+            Person::Customer { customer_id, .. } => {
+                let Some(row) = customers.get(&place) else { return Ok(None) };
+                let row = row.as_ref().map_err(Failure::clone)?;
+                let users = row.users().filter_map(|user| user_of(user).transpose()).collect::<Step<_>>()?;
+                let assignments = row.assignments(customer_id);
+                Ok(Some(PersonInputs { assignments, users, customer: row.jump_version, salts: Vec::new() }))
+            }
+        }
+    };
+    Ok(persons.iter().enumerate().map(inputs).collect())
 }
 
 /// A user of a tenant.
@@ -578,15 +612,15 @@ type UserKey = (TenantId, UserId);
 /// The users that could be meant; one whose row does not read fails those whom it is meant for.
 async fn users(
     snapshot: &mut SqliteConnection,
-    questions: &[JumpQuestion],
+    persons: &[(TenantId, &Person)],
     activations: &HashMap<usize, Vec<ActivationRow>>,
     customers: &HashMap<usize, Step<CustomerRow>>,
 ) -> Step<HashMap<UserKey, Step<CandidateUser>>> {
     let mut wanted: HashSet<UserKey> = HashSet::new();
-    for (place, question) in questions.iter().enumerate() {
+    for (place, (tenant, _)) in persons.iter().enumerate() {
         let of_broker = activations.get(&place).into_iter().flatten().flatten().map(|activation| activation.user_id);
         let of_customer = customers.get(&place).into_iter().flatten().flat_map(CustomerRow::users);
-        wanted.extend(of_broker.chain(of_customer).map(|user| (question.tenant, user)));
+        wanted.extend(of_broker.chain(of_customer).map(|user| (*tenant, user)));
     }
     let items = wanted.into_iter().map(|(tenant, user)| Item::new(0, tenant, user.to_string()));
     let user = |row: &SqliteRow| {
@@ -605,19 +639,20 @@ struct Found {
     return_urls: HashSet<String>,
     before: HashMap<usize, SqliteRow>,
     earlier: HashMap<usize, SqliteRow>,
-    activations: HashMap<usize, Vec<ActivationRow>>,
-    customers: HashMap<usize, Step<CustomerRow>>,
-    users: HashMap<UserKey, Step<CandidateUser>>,
 }
-
-/// What could lead to a user, every user that it names, and the version of the customer's record.
-type Assigned = (Assignments, Vec<CandidateUser>, Option<i64>);
 
 impl Found {
     /// All but the salts.
-    fn inputs(&self, place: usize, question: &JumpQuestion, tenant: &TenantFrame) -> Step<JumpInputs> {
-        let (assignments, users, customer_version) = self.assigned(place, question)?;
-        let standing = tenant.standing(customer_version);
+    fn inputs(
+        &self,
+        place: usize,
+        question: &JumpQuestion,
+        tenant: &TenantFrame,
+        person: Step<Option<PersonInputs>>,
+    ) -> Step<JumpInputs> {
+        // Every tenant is made with its row.
+        let person = person?.ok_or(Failure(StoreError::Corrupt { table: "customer_access" }))?;
+        let standing = tenant.standing(person.customer);
         let order = &question.order;
         let target = found_in(&self.targets, Some(&order.target_id))?;
         let before = self.before.get(&place).ok_or(Failure(StoreError::Corrupt { table: "jump" }))?;
@@ -628,8 +663,8 @@ impl Found {
             tenant: standing.tenant,
             target: target.as_ref().map(|(target, provider_state)| CandidateTarget::of(target, *provider_state)),
             named_provider: found_in(&self.providers, order.provider_id.as_ref())?,
-            assignments,
-            users,
+            assignments: person.assignments,
+            users: person.users,
         };
         Ok(JumpInputs {
             candidates,
@@ -644,28 +679,6 @@ impl Found {
             settings: tenant.settings.clone(),
             salts: Vec::new(),
         })
-    }
-
-    fn assigned(&self, place: usize, question: &JumpQuestion) -> Step<Assigned> {
-        let user_of = |user: UserId| found_in(&self.users, Some(&(question.tenant, user)));
-        match &question.order.person {
-            Person::Broker(_) => {
-                let rows = self.activations.get(&place).cloned().unwrap_or_default();
-                let activations = rows.into_iter().collect::<Step<Vec<_>>>()?;
-                let mut seen = HashSet::new();
-                let users = activations.iter().map(|activation| activation.user_id).filter(|user| seen.insert(*user));
-                let users = users.filter_map(|user| user_of(user).transpose()).collect::<Step<_>>()?;
-                Ok((Assignments::Broker(activations), users, None))
-            }
-            Person::Customer { customer_id, .. } => {
-                // Every tenant is made with its row.
-                let row =
-                    self.customers.get(&place).ok_or(Failure(StoreError::Corrupt { table: "customer_access" }))?;
-                let row = row.as_ref().map_err(Failure::clone)?;
-                let users = row.users().filter_map(|user| user_of(user).transpose());
-                Ok((row.assignments(customer_id), users.collect::<Step<_>>()?, row.jump_version))
-            }
-        }
     }
 
     fn earlier(&self, place: usize, question: &JumpQuestion, standing: &Standing) -> Step<Option<(Jump, JumpState)>> {

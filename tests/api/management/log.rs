@@ -50,6 +50,7 @@ async fn forge(service: &Service, changes: &[&'static str]) {
     for trigger in [
         "DROP TRIGGER IF EXISTS audit_entry_is_never_changed",
         "DROP TRIGGER IF EXISTS audit_entry_is_never_deleted",
+        "DROP TRIGGER IF EXISTS audit_seal_is_never_changed",
         "DROP TRIGGER IF EXISTS audit_seal_is_never_deleted",
     ] {
         shell.execute(no_guard(trigger), &[]).await.expect("no trigger");
@@ -225,6 +226,29 @@ async fn sealers_that_meet_or_are_cut_off_leave_one_chain() {
     assert_eq!((report.fault(), report.unsealed_entries), (AuditFault::Unspecified, 0));
     let rows = entries(&world.a, v1::ListAuditEntriesRequest { page_size: 500, ..Default::default() }).await.len();
     assert_eq!(report.sealed_entries, i64::try_from(rows).expect("a count"), "each row once");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_sealed_keeps_no_other_from_it() {
+    let world = World::example().await;
+    seal(&world.service).await;
+    // Behind the last place that there is, no seal has one.
+    forge(&world.service, &[]).await;
+    let last = Sql {
+        sqlite: "UPDATE audit_seal SET seq = 9223372036854775807 WHERE tenant_id = ?1 AND seq = 1",
+        postgres: "UPDATE audit_seal SET seq = 9223372036854775807 WHERE tenant_id = $1::UUID AND seq = 1",
+    };
+    let changed = world.service.lawless_shell().await.execute(last, &[&world.a.tenant]).await;
+    assert_eq!(changed.expect("a seal"), 1);
+
+    for reach in [Reach::Now, Reach::Everybody] {
+        for firm in [&world.a, &world.b] {
+            firm.share(None, None, Some(true)).await;
+        }
+        sealing::tick(world.service.app(), reach).await;
+        assert_eq!(verified(&world.b).await.unsealed_entries, 0, "{reach:?}");
+    }
+    assert!(verified(&world.a).await.unsealed_entries > 0, "this one waits");
 }
 
 #[tokio::test]

@@ -6,12 +6,13 @@ use concenter_gateway::app::audit::verify_log;
 use concenter_gateway::app::checkpoints::SignedCheckpoints;
 use concenter_gateway::domain::audit::{Action, AuditObject, AuditOutcome, Pseudonym};
 use concenter_gateway::domain::audit_log::{
-    AuditSeal, ChainHash, Checkpoint, FoundFault, LATEST_ENTRY, LogFault, LogReport, Unsealed,
+    AuditSeal, ChainHash, Checkpoint, FoundFault, LATEST_ENTRY, LogFault, LogReport, LogSeals, Unsealed, UnsealedQuery,
 };
 use concenter_gateway::domain::error::Reason;
 use concenter_gateway::domain::ids::{AuditId, RequestId, TenantId};
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::secrets::seal_entry;
+use concenter_gateway::store::StoreError;
 
 use crate::fixture::{Harness, walks};
 
@@ -30,33 +31,41 @@ pub(super) async fn write(h: &Harness, rows: usize) {
     }
 }
 
-fn beginning() -> AuditId {
-    AuditId::floor(Timestamp::from_unix_micros(0))
+/// The whole log of a tenant.
+fn all_of(tenant: TenantId) -> UnsealedQuery {
+    UnsealedQuery { tenant, after: AuditId::floor(Timestamp::from_unix_micros(0)) }
 }
 
 async fn unsealed(h: &Harness, most: u32) -> Unsealed {
-    h.store.unsealed_entries(&LOG, &beginning(), most).await.expect("rows")
+    h.store.unsealed_entries(&[all_of(LOG)], most).await.expect("rows").pop().expect("a log")
 }
 
 /// The seals that these rows get.
-fn seals(unsealed: &Unsealed) -> Vec<AuditSeal> {
+fn seals(unsealed: &Unsealed) -> LogSeals {
     let mut last = unsealed.last.as_ref().map_or((0, ChainHash::START), |last| (last.seq, last.hash));
     let seal = |entry| {
-        let seal = seal_entry(&LOG, last.0 + 1, last.1, entry);
+        let seal = seal_entry(&unsealed.tenant, last.0 + 1, last.1, entry);
         last = (seal.seq, seal.hash);
         seal
     };
-    unsealed.entries.iter().map(seal).collect()
+    LogSeals { tenant: unsealed.tenant, seals: unsealed.entries.iter().map(seal).collect() }
+}
+
+/// Appends seals to one log; tells whether they were taken.
+async fn append(h: &Harness, seals: &LogSeals) -> Result<bool, StoreError> {
+    let taken = h.store.append_seals(std::slice::from_ref(seals)).await?;
+    assert_eq!(taken.len(), 1);
+    Ok(taken[0])
 }
 
 /// Seals all rows, a few at a time.
 pub(super) async fn seal(h: &Harness) {
     loop {
         let seals = seals(&unsealed(h, 3).await);
-        if seals.is_empty() {
+        if seals.seals.is_empty() {
             return;
         }
-        assert!(h.store.append_seals(&LOG, &seals).await.expect("an answer"), "nobody else seals");
+        assert!(append(h, &seals).await.expect("an answer"), "nobody else seals");
     }
 }
 
@@ -138,8 +147,8 @@ pub(crate) async fn a_row_that_comes_late_is_sealed_too(h: &Harness) {
     h.store.record_audit(&LOG, &late, AuditOutcome::Accepted).await.expect("it is written");
     assert_eq!(unsealed(h, 3).await.entries.len(), 1);
     let behind = AuditId::floor(h.now());
-    let none = h.store.unsealed_entries(&LOG, &behind, 3).await.expect("rows");
-    assert_eq!(none.entries, [], "behind an id there is nothing before it");
+    let none = h.store.unsealed_entries(&[UnsealedQuery { tenant: LOG, after: behind }], 3).await.expect("rows");
+    assert_eq!(none[0].entries, [], "behind an id there is nothing before it");
     seal(h).await;
     let expected = LogReport { dropped: 0, sealed: 3, unsealed: 0, checkpoints: 0, fault: None };
     assert_eq!(verified(h, &[]).await, expected);
@@ -149,15 +158,18 @@ pub(crate) async fn what_does_not_follow_the_last_seal_is_not_appended(h: &Harne
     h.service().await;
     write(h, 4).await;
     let stale = seals(&unsealed(h, 2).await);
-    assert!(h.store.append_seals(&LOG, &stale).await.expect("an answer"));
+    assert!(append(h, &stale).await.expect("an answer"));
     // The same again, and more of them: none is taken.
-    assert!(!h.store.append_seals(&LOG, &stale).await.expect("an answer"));
+    assert!(!append(h, &stale).await.expect("an answer"));
     let mut more = Unsealed { last: None, ..unsealed(h, 2).await };
-    assert!(!h.store.append_seals(&LOG, &seals(&more)).await.expect("an answer"));
+    assert!(!append(h, &seals(&more)).await.expect("an answer"));
     // The right place, and another chain.
     more.last = Some(AuditSeal { seq: 2, audit_id: String::new(), prev: ChainHash::START, hash: ChainHash([7; 32]) });
-    assert!(h.store.append_seals(&LOG, &seals(&more)).await.is_err());
-    assert!(h.store.append_seals(&LOG, &[]).await.expect("an answer"), "nothing always follows");
+    assert!(append(h, &seals(&more)).await.is_err());
+    assert!(
+        append(h, &LogSeals { tenant: LOG, seals: Vec::new() }).await.expect("an answer"),
+        "nothing always follows"
+    );
     seal(h).await;
     assert_eq!(verified(h, &[]).await, LogReport { dropped: 0, sealed: 4, unsealed: 0, checkpoints: 0, fault: None });
 }
@@ -167,11 +179,48 @@ pub(crate) async fn of_two_who_seal_at_once_one_starts_over(h: &Harness) {
     for _ in 0..8 {
         write(h, 6).await;
         let (one, other) = (seals(&unsealed(h, 6).await), seals(&unsealed(h, 3).await));
-        let (one, other) = tokio::join!(h.store.append_seals(&LOG, &one), h.store.append_seals(&LOG, &other));
+        let (one, other) = tokio::join!(append(h, &one), append(h, &other));
         assert_eq!([one, other].into_iter().filter(|done| matches!(done, Ok(true))).count(), 1);
         seal(h).await;
     }
     assert_eq!(verified(h, &[]).await, LogReport { dropped: 0, sealed: 48, unsealed: 0, checkpoints: 0, fault: None });
+}
+
+pub(crate) async fn many_logs_are_sealed_at_once(h: &Harness) {
+    h.service().await;
+    let tenants = [LOG, h.example().await.tenant, h.firm().await.tenant, h.id(TenantId::new)];
+    let logs = tenants.map(all_of);
+    write(h, 5).await;
+    let all = h.store.unsealed_entries(&logs, 2).await.expect("rows");
+    assert_eq!(all.iter().map(|log| log.tenant).collect::<Vec<_>>(), tenants, "in the order that was asked in");
+    assert!(all[..3].iter().all(|log| log.entries.len() == 2), "so many of each");
+    assert_eq!((&all[3].last, &all[3].entries[..]), (&None, &[][..]), "nobody wrote a log");
+    let all: Vec<_> = all.iter().map(seals).collect();
+    assert_eq!(h.store.append_seals(&all).await.expect("an answer"), [true; 4]);
+    assert!(h.store.append_seals(&[]).await.expect("an answer").is_empty());
+
+    // Of one log somebody else seals first, of another one nothing is left to be sealed.
+    let mut next: Vec<_> = h.store.unsealed_entries(&logs, 9).await.expect("rows").iter().map(seals).collect();
+    next[2].seals.clear();
+    assert!(append(h, &seals(&unsealed(h, 1).await)).await.expect("an answer"));
+    assert_eq!(h.store.append_seals(&next).await.expect("an answer"), [false, true, true, true]);
+    seal(h).await;
+    for (tenant, left) in tenants.into_iter().zip([false, false, true, false]) {
+        let report = verify_log(&*h.store, &tenant, &SignedCheckpoints::default(), &|_| None).await.expect("a report");
+        assert_eq!((report.fault, report.unsealed > 0), (None, left));
+    }
+}
+
+pub(crate) async fn seals_that_do_not_follow_keep_all_logs_as_they_are(h: &Harness) {
+    h.service().await;
+    let other = h.example().await.tenant;
+    let mut all: Vec<_> =
+        h.store.unsealed_entries(&[all_of(LOG), all_of(other)], 9).await.expect("rows").iter().map(seals).collect();
+    all[1].seals[0].prev = ChainHash([7; 32]);
+    h.store.append_seals(&all).await.unwrap_err();
+    for log in h.store.unsealed_entries(&[all_of(LOG), all_of(other)], 9).await.expect("rows") {
+        assert_eq!(log.last, None);
+    }
 }
 
 pub(crate) async fn the_chains_of_all_logs_are_listed(h: &Harness) {
@@ -187,9 +236,11 @@ pub(crate) async fn the_chains_of_all_logs_are_listed(h: &Harness) {
     let newest = h.inspect.audit_log(&LOG).await.pop().map(|row| row.audit_id);
     assert_eq!((&all[0].newest_entry, &all[0].newest_sealed), (&newest, &newest));
     assert!(all[1..].iter().all(|chain| chain.newest_entry.is_some() && chain.newest_sealed.is_none()));
-    for chain in &all {
-        assert_eq!(h.store.chain_end(&chain.tenant).await.as_ref().ok(), Some(chain));
-    }
+    tenants.reverse();
+    let reversed: Vec<_> = all.iter().rev().cloned().collect();
+    assert_eq!(h.store.chain_ends(&tenants).await.expect("chains"), reversed, "in the order that was asked in");
+    let nobody = h.store.chain_ends(&[h.id(TenantId::new)]).await.expect("chains");
+    assert_eq!((&nobody[0].newest_entry, &nobody[0].newest_sealed), (&None, &None));
     for rows in [1, 2, 3] {
         walks(&all, rows, pages).await;
     }
