@@ -8,6 +8,7 @@
 //! Uses the types of `domain`, which know their bounds, and of `store` those that say where the data is.
 
 mod issuers;
+mod kek_text;
 mod limits;
 mod profile;
 mod telemetry;
@@ -30,6 +31,7 @@ use crate::domain::signing::{KeyDays, Rotation};
 use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
 pub use self::issuers::IssuersFileError;
+pub use self::kek_text::KekText;
 pub use self::limits::{LimitSettings, RateSettings};
 pub use self::profile::{ProfileError, Violation};
 pub use self::telemetry::{MetricsSwitch, TelemetrySettings};
@@ -83,12 +85,23 @@ pub struct DataSettings {
     #[arg(long, env = "CONCENTER_DATABASE_PASSWORD_FILE", value_name = "PATH", requires = "database_url")]
     pub database_password_file: Option<PathBuf>,
 
-    /// File of the key-encryption key, instead of one in `keys/` of the data directory
+    /// File of a key-encryption key, instead of those in `keys/` of the data directory; may be given several times
     ///
-    /// Its directory must be there. The first start on an empty database makes the file where there is none; later it must be the
-    /// one that this database was made with. 0600 or 0400, of the user that the service runs as.
-    #[arg(long, env = "CONCENTER_KEK_FILE", value_name = "FILE")]
-    pub kek_file: Option<PathBuf>,
+    /// Several: `--kek-file A --kek-file B`, or A:B; which of them is active the database knows, not their order. The directory must
+    /// be there. The first start on an empty database makes the file where one alone is named and there is none; later they must
+    /// be those of this database. 0600 or 0400, of the user that the service runs as.
+    #[arg(
+        long = "kek-file",
+        env = "CONCENTER_KEK_FILE",
+        value_name = "FILE",
+        value_delimiter = ':',
+        action = clap::ArgAction::Append
+    )]
+    pub kek_files: Vec<PathBuf>,
+
+    /// Key-encryption keys of the environment alone (`CONCENTER_KEK`): an argument would be everybody's to read.
+    #[arg(skip = KekText::of_environment())]
+    pub kek_text: Option<KekText>,
 }
 
 /// A file with the password of a user or role of the database cannot be used.
@@ -119,7 +132,13 @@ impl DataSettings {
     /// A directory with an embedded database.
     #[must_use]
     pub const fn in_directory(path: PathBuf) -> Self {
-        Self { dir: DataDir { path }, database_url: None, database_password_file: None, kek_file: None }
+        Self {
+            dir: DataDir { path },
+            database_url: None,
+            database_password_file: None,
+            kek_files: Vec::new(),
+            kek_text: None,
+        }
     }
 
     /// Where the database is.

@@ -47,7 +47,7 @@ use crate::domain::issuer::IssuerEntry;
 use crate::domain::profile::Profile;
 use crate::domain::time::{Clock, Timestamp};
 use crate::edge::{Buckets, CallLayer, Gate, GateParts, InFlight, IssuerError, Issuers, Rates, Words};
-use crate::secrets::{KekPlace, SystemRandom};
+use crate::secrets::{InvalidGivenKeks, KekPlace, KekProvider, LocalKeks, SystemRandom};
 use crate::store::{OpenError, Opened, Store};
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
 use crate::token::{CallerTokens, Callers, IssuerTwice, KeyRing};
@@ -76,12 +76,15 @@ pub fn embedded_issuer(ring: Arc<KeyRing>) -> CallerTokens {
     CallerTokens::new(ring, EMBEDDED_ISSUER.to_owned(), EMBEDDED_AUDIENCE.to_owned())
 }
 
-/// Where the key-encryption key of these data is.
-#[must_use]
-pub fn kek_place(data: &DataSettings) -> KekPlace {
-    match &data.kek_file {
-        Some(path) => KekPlace::File(path.clone()),
-        None => KekPlace::DataDirectory(data.dir.path.clone()),
+/// The key-encryption keys of these data: those of the environment and of the files that are named, or those beside the data.
+///
+/// # Errors
+/// [`InvalidGivenKeks`].
+pub fn keks(data: &DataSettings) -> Result<LocalKeks, InvalidGivenKeks> {
+    let named = (!data.kek_files.is_empty()).then(|| KekPlace::Files(data.kek_files.clone()));
+    match &data.kek_text {
+        Some(given) => LocalKeks::of_environment(given.expose(), named),
+        None => Ok(LocalKeks::in_files(named.unwrap_or_else(|| KekPlace::DataDirectory(data.dir.path.clone())))),
     }
 }
 
@@ -92,13 +95,15 @@ pub struct Outside {
     pub clock: Arc<dyn Clock>,
     /// Where random bytes come from. Signing keys alone come from the cryptographic library itself.
     pub random: Arc<dyn Random>,
+    /// Who has the key-encryption keys; `None` for what the settings say.
+    pub keks: Option<Arc<dyn KekProvider>>,
 }
 
 impl Outside {
     /// The clock and the random generator of the operating system.
     #[must_use]
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), keks: None }
     }
 }
 
@@ -124,6 +129,9 @@ pub enum StartError {
     /// The file of the foreign issuers cannot be used.
     #[error(transparent)]
     IssuersFile(#[from] IssuersFileError),
+    /// The keys of the environment cannot be used.
+    #[error(transparent)]
+    GivenKeks(#[from] InvalidGivenKeks),
     /// The settings are not those that their profile demands.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -217,7 +225,7 @@ impl Server {
             Err(error) => return Err(error.into()),
         };
         let Opened { store, clock } = opened;
-        let outside = given.unwrap_or(Outside { clock: clock.unwrap_or(usual.clock), random: usual.random });
+        let outside = given.unwrap_or(Outside { clock: clock.unwrap_or(usual.clock), ..usual });
         match Self::start_on(&store, sockets, settings, Given { foreign, tls }, outside).await {
             Ok(running) => Ok(running),
             Err(error) => {
@@ -236,7 +244,7 @@ impl Server {
         outside: Outside,
     ) -> Result<Running, StartError> {
         let (app, caller_tokens) = unlock(Arc::clone(store), &settings, &outside).await?;
-        let Outside { clock, random } = outside;
+        let Outside { clock, random, keks: _ } = outside;
 
         let sockets = sockets.map_or_else(|| Sockets::bind(&settings), Ok)?;
         let (grpc, http) = sockets.listen(&settings)?;
@@ -312,8 +320,9 @@ async fn unlock(
     settings: &ServerSettings,
     outside: &Outside,
 ) -> Result<(Arc<App>, Arc<CallerTokens>), StartError> {
-    let Outside { clock, random } = outside.clone();
-    let (keys, caller_ring) = startup::unlock(&*store, &kek_place(&settings.data), &*clock, &*random).await?;
+    let Outside { clock, random, keks: given } = outside.clone();
+    let keks = given.map_or_else(|| Ok(Arc::new(keks(&settings.data)?) as _), Ok::<_, StartError>)?;
+    let (keys, caller_ring) = startup::unlock(&*store, keks, &*clock, &*random).await?;
     let checkpoints = settings.audit_checkpoints.directory();
     let rotation = settings.signing_keys.rotation();
     let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints, rotation };
@@ -534,7 +543,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_good_after_a_restart() {
         let directory = TempDir::new().unwrap();
-        let Outside { clock, random } = Outside::system();
+        let Outside { clock, random, keks: _ } = Outside::system();
         let grant = CallerGrant {
             subject: SubjectId::parse("ops").unwrap(),
             roles: vec![Role::Operator],

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use concenter_gateway::app::startup;
 use concenter_gateway::domain::caller::Role;
 use concenter_gateway::domain::ids::{SubjectId, TargetId, TenantId};
-use concenter_gateway::secrets::SystemRandom;
+use concenter_gateway::secrets::{LocalKeks, SystemRandom};
 use concenter_gateway::server::{Outside, embedded_issuer};
 use concenter_gateway::store::Location;
 use concenter_gateway::token::{CallerGrant, CallerTokens};
@@ -116,7 +116,7 @@ impl Data {
             None => Location::Directory(self.path()),
         };
         let store = location.open_read_only().await?;
-        let (_, ring) = startup::unlock_existing(&*store, &self.path().as_path().into()).await?;
+        let (_, ring) = startup::unlock_existing(&*store, &LocalKeks::beside(&self.path())).await?;
         store.close().await;
         Ok(Issuer { tokens: embedded_issuer(ring), outside: Outside::system() })
     }

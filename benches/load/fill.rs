@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use concenter_gateway::domain::ids::{ActivationId, Random as _, TenantId, UserId};
+use concenter_gateway::domain::kek::KekId;
 use concenter_gateway::domain::time::{Clock, Timestamp};
 use concenter_gateway::secrets::{Kek, Place, SystemRandom, TenantKeys, kek_file};
 use concenter_gateway::server::SystemClock;
@@ -64,7 +65,7 @@ pub(crate) async fn fill(filling: Filling) -> anyhow::Result<Filled> {
     let kek = kek_file::load(&data.path(), &kek_id)?;
     let mut tenants = Vec::new();
     for number in 0..filling.firms {
-        let firm = Firm::new(&filling, number, &kek)?;
+        let firm = Firm::new(&filling, number, &kek).await?;
         let mut transaction = shell.begin().await?;
         firm.insert(&mut transaction).await?;
         transaction.commit().await?;
@@ -91,10 +92,10 @@ struct Firm {
 }
 
 impl Firm {
-    fn new(filling: &Filling, number: u32, kek: &Kek) -> anyhow::Result<Self> {
+    async fn new(filling: &Filling, number: u32, kek: &Kek) -> anyhow::Result<Self> {
         let at = SystemClock.now();
         let tenant = TenantId::new(at, &SystemRandom);
-        let (opened, keys) = TenantKeys::generate(kek, tenant, &SystemRandom)?;
+        let (opened, keys) = TenantKeys::generate(kek, &KekId::parse(kek.id())?, tenant, &SystemRandom).await?;
         let mut firm = Self {
             tenant,
             display_name: format!("Firma {number}"),

@@ -191,6 +191,9 @@ effects! {
     admin::EnableReturnUrlRequest => "/concenter.admin.v1.CatalogAdminService/EnableReturnUrl",
     admin::RotateKeyRequest => "/concenter.admin.v1.KeyService/RotateKey",
     admin::RevokeKeyRequest => "/concenter.admin.v1.KeyService/RevokeKey",
+    admin::AddKekRequest => "/concenter.admin.v1.KeyService/AddKek",
+    admin::ActivateKekRequest => "/concenter.admin.v1.KeyService/ActivateKek",
+    admin::RetireKekRequest => "/concenter.admin.v1.KeyService/RetireKek",
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! `KeyService`: the signing keys, for operators.
+//! `KeyService`: the signing keys and the key-encryption keys, for operators.
 
 use tonic::Request;
 
 use super::convert::timestamp;
 use super::desk::{Answer, Desk};
+use crate::app::keks::KekRecord;
 use crate::app::keys::SigningKeyRecord;
 use crate::app::pages::List;
+use crate::domain::kek::{KekId, KekState};
 use crate::domain::signing::{KeyId, KeyPurpose, KeyState};
 use crate::proto::admin::v1;
 use crate::proto::admin::v1::key_service_server::KeyService;
@@ -38,6 +40,55 @@ impl KeyService for Keys {
             self.desk.effect(request, |fields, message| fields.keep("kid", KeyId::parse(&message.kid)))?;
         let revoked = self.desk.checked(self.desk.app.revoke_signing_key(&call, &kid).await)?;
         Ok(v1::RevokeKeyResponse { key: Some(key_out(&revoked)) }.into())
+    }
+
+    async fn list_keks(&self, request: Request<v1::ListKeksRequest>) -> Answer<v1::ListKeksResponse> {
+        let (call, message) = self.desk.open_operators(request)?;
+        let list = List { caller: &call.caller, name: "/concenter.admin.v1.KeyService/ListKeks", filter: "" };
+        let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
+        let rows = self.desk.checked(self.desk.app.list_keks(&page).await)?.map(|kek| kek_out(&kek));
+        let (keks, next_page_token) = self.desk.page_out(&list, rows, |kek| &kek.kek_id);
+        Ok(v1::ListKeksResponse { keks, next_page_token }.into())
+    }
+
+    async fn add_kek(&self, request: Request<v1::AddKekRequest>) -> Answer<v1::AddKekResponse> {
+        let (call, kek_id) =
+            self.desk.effect(request, |fields, message| fields.keep("kek_id", KekId::parse(&message.kek_id)))?;
+        let added = self.desk.checked(self.desk.app.add_kek(&call, &kek_id).await)?;
+        Ok(v1::AddKekResponse { kek: Some(kek_out(&added)) }.into())
+    }
+
+    async fn activate_kek(&self, request: Request<v1::ActivateKekRequest>) -> Answer<v1::ActivateKekResponse> {
+        let (call, kek_id) =
+            self.desk.effect(request, |fields, message| fields.keep("kek_id", KekId::parse(&message.kek_id)))?;
+        let active = self.desk.checked(self.desk.app.activate_kek(&call, &kek_id).await)?;
+        Ok(v1::ActivateKekResponse { kek: Some(kek_out(&active)) }.into())
+    }
+
+    async fn retire_kek(&self, request: Request<v1::RetireKekRequest>) -> Answer<v1::RetireKekResponse> {
+        let (call, kek_id) =
+            self.desk.effect(request, |fields, message| fields.keep("kek_id", KekId::parse(&message.kek_id)))?;
+        let retired = self.desk.checked(self.desk.app.retire_kek(&call, &kek_id).await)?;
+        Ok(v1::RetireKekResponse { kek: Some(kek_out(&retired)) }.into())
+    }
+}
+
+const fn kek_state_out(state: KekState) -> v1::KekState {
+    match state {
+        KekState::Active => v1::KekState::Active,
+        KekState::DecryptOnly => v1::KekState::DecryptOnly,
+        KekState::Retired => v1::KekState::Retired,
+    }
+}
+
+fn kek_out(kek: &KekRecord) -> v1::Kek {
+    v1::Kek {
+        kek_id: kek.kek_id.to_string(),
+        state: kek_state_out(kek.state).into(),
+        data_keys: u32::try_from(kek.data_keys).unwrap_or(u32::MAX),
+        available: kek.is_available,
+        added_at: Some(timestamp(kek.added_at)),
+        retired_at: kek.retired_at.map(timestamp),
     }
 }
 

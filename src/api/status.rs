@@ -173,7 +173,7 @@ fn refused(refusal: &Refusal) -> Status {
     if let Some(current) = refusal.current {
         metadata.insert(ETAG.to_owned(), etag(current));
     }
-    if !refusal.related.is_empty() {
+    if refusal.related_total > 0 {
         metadata.insert(RELATED_TOTAL.to_owned(), refusal.related_total.to_string());
     }
     of(error_reason(refusal.reason), metadata, |details| {
@@ -282,6 +282,7 @@ pub(super) const fn error_reason(reason: Reason) -> ErrorReason {
         Reason::UserAlreadyAssigned => ErrorReason::UserAlreadyAssigned,
         Reason::ProviderScopeRequired => ErrorReason::ProviderScopeRequired,
         Reason::StandardRequired => ErrorReason::StandardRequired,
+        Reason::KekInUse => ErrorReason::KekInUse,
         Reason::JumpInvalid => ErrorReason::JumpInvalid,
         Reason::JumpAlreadyRedeemed => ErrorReason::JumpAlreadyRedeemed,
         Reason::JumpExpired => ErrorReason::JumpExpired,
@@ -404,6 +405,10 @@ const fn entry(reason: ErrorReason) -> Entry {
         ErrorReason::StandardRequired => {
             no(FailedPrecondition, "a tenant keeps its Standard user: move Standard to another con:center user first")
         }
+        ErrorReason::KekInUse => no(
+            FailedPrecondition,
+            "the key-encryption key is in use: activate another one and wait until nothing is under it",
+        ),
 
         ErrorReason::JumpInvalid => no(PermissionDenied, "the jump is not valid for this target"),
         ErrorReason::JumpAlreadyRedeemed => no(FailedPrecondition, "the jump was redeemed before: make a new one"),
@@ -485,7 +490,7 @@ mod tests {
         AmbiguousActivation ActivationDisabled SegmentUnknown SegmentMismatch InsurerPortalForbidden UserDisabled
         SecretMissing StandardNotForJumps EndkundeRequired EndkundeConflict EndkundeRemoteMismatch ProviderNotAllowed
         TargetDisabled ProviderDisabled LineOfBusinessNotSupported TargetKindMismatch PersonNotAccepted TenantStopped
-        TenantDeleted SlotInUse Assigned UserAlreadyAssigned ProviderScopeRequired StandardRequired JumpInvalid
+        TenantDeleted SlotInUse Assigned UserAlreadyAssigned ProviderScopeRequired StandardRequired KekInUse JumpInvalid
         JumpAlreadyRedeemed JumpExpired JumpRevoked SecretCorrupt
     }
 
@@ -554,7 +559,7 @@ mod tests {
     #[test]
     fn every_reason_gets_the_code_that_the_contract_says() {
         let documented = documented_codes();
-        assert_eq!(documented.len(), 52);
+        assert_eq!(documented.len(), 53);
         for (reason, code) in documented {
             assert_eq!(screaming(entry(reason).code), code, "{reason:?}");
         }

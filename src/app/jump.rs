@@ -181,7 +181,10 @@ impl App {
             },
             Recalled::TooLittle => return Ok(None),
         };
-        let keys = self.open_keys(tenant, &inputs.keys)?;
+        let Ok(keys) = self.open_keys(tenant, &inputs.keys).await else {
+            // They may have been wrapped anew since.
+            return Ok(None);
+        };
         let Ok(Decided::New(jump, passage)) = self.decide(attempt, &keys, &inputs, now) else {
             return Ok(None);
         };
@@ -252,7 +255,7 @@ impl App {
         };
         self.saw_epoch(inputs.epoch);
         self.snapshot.remember(tenant, &query, &inputs);
-        let keys = self.open_keys(tenant, &inputs.keys)?;
+        let keys = self.open_keys(tenant, &inputs.keys).await?;
         let deed = |object| Deed { action: Action::IssueJump, object: Some(object), at: now };
         let entry_without_jump = async |deed| {
             let salts = self.salts_of(tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;

@@ -15,6 +15,7 @@ pub mod customers;
 mod effects;
 pub mod history;
 pub mod jump;
+pub mod keks;
 pub mod keys;
 pub mod pages;
 pub mod redeem;
@@ -41,7 +42,7 @@ use crate::domain::load::StoreLoad;
 use crate::domain::signing::Rotation;
 use crate::domain::tenant::{Tenant, WrappedKeys};
 use crate::domain::time::{Clock, Timestamp};
-use crate::secrets::{Kek, OpenError, OpenedKeys, SealError, TenantKeys, person_pseudonym};
+use crate::secrets::{KekError, KekProvider, OpenedKeys, SealError, TenantKeys, person_pseudonym};
 use crate::store::{CheckpointDirectory, Outcome, Store};
 use crate::token::{JumpTokens, KeyError, KeyRing, TokenError};
 
@@ -52,10 +53,11 @@ pub use crate::store::{MOST_CUSTOMERS_AT_ONCE, StandardMoved, StoreError};
 
 use checkpoints::Checkpoints;
 use clock::{ClockBehind, ClockWatch};
+use keks::{KekLost, KekWatch};
 use keys::KeyWatch;
 use sealing::Written;
 use snapshot::Snapshot;
-use startup::Keys;
+use startup::{Keys, OpenedService};
 
 /// The name that the service goes by in the audit log, where it does something by itself.
 const SERVICE: &str = "service";
@@ -65,7 +67,9 @@ pub struct App {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    kek: Kek,
+    /// Who has the key-encryption keys.
+    keks: Arc<dyn KekProvider>,
+    kek_watch: KekWatch,
     /// The service's own keys, for what belongs to no tenant.
     system: TenantKeys,
     jump_tokens: JumpTokens,
@@ -131,9 +135,9 @@ pub enum Failure {
     /// What the decision rested on kept moving. Trying again may work.
     #[error("the decision was overtaken by changes too often")]
     Contended,
-    /// A key does not open, so nothing that needs it can be done.
+    /// A key does not open, or its key-encryption key is of no use, so nothing that needs it can be done.
     #[error("a key is not available")]
-    Key(#[source] OpenError),
+    Key(#[source] KekError),
     /// A secret could not be sealed.
     #[error("a secret could not be sealed")]
     Seal(#[from] SealError),
@@ -163,6 +167,9 @@ pub enum Unwell {
     /// The clock is not to be believed.
     #[error(transparent)]
     Clock(#[from] ClockBehind),
+    /// A key-encryption key that is needed is of no use.
+    #[error(transparent)]
+    Kek(#[from] KekLost),
 }
 
 impl From<Reason> for Failure {
@@ -241,22 +248,24 @@ impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { store, clock, random, keys, issuer, checkpoints, rotation } = parts;
+        let Keys { keks, opened: OpenedService { system, jump_ring, caller_ring, unreadable: _, epoch } } = keys;
         Self {
             clock_watch: ClockWatch::new(clock.now()),
             store,
             clock,
             random,
-            kek: keys.kek,
-            system: keys.system,
-            jump_tokens: JumpTokens::new(keys.jump_ring, issuer),
-            caller_ring: keys.caller_ring,
+            keks,
+            kek_watch: KekWatch::default(),
+            system,
+            jump_tokens: JumpTokens::new(jump_ring, issuer),
+            caller_ring,
             rotation,
             key_watch: KeyWatch::default(),
             opened: OpenedKeys::new(),
             snapshot: Snapshot::new(),
             checkpoints: checkpoints.map(Checkpoints::new),
             written: Written::default(),
-            epoch: AtomicI64::new(keys.epoch),
+            epoch: AtomicI64::new(epoch),
         }
     }
 
@@ -272,13 +281,14 @@ impl App {
     /// [`Unwell`] if it cannot.
     pub async fn check(&self) -> Result<(), Unwell> {
         self.check_clock()?;
+        self.kek_watch.check()?;
         Ok(self.store.check().await?)
     }
 
-    /// Tells whether calls are served: the store can be reached, and the clock is to be believed. Cheaper than [`App::check`],
-    /// which writes.
+    /// Tells whether calls are served: the store can be reached, the clock is to be believed, and the key-encryption keys that
+    /// are needed are at hand. Cheaper than [`App::check`], which writes.
     pub async fn is_ready(&self) -> bool {
-        self.check_clock().is_ok() && self.store.check_reachable().await.is_ok()
+        self.check_clock().is_ok() && self.kek_watch.check().is_ok() && self.store.check_reachable().await.is_ok()
     }
 
     /// How busy the store is now.
@@ -311,8 +321,8 @@ impl App {
         self.epoch.fetch_max(epoch, Ordering::Relaxed);
     }
 
-    fn open_keys(&self, tenant: &TenantId, wrapped: &WrappedKeys) -> Result<Arc<TenantKeys>, Failure> {
-        self.opened.get_or_open(&self.kek, *tenant, wrapped).map_err(Failure::Key)
+    async fn open_keys(&self, tenant: &TenantId, wrapped: &WrappedKeys) -> Result<Arc<TenantKeys>, Failure> {
+        self.opened.get_or_open(&*self.keks, *tenant, wrapped).await.map_err(Failure::Key)
     }
 
     /// The tenant of the caller's credential. One that is not there, or is deleted, is refused like one that the
@@ -330,7 +340,7 @@ impl App {
     async fn caller_keys(&self, call: &Call) -> Result<Arc<TenantKeys>, Failure> {
         let tenant = call.tenant()?;
         match self.store.tenant_keys(tenant).await? {
-            Some(wrapped) => self.open_keys(tenant, &wrapped),
+            Some(wrapped) => self.open_keys(tenant, &wrapped).await,
             None => self.unknown_tenant(call).await,
         }
     }

@@ -119,7 +119,7 @@ impl App {
             return self.refuse(call, &presented.tenant, now, reason).await;
         }
 
-        let keys = self.open_keys(&presented.tenant, &inputs.keys)?;
+        let keys = self.open_keys(&presented.tenant, &inputs.keys).await?;
         let password = match open_credential(&presented.tenant, &keys, &inputs) {
             Err(Failure::Refused(refusal)) => {
                 return self.refuse(call, &presented.tenant, now, refusal.reason).await;

@@ -196,6 +196,11 @@ impl Snapshot {
         }
     }
 
+    /// Forgets whatever is of a tenant and not of a person.
+    pub(super) fn forget_tenants(&self) {
+        self.tenants.invalidate_all();
+    }
+
     /// Remembers the salts of `people`, in their order, which are kept.
     pub(super) fn remember_salts(&self, tenant: &TenantId, people: &[AuditedPerson], salts: &[Salt]) {
         for (person, salt) in people.iter().zip(salts) {

@@ -3,22 +3,28 @@
 //! A key that is missing, wrong, corrupt or too open is never replaced by a new one: what the old one protects
 //! would be lost, and nobody would notice until a customer clicked.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::keys::{NewKeyError, new_signing_key, open_ring};
 use crate::domain::ids::{Random, TenantId};
+use crate::domain::kek::{KekId, KnownKek};
 use crate::domain::service::ServiceState;
 use crate::domain::signing::{KeyId, KeyPurpose, KeyTimes};
 use crate::domain::time::{Clock, Timestamp};
-use crate::secrets::{Kek, KekFileError, KekPlace, OpenError, SealError, TenantKeys};
+use crate::secrets::{KekError, KekFileError, KekProvider, OpenError, SealError, TenantKeys};
 use crate::store::{Store, StoreError};
 use crate::token::{KeyError, KeyRing};
 
 /// Every key that the use cases need, open.
 pub struct Keys {
-    /// Wraps the data keys of all tenants.
-    pub kek: Kek,
+    /// Who has the key-encryption keys.
+    pub keks: Arc<dyn KekProvider>,
+    /// Everything else.
+    pub opened: OpenedService,
+}
+
+/// What opened of a service's own keys.
+pub struct OpenedService {
     /// The service's own data and MAC keys.
     pub system: TenantKeys,
     /// Signs and verifies jump tokens.
@@ -34,14 +40,21 @@ pub struct Keys {
 /// Why the keys do not open. The service must not start.
 #[derive(Debug, thiserror::Error)]
 pub enum UnlockError {
-    /// The key file is missing, wrong, corrupt or too open.
+    /// A key file is missing, wrong, corrupt or too open.
     #[error(transparent)]
     KekFile(#[from] KekFileError),
-    /// The key file is not the one that this database was made with.
-    #[error("the key file {path} is not the one that this database was made with: restore the right one", path = .path.display())]
+    /// A key-encryption key is not here, or who has it does not answer.
+    #[error(transparent)]
+    Kek(KekError),
+    /// A key-encryption key is not the one that this database knows by its id.
+    #[error(
+        "the key-encryption key {kek_id} in {place} is not the one that this database was made with: restore the right one"
+    )]
     WrongKek {
-        /// The file.
-        path: PathBuf,
+        /// Its id.
+        kek_id: String,
+        /// Where it is.
+        place: String,
     },
     /// Something that a key protects does not open although the key is the right one.
     #[error("the stored {what} does not open: the database is damaged, restore a backup")]
@@ -79,51 +92,94 @@ pub enum UnlockError {
 ///
 /// A signing key that does not open stops nothing but what needs it.
 ///
-/// The key file is written before the database, so that a crash between the two leaves a key that protects nothing,
+/// The key-encryption key is written before the database, so that a crash between the two leaves a key that protects nothing,
 /// never a database without its key.
 ///
 /// # Errors
 /// [`UnlockError`], each of which must stop the start.
 pub async fn unlock(
     store: &dyn Store,
-    kek_place: &KekPlace,
+    keks: Arc<dyn KekProvider>,
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<(Keys, Arc<KeyRing>), UnlockError> {
     if store.load_service().await?.is_none() {
-        let kek = kek_place.create(random)?;
-        store.initialise_service(&new_service(&kek, clock.now(), random)?).await?;
+        let kek_id = keks.first(random).await.map_err(of_kek)?;
+        store.initialise_service(&new_service(&*keks, kek_id, clock.now(), random).await?).await?;
     }
-    unlock_existing(store, kek_place).await
+    let (opened, callers) = unlock_existing(store, &*keks).await?;
+    Ok((Keys { keks, opened }, callers))
 }
 
 /// Opens the keys of a database that was served from before, as [`unlock`] does; makes nothing.
 ///
 /// # Errors
-/// [`UnlockError::NotInitialised`] for an empty database, and every other one.
-pub async fn unlock_existing(store: &dyn Store, kek_place: &KekPlace) -> Result<(Keys, Arc<KeyRing>), UnlockError> {
+/// [`UnlockError::NotInitialised`] for an empty database, and every other one; also where another key-encryption key than that of
+/// the service is needed and of no use.
+pub async fn unlock_existing(
+    store: &dyn Store,
+    keks: &dyn KekProvider,
+) -> Result<(OpenedService, Arc<KeyRing>), UnlockError> {
     let state = store.load_service().await?.ok_or(UnlockError::NotInitialised)?;
-    open_keys(&state, kek_place)
+    let opened = open_keys(&state, keks).await?;
+    for kek in state.keks.iter().filter(|kek| kek.retired_at.is_none()) {
+        let is_needed = kek.kek_id == state.active_kek || store.count_data_keys_all_tenants(&kek.kek_id).await? > 0;
+        match check_kek(keks, kek).await {
+            Ok(()) => {}
+            Err(error) if is_needed => return Err(error),
+            // Nothing is under it, and nothing new goes under it: it was made known a moment ago, or will be retired.
+            Err(error) => tracing::warn!(
+                kek_id = %kek.kek_id,
+                error = &error as &dyn std::error::Error,
+                "app.startup.kek_not_needed"
+            ),
+        }
+    }
+    Ok(opened)
 }
 
-/// Opens the keys of a service that was read from its database, as [`unlock_existing`] does.
+/// Opens the keys of a service that was read from its database, as [`unlock_existing`] does, by the key-encryption key that
+/// wraps them alone.
 ///
 /// # Errors
 /// [`UnlockError`].
-pub fn open_keys(state: &ServiceState, kek_place: &KekPlace) -> Result<(Keys, Arc<KeyRing>), UnlockError> {
-    let kek = kek_place.load(&state.keys.kek_id)?;
-    kek.check_canary(&state.kek_canary).map_err(|error| match error {
-        OpenError::KeyMismatch => UnlockError::WrongKek { path: kek_place.path_of(&state.keys.kek_id) },
-        OpenError::Corrupt => UnlockError::Damaged { what: "key canary" },
+pub async fn open_keys(
+    state: &ServiceState,
+    keks: &dyn KekProvider,
+) -> Result<(OpenedService, Arc<KeyRing>), UnlockError> {
+    let known = state.kek(&state.keys.kek_id).ok_or(UnlockError::Damaged { what: "key canary" })?;
+    check_kek(keks, known).await?;
+    let system = TenantKeys::open(keks, TenantId::SYSTEM, &state.keys).await.map_err(|error| match error {
+        KekError::Open(_) | KekError::Seal(_) => UnlockError::Damaged { what: "service key" },
+        other => of_kek(other),
     })?;
-    let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys)
-        .map_err(|_| UnlockError::Damaged { what: "service key" })?;
     let (jump_ring, mut unreadable) = open_ring(&system, &state.signing_keys, KeyPurpose::Jump);
     let (caller_ring, others) = open_ring(&system, &state.signing_keys, KeyPurpose::Caller);
     unreadable.extend(others);
     let (jump_ring, caller_ring) = (Arc::new(jump_ring), Arc::new(caller_ring));
     let callers = Arc::clone(&caller_ring);
-    Ok((Keys { kek, system, jump_ring, caller_ring, unreadable, epoch: state.epoch }, callers))
+    Ok((OpenedService { system, jump_ring, caller_ring, unreadable, epoch: state.epoch }, callers))
+}
+
+/// Checks that a key-encryption key is at hand, and is the one that the database knows by its id.
+async fn check_kek(keks: &dyn KekProvider, kek: &KnownKek) -> Result<(), UnlockError> {
+    let kek_id = kek.kek_id.as_str();
+    keks.check_canary(kek_id, &kek.canary).await.map_err(|error| match error {
+        KekError::Open(OpenError::KeyMismatch) => {
+            UnlockError::WrongKek { kek_id: kek_id.to_owned(), place: keks.place_of(kek_id) }
+        }
+        KekError::Open(OpenError::Corrupt) => UnlockError::Damaged { what: "key canary" },
+        other => of_kek(other),
+    })
+}
+
+fn of_kek(error: KekError) -> UnlockError {
+    match error {
+        KekError::File(error) => UnlockError::KekFile(error),
+        KekError::Seal(error) => UnlockError::Seal(error),
+        KekError::Open(_) => UnlockError::Damaged { what: "service key" },
+        KekError::Missing { .. } | KekError::Unreachable { .. } => UnlockError::Kek(error),
+    }
 }
 
 impl From<NewKeyError> for UnlockError {
@@ -135,11 +191,18 @@ impl From<NewKeyError> for UnlockError {
     }
 }
 
-fn new_service(kek: &Kek, now: Timestamp, random: &dyn Random) -> Result<ServiceState, UnlockError> {
-    let (system, keys) = TenantKeys::generate(kek, TenantId::SYSTEM, random)?;
+async fn new_service(
+    keks: &dyn KekProvider,
+    kek_id: KekId,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<ServiceState, UnlockError> {
+    let (system, keys) = TenantKeys::generate(keks, &kek_id, TenantId::SYSTEM, random).await.map_err(of_kek)?;
+    let canary = keks.canary(kek_id.as_str(), random).await.map_err(of_kek)?;
     let signing_keys = KeyPurpose::ALL
         .into_iter()
         .map(|purpose| new_signing_key(&system, purpose, KeyTimes::new(now, now), random))
         .collect::<Result<_, _>>()?;
-    Ok(ServiceState { epoch: 1, kek_canary: kek.canary(random)?, keys, signing_keys })
+    let known = KnownKek { kek_id: kek_id.clone(), canary, added_at: now, retired_at: None };
+    Ok(ServiceState { epoch: 1, active_kek: kek_id, keks: vec![known], keys, signing_keys })
 }

@@ -10,7 +10,7 @@ use crate::domain::tenant::{Tenant, TenantState};
 use crate::domain::text::{Line, UserName};
 use crate::domain::user::{NewUser, UserKind};
 use crate::secrets::TenantKeys;
-use crate::store::NewTenant;
+use crate::store::{NewTenant, StoreError};
 
 /// The con:center user of a new installation, as con:center's own documentation names it.
 const TRANSFER_USER: &str = "cloudtransfer";
@@ -28,7 +28,9 @@ impl App {
     ) -> Result<Tenant, Failure> {
         let now = self.now();
         let tenant_id = TenantId::new(now, &*self.random);
-        let (_, keys) = TenantKeys::generate(&self.kek, tenant_id, &*self.random)?;
+        let kek_id = self.active_kek().await?;
+        let generated = TenantKeys::generate(&*self.keks, &kek_id, tenant_id, &*self.random).await;
+        let (_, keys) = generated.map_err(Failure::Key)?;
         let standard_user = if with_standard_user {
             // The name is a constant; one that did not parse would be a defect, and no tenant is better than half of
             // one.
@@ -47,7 +49,11 @@ impl App {
         };
         let effect = self.operator_effect(call, Action::CreateTenant, Some(AuditObject::new(&tenant_id))).await?;
         let new = NewTenant { tenant_id, display_name, keys, standard_user };
-        done(self.store.create_tenant(&effect, &new).await?)
+        match self.store.create_tenant(&effect, &new).await {
+            // The key that it was wrapped with was retired a moment ago.
+            Err(StoreError::Constraint(_)) if self.active_kek().await? != kek_id => Err(Failure::Contended),
+            made => done(made?),
+        }
     }
 
     /// Reads a tenant.

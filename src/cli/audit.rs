@@ -23,7 +23,7 @@ use crate::domain::audit_log::{FoundFault, LogReport};
 use crate::domain::ids::TenantId;
 use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::{AuditEntry, AuditOutcome, ListAuditEntriesRequest, list_audit_entries_request};
-use crate::server::{Outside, kek_place};
+use crate::server::{Outside, keks};
 use crate::store::{CheckpointDirectory, Store};
 use crate::token::{KeyRing, open_floor};
 
@@ -252,7 +252,7 @@ async fn has_floor(store: &dyn Store, tenants: &BTreeSet<TenantId>) -> anyhow::R
 
 /// The keys that checkpoints and floors are signed with.
 async fn ring(store: &dyn Store, data: &DataSettings) -> anyhow::Result<Arc<KeyRing>> {
-    let (keys, _) = startup::unlock_existing(store, &kek_place(data)).await?;
+    let (keys, _) = startup::unlock_existing(store, &keks(data)?).await?;
     Ok(keys.jump_ring)
 }
 

@@ -44,9 +44,9 @@ pub struct Args {
 /// # Errors
 /// Why there is none.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let Outside { clock, random } = Outside::system();
+    let Outside { clock, random, .. } = Outside::system();
     let backup = new_backup(clock.now(), &*random);
-    let keys = args.data.kek_file.clone().unwrap_or_else(|| args.data.dir.path.join("keys"));
+    let keys = keys_of(&args.data);
     match (args.data.location()?, args.out) {
         (Location::Directory(data_dir), Some(out)) => of_directory(&data_dir, &out, &keys, &backup).await,
         // Not both, and not neither: the command line says so.
@@ -55,12 +55,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-async fn of_directory(data_dir: &Path, out: &Path, keys: &Path, backup: &Backup) -> anyhow::Result<()> {
+async fn of_directory(data_dir: &Path, out: &Path, keys: &str, backup: &Backup) -> anyhow::Result<()> {
     SqliteStore::backup(data_dir, out, backup).await?;
     print(&format!("{} is a backup of the database in {}\n{}", out.display(), data_dir.display(), without(keys)))
 }
 
-async fn of_server(url: &DatabaseUrl, keys: &Path, backup: &Backup) -> anyhow::Result<()> {
+async fn of_server(url: &DatabaseUrl, keys: &str, backup: &Backup) -> anyhow::Result<()> {
     PostgresStore::backup(url, backup).await?;
     let at = url.for_tools();
     let tools = quoted(&at);
@@ -76,10 +76,15 @@ async fn of_server(url: &DatabaseUrl, keys: &Path, backup: &Backup) -> anyhow::R
     ))
 }
 
+/// Where the keys are that a backup needs.
+fn keys_of(data: &DataSettings) -> String {
+    let files = data.kek_files.iter().map(|path| path.display().to_string());
+    let environment = data.kek_text.iter().map(|_| "what CONCENTER_KEK holds".to_owned());
+    let named: Vec<_> = files.chain(environment).collect();
+    if named.is_empty() { data.dir.path.join("keys").display().to_string() } else { named.join(" and ") }
+}
+
 /// What a backup does not hold.
-fn without(keys: &Path) -> String {
-    format!(
-        "It holds no key: keep a copy of {} apart from it. Without the key file it opens no secret.\n",
-        keys.display()
-    )
+fn without(keys: &str) -> String {
+    format!("It holds no key: keep a copy of {keys} apart from it. Without the key file it opens no secret.\n")
 }

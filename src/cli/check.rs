@@ -3,7 +3,7 @@
 use super::out::print;
 use crate::app::startup::{self, UnlockError};
 use crate::config::DataSettings;
-use crate::server::kek_place;
+use crate::server::keks;
 use crate::store::{OpenError, postgres, sqlite};
 
 /// Look a data directory over
@@ -75,7 +75,14 @@ async fn look_over(args: &Args) -> Result<(), (Item, anyhow::Error)> {
         store.close().await;
         return Err((Item::File, error.into()));
     }
-    let unlocked = startup::unlock_existing(&*store, &kek_place(&args.data)).await;
+    let keks = match keks(&args.data) {
+        Ok(keks) => keks,
+        Err(error) => {
+            store.close().await;
+            return Err((Item::KeyFile, error.into()));
+        }
+    };
+    let unlocked = startup::unlock_existing(&*store, &keks).await;
     store.close().await;
     let (keys, _) = unlocked.map_err(|error| (item_of_unlock(&error), error.into()))?;
     match keys.unreadable.into_iter().next() {
@@ -129,7 +136,7 @@ const fn item_of_postgres(error: &postgres::OpenError) -> Item {
 const fn item_of_unlock(error: &UnlockError) -> Item {
     match error {
         UnlockError::NotInitialised => Item::Initialised,
-        UnlockError::KekFile(_) => Item::KeyFile,
+        UnlockError::KekFile(_) | UnlockError::Kek(_) => Item::KeyFile,
         UnlockError::WrongKek { .. } => Item::KeyFits,
         UnlockError::SigningKey { .. }
         | UnlockError::NoSigningKey

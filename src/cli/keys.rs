@@ -1,7 +1,8 @@
-//! `concenter keys`: the signing keys, for the operator.
+//! `concenter keys`: the signing keys, for the operator; with `kek` the key-encryption keys.
 
 use clap::Subcommand;
 
+use super::keks;
 use super::remote::{
     Connection, EffectArgs, Field, ListArgs, Service, Session, Shown, column, confirm, detail, instant, word,
 };
@@ -12,11 +13,14 @@ use crate::proto::admin::v1::{KeyPurpose, ListKeysRequest, RevokeKeyRequest, Rot
 /// What is meant where there is no such thing.
 const MISSING: &str = "there is no such signing key: `concenter keys list` shows them";
 
+const MISSING_KEK: &str = "there is no such key-encryption key, or it is retired: `concenter keys kek list` shows them";
+
 /// Look at the signing keys, change them before their time and revoke them; for role operator
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     concenter keys list\n  \
     concenter keys rotate --purpose jump\n  \
+    concenter keys kek list\n  \
     concenter keys revoke uXb9xWHX4CPMlE9C3cPTiRqR2w3mvV1kl0LRfKEKJRk")]
 pub struct Args {
     #[command(flatten)]
@@ -33,6 +37,7 @@ enum Command {
     List(ListArgs),
     Rotate(RotateArgs),
     Revoke(RevokeArgs),
+    Kek(keks::Args),
 }
 
 /// Let the next key sign as soon as it has been published long enough
@@ -88,11 +93,22 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if let Command::Revoke(revoke) = &args.command {
         confirm("The key is revoked for good, and every open jump with it", &revoke.kid, revoke.yes)?;
     }
-    let session = Session::open(&args.connection, MISSING).await?;
+    let missing = match &args.command {
+        Command::Kek(kek) => {
+            if let Some(done) = kek.command.run_here() {
+                return done;
+            }
+            kek.command.confirm()?;
+            MISSING_KEK
+        }
+        Command::List(_) | Command::Rotate(_) | Command::Revoke(_) => MISSING,
+    };
+    let session = Session::open(&args.connection, missing).await?;
     match args.command {
         Command::List(args) => list(&session, &args).await,
         Command::Rotate(args) => rotate(&session, args).await,
         Command::Revoke(args) => revoke(&session, args).await,
+        Command::Kek(kek) => kek.command.run(&session).await,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod customer;
 pub mod demo;
 mod duration;
 pub mod jump;
+mod keks;
 pub mod keys;
 pub mod migrate;
 mod out;
@@ -55,6 +56,7 @@ use self::table::plain;
 use self::token::TenantDeleted;
 use crate::app::startup::UnlockError;
 use crate::config::{LogSettings, PasswordFileError, TelemetrySettings};
+use crate::secrets::{InvalidGivenKeks, KekError, KekFileError};
 use crate::server::{StartError, TlsError};
 use crate::store::relocate::RelocateError;
 use crate::store::{OpenError, StoreError, postgres, sqlite};
@@ -233,7 +235,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             | StartError::Profile(_)
             | StartError::Tls(_)
             | StartError::ForeignIssuer(_)
-            | StartError::IssuerTwice(_),
+            | StartError::IssuerTwice(_)
+            | StartError::GivenKeks(_),
         ) => true,
         Some(StartError::Unlock(error)) => must_act_on(error),
         Some(StartError::Bind { .. } | StartError::Descriptors(_)) => false,
@@ -243,6 +246,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 || error.is::<Differs>()
                 || error.is::<Tampered>()
                 || error.is::<PasswordFileError>()
+                || error.is::<InvalidGivenKeks>()
+                || error.is::<KekFileError>()
                 || error.is::<sqlite::BackupError>()
                 || error.downcast_ref::<postgres::BackupError>().is_some_and(must_act_for)
                 || error.is::<TenantDeleted>()
@@ -269,6 +274,7 @@ const fn must_act_on(error: &UnlockError) -> bool {
         | UnlockError::NotInitialised
         | UnlockError::Make(_)
         | UnlockError::Seal(_) => true,
+        UnlockError::Kek(error) => !matches!(error, KekError::Unreachable { .. }),
         UnlockError::Store(error) => matches!(error, StoreError::Corrupt { .. }),
     }
 }

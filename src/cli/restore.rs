@@ -8,8 +8,8 @@ use crate::app::restore::new_restore;
 use crate::app::startup::{self, UnlockError};
 use crate::config::DataSettings;
 use crate::domain::backup::{Restore, Restored};
-use crate::secrets::KekPlace;
-use crate::server::{Outside, kek_place};
+use crate::secrets::KekProvider;
+use crate::server::{Outside, keks};
 use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{DatabaseUrl, Location};
@@ -52,15 +52,15 @@ pub struct Args {
 /// # Errors
 /// Why nothing was restored.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let Outside { clock, random } = Outside::system();
+    let Outside { clock, random, .. } = Outside::system();
     let restore = new_restore(clock.now(), &*random);
-    let keys_in = kek_place(&args.data);
+    let keks = keks(&args.data)?;
     let (restored, kept) = match (args.data.location()?, args.backup) {
         (Location::Directory(data_dir), Some(backup)) => {
-            into_directory(&backup, &data_dir, args.replace, &keys_in, &restore).await?
+            into_directory(&backup, &data_dir, args.replace, &keks, &restore).await?
         }
         // Not both, and not neither: the command line says so.
-        (Location::Server(url), _) => (on_server(&url, &keys_in, &restore).await?, None),
+        (Location::Server(url), _) => (on_server(&url, &keks, &restore).await?, None),
         (Location::Directory(_), None) => anyhow::bail!("no backup was named to restore"),
     };
     print(&told(&restored, kept.as_deref()))
@@ -70,19 +70,19 @@ async fn into_directory(
     backup: &Path,
     data_dir: &Path,
     replace: bool,
-    keys_in: &KekPlace,
+    keks: &dyn KekProvider,
     restore: &Restore,
 ) -> anyhow::Result<(Restored, Option<PathBuf>)> {
     let staged = SqliteStore::stage_backup(backup, data_dir, replace).await?;
     // Before anything is replaced: what nobody can open is no restore.
-    startup::unlock_existing(staged.store(), keys_in).await?;
+    startup::unlock_existing(staged.store(), keks).await?;
     Ok(staged.finish(restore).await?)
 }
 
-async fn on_server(url: &DatabaseUrl, keys_in: &KekPlace, restore: &Restore) -> anyhow::Result<Restored> {
+async fn on_server(url: &DatabaseUrl, keks: &dyn KekProvider, restore: &Restore) -> anyhow::Result<Restored> {
     let mut staged = PostgresStore::stage_backup(url).await?;
     let service = staged.service().await.map_err(UnlockError::from)?.ok_or(UnlockError::NotInitialised)?;
-    startup::open_keys(&service, keys_in)?;
+    startup::open_keys(&service, keks).await?;
     Ok(staged.finish(restore).await?)
 }
 

@@ -49,6 +49,7 @@ pub async fn run(args: Args, traces: Option<Traces>) -> anyhow::Result<()> {
     warn_if_open("gRPC", settings.grpc_addr, shown.grpc_scheme);
     warn_if_open("HTTP", settings.http_addr, shown.http_scheme);
     warn_of_metrics(&settings);
+    warn_of_kek_text(&settings);
     allow_descriptors(&settings.limits);
 
     let mut running = tokio::select! {
@@ -141,6 +142,17 @@ fn warn_if_open(listener: &str, address: SocketAddr, scheme: &str) {
     }
 }
 
+/// Whoever runs as this account reads the environment of a process, and what it starts inherits it.
+fn warn_of_kek_text(settings: &ServerSettings) {
+    if settings.data.kek_text.is_some() {
+        tracing::warn!(
+            advice = "whatever runs as the same user can read the environment of this process, and it stays there while it runs: \
+                      name a key file with --kek-file instead where you can",
+            "serve.kek.in_environment"
+        );
+    }
+}
+
 /// Metrics are for whoever watches the service, and the listener may be for everybody.
 fn warn_of_metrics(settings: &ServerSettings) {
     if settings.telemetry.metrics == MetricsSwitch::On && !settings.http_addr.ip().is_loopback() {
@@ -165,14 +177,14 @@ fn greet(running: &Running, shown: &Shown) -> io::Result<()> {
         None => writeln!(out, "  data  {dir}")?,
         Some(url) => {
             writeln!(out, "  data  {url}")?;
-            if data.kek_file.is_none() {
+            if data.kek_files.is_empty() && data.kek_text.is_none() {
                 writeln!(out, "  keys  {dir}")?;
             }
             // Without its user and password, which whoever set them knows.
             words.push_str(" --database-url ..");
         }
     }
-    if let Some(path) = &data.kek_file {
+    for path in &data.kek_files {
         words = format!("{words} --kek-file {}", quoted(&path.display().to_string()));
     }
     if *takes_own_tokens {

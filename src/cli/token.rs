@@ -14,7 +14,7 @@ use crate::app::startup::{self, UnlockError};
 use crate::config::DataSettings;
 use crate::domain::caller::Role;
 use crate::domain::ids::{BrokerId, CustomerId, SubjectId, TargetId, TenantId};
-use crate::server::{Outside, TlsError, embedded_issuer, kek_place, read_thumbprint};
+use crate::server::{Outside, TlsError, embedded_issuer, keks, read_thumbprint};
 use crate::store::Store;
 use crate::token::{CallerGrant, LONGEST_CALLER_LIFE, TokenError};
 
@@ -97,10 +97,10 @@ pub(super) struct TenantDeleted(TenantId);
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let grant = bound(grant(&args)?, args.client_certificate.as_deref())?;
     let store = args.data.location()?.open_read_only().await?;
-    let (_, caller_ring) = startup::unlock_existing(&*store, &kek_place(&args.data)).await?;
+    let (_, caller_ring) = startup::unlock_existing(&*store, &keks(&args.data)?).await?;
     check_known(&*store, &grant).await?;
     store.close().await;
-    let Outside { clock, random } = Outside::system();
+    let Outside { clock, random, .. } = Outside::system();
     let token = embedded_issuer(caller_ring).mint(&grant, clock.now(), &*random).map_err(of_mint)?;
     print(&format!("{token}\n"))
 }

@@ -72,10 +72,11 @@ impl ServerSettings {
     }
 
     fn has_key_beside_data(&self) -> bool {
-        let Some(kek_file) = &self.data.kek_file else { return true };
+        let (files, data_dir) = (&self.data.kek_files, real(&self.data.dir.path));
+        // Where no file is named and the environment has no key, it is in the data directory.
+        let has_none_named = files.is_empty() && self.data.kek_text.is_none();
         // Of the directory: the file may be there only after the first start.
-        let kept_in = kek_file.parent().unwrap_or(kek_file);
-        real(kept_in).starts_with(real(&self.data.dir.path))
+        has_none_named || files.iter().any(|file| real(file.parent().unwrap_or(file)).starts_with(&data_dir))
     }
 }
 
@@ -88,9 +89,10 @@ fn real(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
+    use zeroize::Zeroizing;
 
     use super::*;
-    use crate::config::TlsSettings;
+    use crate::config::{KekText, TlsSettings};
     use crate::domain::profile::Profile;
 
     fn production(data_dir: &Path) -> ServerSettings {
@@ -99,7 +101,7 @@ mod tests {
 
     fn key_beside_data(kek_file: &Path, data_dir: &Path) -> bool {
         let mut settings = production(data_dir);
-        settings.data.kek_file = Some(kek_file.to_owned());
+        settings.data.kek_files = vec![kek_file.to_owned()];
         settings.has_key_beside_data()
     }
 
@@ -131,7 +133,7 @@ mod tests {
             http_tls_key_file: Some("k".into()),
             ..TlsSettings::NONE
         };
-        settings.data.kek_file = Some("/elsewhere/kek".into());
+        settings.data.kek_files = vec!["/elsewhere/kek".into()];
         let error = settings.check_profile(&[]).unwrap_err();
         assert_eq!(error.violations, [Violation::GrpcInTheClear, Violation::NoClientAuthority, Violation::NoIssuer]);
     }
@@ -154,5 +156,18 @@ mod tests {
         assert!(!key_beside_data(Path::new("kek"), &data_dir));
         assert!(key_beside_data(Path::new("kek"), Path::new(".")));
         assert!(key_beside_data(Path::new("not-yet/kek"), Path::new("not-yet")));
+    }
+
+    #[test]
+    fn a_key_of_the_environment_is_not_beside_the_data_but_a_file_with_it_may_be() {
+        let directory = TempDir::new().unwrap();
+        let mut settings = production(directory.path());
+        assert!(settings.has_key_beside_data());
+        settings.data.kek_text = Some(KekText::new(Zeroizing::new("cckek1".to_owned())));
+        assert!(!settings.has_key_beside_data());
+        settings.data.kek_files = vec!["/elsewhere/kek".into()];
+        assert!(!settings.has_key_beside_data());
+        settings.data.kek_files.push(directory.path().join("kek"));
+        assert!(settings.has_key_beside_data(), "one of two");
     }
 }

@@ -135,6 +135,14 @@ pub enum Action {
     RevokeKey,
     /// The private half of a signing key was overwritten, because its time is over.
     RemoveKey,
+    /// A key-encryption key was made known to the database.
+    AddKek,
+    /// A key-encryption key was made the one that wraps whatever is new.
+    ActivateKek,
+    /// Data keys were wrapped anew under the key-encryption key that is the object.
+    RewrapKeys,
+    /// A key-encryption key was retired: nothing is under it any more.
+    RetireKek,
     /// The database came back from a backup, and every tenant with it.
     RestoreService,
     /// Rows of the log were dropped because their time was over; the object is the last place of the chain that went.
@@ -193,6 +201,10 @@ impl Action {
             Self::RotateKey => "key.rotate",
             Self::RevokeKey => "key.revoke",
             Self::RemoveKey => "key.remove",
+            Self::AddKek => "kek.add",
+            Self::ActivateKek => "kek.activate",
+            Self::RewrapKeys => "kek.rewrap",
+            Self::RetireKek => "kek.retire",
             Self::RestoreService => "service.restore",
             Self::Call => "call",
         }

@@ -79,6 +79,9 @@ pub enum Reason {
     /// The Standard user stays until another one is.
     StandardRequired,
 
+    /// Data keys are wrapped under the key-encryption key, or whatever is new is.
+    KekInUse,
+
     /// The jump token or handle is not authentic, or not for this target.
     JumpInvalid,
     /// The jump was redeemed before.
@@ -129,6 +132,7 @@ impl Reason {
             Self::UserAlreadyAssigned => "USER_ALREADY_ASSIGNED",
             Self::ProviderScopeRequired => "PROVIDER_SCOPE_REQUIRED",
             Self::StandardRequired => "STANDARD_REQUIRED",
+            Self::KekInUse => "KEK_IN_USE",
             Self::JumpInvalid => "JUMP_INVALID",
             Self::JumpAlreadyRedeemed => "JUMP_ALREADY_REDEEMED",
             Self::JumpExpired => "JUMP_EXPIRED",

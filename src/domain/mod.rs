@@ -18,6 +18,7 @@ pub mod error;
 pub mod ids;
 pub mod issuer;
 pub mod jump;
+pub mod kek;
 pub mod load;
 pub mod page;
 pub mod profile;

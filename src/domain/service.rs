@@ -1,5 +1,6 @@
 //! What belongs to the service as a whole and to no tenant: its epoch and its keys.
 
+use super::kek::{KekId, KnownKek};
 use super::signing::{KeyId, KeyPurpose, KeyRow, KeyTimes};
 use super::tenant::WrappedKeys;
 
@@ -37,10 +38,20 @@ pub fn rows_of<'k>(keys: impl IntoIterator<Item = &'k SealedSigningKey>) -> Vec<
 pub struct ServiceState {
     /// Moves when every open jump must die; starts at 1.
     pub epoch: i64,
-    /// A known text under the key-encryption key: tells a wrong key before it does harm.
-    pub kek_canary: Vec<u8>,
-    /// The service's own keys.
+    /// The key-encryption key that wraps whatever is new.
+    pub active_kek: KekId,
+    /// The key-encryption keys, retired ones too, the oldest first.
+    pub keks: Vec<KnownKek>,
+    /// The service's own keys; which key-encryption key wraps them may be another one than the active one for a while.
     pub keys: WrappedKeys,
     /// Its signing keys, those of the past too, the oldest first.
     pub signing_keys: Vec<SealedSigningKey>,
+}
+
+impl ServiceState {
+    /// The key-encryption key of this id, if the database knows it.
+    #[must_use]
+    pub fn kek(&self, kek_id: &str) -> Option<&KnownKek> {
+        self.keks.iter().find(|kek| kek.kek_id.as_str() == kek_id)
+    }
 }

@@ -128,6 +128,10 @@ const TABLE: &[Row] = &[
     row("/concenter.admin.v1.KeyService/ListKeys", Roles(&[Operator]), Read),
     row("/concenter.admin.v1.KeyService/RotateKey", Roles(&[Operator]), Change),
     row("/concenter.admin.v1.KeyService/RevokeKey", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.KeyService/ListKeks", Roles(&[Operator]), Read),
+    row("/concenter.admin.v1.KeyService/AddKek", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.KeyService/ActivateKek", Roles(&[Operator]), Change),
+    row("/concenter.admin.v1.KeyService/RetireKek", Roles(&[Operator]), Change),
 ];
 
 /// What every method of the standard health service begins with.
@@ -245,6 +249,10 @@ mod tests {
         ("concenter.admin.v1.KeyService/ListKeys", "O......"),
         ("concenter.admin.v1.KeyService/RotateKey", "O......"),
         ("concenter.admin.v1.KeyService/RevokeKey", "O......"),
+        ("concenter.admin.v1.KeyService/ListKeks", "O......"),
+        ("concenter.admin.v1.KeyService/AddKek", "O......"),
+        ("concenter.admin.v1.KeyService/ActivateKek", "O......"),
+        ("concenter.admin.v1.KeyService/RetireKek", "O......"),
     ];
 
     /// The path of every RPC in the descriptor set.

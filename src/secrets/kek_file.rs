@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use super::keys::Kek;
 use super::secret::Key;
 use crate::domain::ids::Random;
+use crate::domain::kek::KekId;
 
 const FORMAT: &str = "cckek1";
 const DIRECTORY: &str = "keys";
@@ -75,6 +76,36 @@ pub enum KekFileError {
     AlreadyThere {
         /// The file.
         path: PathBuf,
+    },
+    /// It is a key file, and that of another key.
+    #[error(
+        "the key file {path} holds the key-encryption key {found}, and {kek_id} is needed: name its file with --kek-file too, \
+         or restore it from its backup"
+    )]
+    OtherId {
+        /// The file.
+        path: PathBuf,
+        /// The id that it has.
+        found: String,
+        /// The id that was looked for.
+        kek_id: String,
+    },
+    /// Several files were named, and none of them is that of this key.
+    #[error(
+        "none of the key files {paths} holds the key-encryption key {kek_id}: name its file with --kek-file too, or restore it \
+         from its backup"
+    )]
+    NotAmong {
+        /// The files, with commas between.
+        paths: String,
+        /// The id that was looked for.
+        kek_id: String,
+    },
+    /// There are several keys for an empty database.
+    #[error("{setting} names several key-encryption keys, and an empty database begins with one: name that one alone")]
+    ManyToBeginWith {
+        /// The setting.
+        setting: &'static str,
     },
     /// The id is not 16 lower-case hexadecimal digits, so no file can have it.
     #[error(
@@ -154,7 +185,13 @@ pub(super) fn load_at(path: &Path, kek_id: &str) -> Result<Kek, KekFileError> {
         return Err(KekFileError::InvalidId);
     }
     let content = read_at(path)?;
-    read_content(&content, kek_id).ok_or_else(|| KekFileError::Corrupt { path: path.to_owned() })
+    read_content(&content, kek_id).ok_or_else(|| match read_any_content(&content) {
+        Some(other) => {
+            let (path, found) = (path.to_owned(), other.id().to_owned());
+            KekFileError::OtherId { path, found, kek_id: kek_id.to_owned() }
+        }
+        None => KekFileError::Corrupt { path: path.to_owned() },
+    })
 }
 
 /// Reads the key of a file of any name, whatever its id; makes one where there is no such file. Only for an empty database.
@@ -171,7 +208,11 @@ pub(super) fn load_or_create_at(path: &Path, random: &dyn Random) -> Result<Kek,
     }
 }
 
-fn create_at(path: &Path, random: &dyn Random) -> Result<Kek, KekFileError> {
+/// Makes a new key and its file, of any name. The directory of the file must be there.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_at(path: &Path, random: &dyn Random) -> Result<Kek, KekFileError> {
     let not_a_file = || KekFileError::NotAFile { path: path.to_owned() };
     let name = path.file_name().ok_or_else(not_a_file)?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -200,7 +241,7 @@ fn read_private(path: &Path, file: OwnedFd) -> Result<Zeroizing<Vec<u8>>, KekFil
 
 /// Tells whether `text` is 16 lower-case hexadecimal digits. It becomes a file name.
 fn is_kek_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    KekId::parse(text).is_ok()
 }
 
 fn file_name(kek_id: &str) -> String {
@@ -251,6 +292,14 @@ fn content_of(kek: &Kek) -> Zeroizing<Vec<u8>> {
     let checksum = format!(":{:08x}\n", crc32c::crc32c(&content));
     content.extend_from_slice(checksum.as_bytes());
     content
+}
+
+/// Reads the line of a key file without its end; `None` unless it is exactly what [`content_of`] writes for some id.
+pub(super) fn read_line(line: &str) -> Option<Kek> {
+    let mut content = Zeroizing::new(Vec::with_capacity(line.len() + 1));
+    content.extend_from_slice(line.as_bytes());
+    content.push(b'\n');
+    read_any_content(&content)
 }
 
 /// Reads the line of a key file; `None` unless it is exactly what [`content_of`] writes for some id.

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use aws_lc_rs::hmac;
 
 use super::envelope::{Binding, DataKey, OpenError, Place, SealError, open, seal};
+use super::provider::{KekError, KekProvider};
 use super::secret::{Key, Secret};
 use crate::domain::ids::{Random, TenantId};
+use crate::domain::kek::{KekId, Rewrapped};
 use crate::domain::tenant::WrappedKeys;
 
 /// What a canary says. Whether it can be read is all that counts.
@@ -169,14 +171,19 @@ impl TenantKeys {
     /// Draws the keys of a new tenant, and wraps them for the store.
     ///
     /// # Errors
-    /// [`SealError::Cipher`] if the cryptographic library refuses.
-    pub fn generate(kek: &Kek, tenant: TenantId, random: &dyn Random) -> Result<(Self, WrappedKeys), SealError> {
+    /// [`KekError`] if the key-encryption key of this id is of no use.
+    pub async fn generate(
+        keks: &dyn KekProvider,
+        kek_id: &KekId,
+        tenant: TenantId,
+        random: &dyn Random,
+    ) -> Result<(Self, WrappedKeys), KekError> {
         let data = DataKey::generate(FIRST_DATA_KEY, random);
         let mac = MacKey::generate(random);
         let wrapped = WrappedKeys {
-            kek_id: kek.id().to_owned(),
+            kek_id: kek_id.to_string(),
             dek_version: data.version(),
-            wrapped_dek: kek.wrap(tenant, &data, random)?,
+            wrapped_dek: keks.wrap(kek_id.as_str(), tenant, &data, random).await?,
             sealed_mac_key: data.seal(&mac_key_place(tenant), mac.expose(), random)?,
         };
         Ok((Self { data, mac }, wrapped))
@@ -185,15 +192,30 @@ impl TenantKeys {
     /// Opens the keys of a tenant.
     ///
     /// # Errors
-    /// [`OpenError::KeyMismatch`] if they belong to another tenant or another key-encryption key,
-    /// [`OpenError::Corrupt`] if they are damaged.
-    pub fn open(kek: &Kek, tenant: TenantId, keys: &WrappedKeys) -> Result<Self, OpenError> {
-        if keys.kek_id != kek.id() {
-            return Err(OpenError::KeyMismatch);
-        }
-        let data = kek.unwrap_key(tenant, keys.dek_version, &keys.wrapped_dek)?;
+    /// [`KekError::Open`] if they belong to another tenant or another key-encryption key, or are damaged; every other one if the
+    /// key-encryption key is of no use.
+    pub async fn open(keks: &dyn KekProvider, tenant: TenantId, keys: &WrappedKeys) -> Result<Self, KekError> {
+        let data = keks.unwrap_key(&keys.kek_id, tenant, keys.dek_version, &keys.wrapped_dek).await?;
         let mac = MacKey::from_secret(&data.open(&mac_key_place(tenant), &keys.sealed_mac_key)?)?;
         Ok(Self { data, mac })
+    }
+
+    /// Wraps the data key of a tenant anew, under the key-encryption key `to`. The data key stays the same, and with it
+    /// everything that is sealed under it.
+    ///
+    /// # Errors
+    /// As [`TenantKeys::open`].
+    pub async fn rewrap(
+        keks: &dyn KekProvider,
+        to: &KekId,
+        tenant: TenantId,
+        keys: &WrappedKeys,
+        random: &dyn Random,
+    ) -> Result<Rewrapped, KekError> {
+        // Opened to the end: what does not open must not get a wrapping that looks sound.
+        let opened = Self::open(keks, tenant, keys).await?;
+        let wrapped_dek = keks.wrap(to.as_str(), tenant, &opened.data, random).await?;
+        Ok(Rewrapped { tenant, from: keys.clone(), wrapped_dek })
     }
 }
 
@@ -203,6 +225,8 @@ const fn mac_key_place(tenant: TenantId) -> Place<'static> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kek_file;
+    use super::super::local_keks::LocalKeks;
     use super::super::random::SystemRandom;
     use super::*;
     use crate::domain::time::Timestamp;
@@ -272,31 +296,61 @@ mod tests {
         assert_eq!(kek.check_canary(&wrapped), Err(OpenError::KeyMismatch));
     }
 
-    #[test]
-    fn a_tenants_keys_come_back() {
+    async fn generated(kek: &Kek, tenant: TenantId) -> (TenantKeys, WrappedKeys) {
+        TenantKeys::generate(kek, &kek.checked_id().unwrap(), tenant, &SystemRandom).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_tenants_keys_come_back() {
         let (kek, tenant) = (Kek::generate(&SystemRandom), tenant());
-        let (keys, wrapped) = TenantKeys::generate(&kek, tenant, &SystemRandom).unwrap();
-        let opened = TenantKeys::open(&kek, tenant, &wrapped).unwrap();
+        let (keys, wrapped) = generated(&kek, tenant).await;
+        let opened = TenantKeys::open(&kek, tenant, &wrapped).await.unwrap();
         assert_eq!(opened.data.key().expose(), keys.data.key().expose());
         assert_eq!(opened.mac.expose(), keys.mac.expose());
         assert_ne!(keys.data.key().expose().as_slice(), keys.mac.expose());
     }
 
-    #[test]
-    fn a_tenants_keys_are_no_other_tenants() {
+    #[tokio::test]
+    async fn a_tenants_keys_are_no_other_tenants() {
         let (kek, tenant_a) = (Kek::generate(&SystemRandom), tenant());
-        let (_, wrapped) = TenantKeys::generate(&kek, tenant_a, &SystemRandom).unwrap();
-        let (_, other) = TenantKeys::generate(&kek, tenant(), &SystemRandom).unwrap();
+        let (_, wrapped) = generated(&kek, tenant_a).await;
+        let (_, other) = generated(&kek, tenant()).await;
         let swapped = WrappedKeys { sealed_mac_key: other.sealed_mac_key, ..wrapped.clone() };
+        let same_id = Kek::from_parts(kek.id().to_owned(), Key::generate(&SystemRandom));
+        for refused in [
+            TenantKeys::open(&kek, tenant(), &wrapped).await,
+            TenantKeys::open(&same_id, tenant_a, &wrapped).await,
+            TenantKeys::open(&kek, tenant_a, &swapped).await,
+        ] {
+            assert!(matches!(refused, Err(KekError::Open(OpenError::KeyMismatch))), "{refused:?}");
+        }
         let renamed = WrappedKeys { kek_id: "0123456789abcdef".to_owned(), ..wrapped.clone() };
         for refused in [
-            TenantKeys::open(&kek, tenant(), &wrapped),
-            TenantKeys::open(&Kek::generate(&SystemRandom), tenant_a, &wrapped),
-            TenantKeys::open(&kek, tenant_a, &swapped),
-            TenantKeys::open(&kek, tenant_a, &renamed),
+            TenantKeys::open(&Kek::generate(&SystemRandom), tenant_a, &wrapped).await,
+            TenantKeys::open(&kek, tenant_a, &renamed).await,
         ] {
-            assert_eq!(refused.err(), Some(OpenError::KeyMismatch));
+            assert!(matches!(refused, Err(KekError::Missing { .. })), "{refused:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_data_key_that_is_wrapped_anew_is_the_same_under_the_other_key_alone() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let keks = LocalKeks::beside(directory.path());
+        let [old, new] = [(), ()].map(|()| kek_file::create(directory.path(), &SystemRandom).unwrap());
+        let (tenant, to) = (tenant(), new.checked_id().unwrap());
+        let (keys, wrapped) = generated(&old, tenant).await;
+        let rewrapped = TenantKeys::rewrap(&keks, &to, tenant, &wrapped, &SystemRandom).await.unwrap();
+        assert_eq!(rewrapped.from, wrapped);
+        let now = WrappedKeys { kek_id: to.to_string(), wrapped_dek: rewrapped.wrapped_dek, ..wrapped.clone() };
+        let opened = TenantKeys::open(&new, tenant, &now).await.unwrap();
+        assert_eq!(opened.data.key().expose(), keys.data.key().expose());
+        assert!(TenantKeys::open(&old, tenant, &now).await.is_err());
+
+        let mut damaged = wrapped;
+        damaged.sealed_mac_key.pop();
+        let refused = TenantKeys::rewrap(&keks, &to, tenant, &damaged, &SystemRandom).await;
+        assert!(matches!(refused, Err(KekError::Open(_))), "what does not open is left as it is");
     }
 
     #[test]
@@ -330,11 +384,11 @@ mod tests {
         assert!(MacKey::from_secret(&Secret::new(vec![0; 31])).is_err());
     }
 
-    #[test]
-    fn debug_shows_nothing_of_a_key() {
+    #[tokio::test]
+    async fn debug_shows_nothing_of_a_key() {
         let kek = Kek::from_parts("0123456789abcdef".to_owned(), Key::generate(&SystemRandom));
         assert_eq!(format!("{kek:?}"), r#"Kek { id: "0123456789abcdef", .. }"#);
-        let keys = TenantKeys::generate(&kek, tenant(), &SystemRandom).unwrap().0;
+        let (keys, _) = generated(&kek, tenant()).await;
         assert_eq!(format!("{keys:?}"), "TenantKeys { data: DataKey { version: 1, .. }, mac: MacKey(..) }");
     }
 }

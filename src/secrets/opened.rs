@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::envelope::OpenError;
-use super::keys::{Kek, TenantKeys};
+use super::keys::TenantKeys;
+use super::provider::{KekError, KekProvider};
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::WrappedKeys;
 
 /// For how long opened keys are kept: whoever takes the outermost key away has taken all of them within it.
-const KEPT_FOR: Duration = Duration::from_secs(3_600);
+pub const OPENED_KEPT_FOR: Duration = Duration::from_secs(3_600);
 /// Most tenants whose keys are kept, of about 1 KiB each. The one least asked for makes room.
 const MOST_TENANTS: u64 = 16_384;
 
@@ -30,23 +30,23 @@ impl OpenedKeys {
     /// None yet.
     #[must_use]
     pub fn new() -> Self {
-        Self(Cache::builder().max_capacity(MOST_TENANTS).time_to_live(KEPT_FOR).build())
+        Self(Cache::builder().max_capacity(MOST_TENANTS).time_to_live(OPENED_KEPT_FOR).build())
     }
 
     /// The opened keys of `tenant`, by these wrapped ones.
     ///
     /// # Errors
     /// As [`TenantKeys::open`]; a failure is not remembered.
-    pub fn get_or_open(
+    pub async fn get_or_open(
         &self,
-        kek: &Kek,
+        keks: &dyn KekProvider,
         tenant: TenantId,
         wrapped: &WrappedKeys,
-    ) -> Result<Arc<TenantKeys>, OpenError> {
+    ) -> Result<Arc<TenantKeys>, KekError> {
         if let Some(opened) = self.0.get(&tenant).filter(|opened| *opened.from == *wrapped) {
             return Ok(opened.keys);
         }
-        let keys = Arc::new(TenantKeys::open(kek, tenant, wrapped)?);
+        let keys = Arc::new(TenantKeys::open(keks, tenant, wrapped).await?);
         self.0.insert(tenant, Opened { from: Arc::new(wrapped.clone()), keys: Arc::clone(&keys) });
         Ok(keys)
     }
@@ -66,37 +66,39 @@ impl fmt::Debug for OpenedKeys {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::Kek;
     use super::super::random::SystemRandom;
     use super::*;
     use crate::domain::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
-    fn tenant_and_keys(kek: &Kek) -> (TenantId, WrappedKeys) {
+    async fn tenant_and_keys(kek: &Kek) -> (TenantId, WrappedKeys) {
         let tenant = TenantId::new(NOW, &SystemRandom);
-        let (_, wrapped) = TenantKeys::generate(kek, tenant, &SystemRandom).unwrap();
+        let kek_id = kek.checked_id().unwrap();
+        let (_, wrapped) = TenantKeys::generate(kek, &kek_id, tenant, &SystemRandom).await.unwrap();
         (tenant, wrapped)
     }
 
-    #[test]
-    fn the_same_bytes_are_opened_once() {
+    #[tokio::test]
+    async fn the_same_bytes_are_opened_once() {
         let (kek, opened) = (Kek::generate(&SystemRandom), OpenedKeys::new());
-        let (tenant, wrapped) = tenant_and_keys(&kek);
-        let first = opened.get_or_open(&kek, tenant, &wrapped).unwrap();
-        let second = opened.get_or_open(&kek, tenant, &wrapped).unwrap();
+        let (tenant, wrapped) = tenant_and_keys(&kek).await;
+        let first = opened.get_or_open(&kek, tenant, &wrapped).await.unwrap();
+        let second = opened.get_or_open(&kek, tenant, &wrapped).await.unwrap();
         assert!(Arc::ptr_eq(&first, &second));
     }
 
-    #[test]
-    fn other_bytes_or_another_tenant_are_opened_by_themselves() {
+    #[tokio::test]
+    async fn other_bytes_or_another_tenant_are_opened_by_themselves() {
         let (kek, opened) = (Kek::generate(&SystemRandom), OpenedKeys::new());
-        let (tenant, wrapped) = tenant_and_keys(&kek);
-        let (other, _) = tenant_and_keys(&kek);
-        opened.get_or_open(&kek, tenant, &wrapped).unwrap();
+        let (tenant, wrapped) = tenant_and_keys(&kek).await;
+        let (other, _) = tenant_and_keys(&kek).await;
+        opened.get_or_open(&kek, tenant, &wrapped).await.unwrap();
 
         let mut damaged = wrapped.clone();
         damaged.sealed_mac_key.pop();
-        assert!(opened.get_or_open(&kek, tenant, &damaged).is_err(), "opened keys hide that others are damaged");
-        assert!(opened.get_or_open(&kek, other, &wrapped).is_err(), "keys of one tenant serve another one");
+        assert!(opened.get_or_open(&kek, tenant, &damaged).await.is_err(), "opened keys hide that others are damaged");
+        assert!(opened.get_or_open(&kek, other, &wrapped).await.is_err(), "keys of one tenant serve another one");
     }
 }

@@ -48,6 +48,7 @@ use crate::domain::jump::{
     Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, PersonInputs, PersonQuery, RecordOutcome,
     RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
 };
+use crate::domain::kek::{KekId, KnownKek, Rewrapped};
 use crate::domain::load::StoreLoad;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProductProvider, State};
@@ -154,6 +155,7 @@ pub struct StandardMoved {
 pub trait Store:
     ServiceStore
     + KeyStore
+    + KekStore
     + TenantStore
     + SettingsStore
     + CatalogStore
@@ -171,6 +173,7 @@ pub trait Store:
 impl<T> Store for T where
     T: ServiceStore
         + KeyStore
+        + KekStore
         + TenantStore
         + SettingsStore
         + CatalogStore
@@ -254,6 +257,43 @@ pub trait KeyStore: Send + Sync {
         before: Timestamp,
         audit: &AuditEntry,
     ) -> Result<bool, StoreError>;
+}
+
+/// Key-encryption keys, as far as the database knows them, and what is wrapped under them. All of them are read with the service's
+/// state; what one that is retired may do, the database itself refuses.
+#[async_trait]
+pub trait KekStore: Send + Sync {
+    /// Makes a key known, which wraps nothing yet. No change if it is known already, retired or not.
+    async fn add_kek(&self, effect: &Effect, kek: &KnownKek) -> Result<Outcome<KnownKek>, StoreError>;
+
+    /// Makes a key the one that wraps whatever is new. No change if it is.
+    ///
+    /// Refused: `NotFound` (also one that is retired).
+    async fn activate_kek(&self, effect: &Effect, kek_id: &KekId) -> Result<Outcome<KnownKek>, StoreError>;
+
+    /// Retires a key, at the effect's instant and for good. No change if it is retired already.
+    ///
+    /// Refused: `NotFound`, `KekInUse` (something is wrapped under it, or it is the active one), with how many things are.
+    async fn retire_kek(&self, effect: &Effect, kek_id: &KekId) -> Result<Outcome<KnownKek>, StoreError>;
+
+    /// Counts the data keys under a key, that of the service included.
+    async fn count_data_keys_all_tenants(&self, kek_id: &KekId) -> Result<u64, StoreError>;
+
+    /// Lists tenants whose data keys are under a key, by id, those behind `after` or from the first one on; at most `most`.
+    async fn tenants_under_kek_all_tenants(
+        &self,
+        kek_id: &KekId,
+        after: Option<&TenantId>,
+        most: u32,
+    ) -> Result<Vec<TenantId>, StoreError>;
+
+    /// Reads the keys of some tenants, those that have any, by id.
+    async fn keys_of_tenants(&self, tenants: &[TenantId]) -> Result<Vec<(TenantId, WrappedKeys)>, StoreError>;
+
+    /// Lets data keys that were wrapped anew under `to` take the place of those that they were opened from, in one transaction:
+    /// each only where exactly those bytes are still there, and all only while `to` is the active key. Tells how many did, and
+    /// writes the audit row, into the log of [`TenantId::SYSTEM`], if any did.
+    async fn rewrap_keys(&self, to: &KekId, keys: &[Rewrapped], audit: &AuditEntry) -> Result<u64, StoreError>;
 }
 
 /// Tenants.

@@ -5,6 +5,7 @@
 //! does that.
 
 pub mod clock;
+pub mod keks;
 pub mod keys;
 pub mod retention;
 pub mod sealing;
@@ -22,7 +23,7 @@ use crate::domain::retention::Retention;
 
 /// How often rows of the audit log are looked for that have no seal.
 const EVERY_SECOND: Duration = Duration::from_secs(1);
-/// How often the signing keys are read, which is one read: a key that is revoked verifies nothing on any replica after that.
+/// How often the signing keys are read, and the key-encryption keys looked at, which is a read or two each: a key that is revoked verifies nothing on any replica after that.
 const EVERY_FIVE_SECONDS: Duration = Duration::from_secs(5);
 /// How often the ids of requests and the deleted tenants are looked through, which is one read or two, all by an index; and
 /// how often the log of the database is emptied, which is nothing where it is empty.
@@ -102,11 +103,15 @@ pub async fn run(app: Arc<App>, retention: Retention, stopped: watch::Receiver<b
         let app = Arc::clone(&app);
         async move { keys::tick(&app).await }
     });
+    let keks = Rhythm { retry: EVERY_FIVE_SECONDS, ..rhythm(EVERY_FIVE_SECONDS) }.keep(|| {
+        let app = Arc::clone(&app);
+        async move { keks::tick(&app).await }
+    });
     let audit = rhythm(EVERY_DAY).keep(|| {
         let app = Arc::clone(&app);
         async move { retention::tick_audit(&app, &retention).await }
     });
-    tokio::join!(requests, tenants, jumps, log, seals, late_seals, checkpoints, keys, audit);
+    tokio::join!(requests, tenants, jumps, log, seals, late_seals, checkpoints, keys, keks, audit);
 }
 
 /// How often something is done, and until when.

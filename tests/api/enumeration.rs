@@ -19,6 +19,7 @@ const GLOBAL: &[(&str, &str, &str)] = &[
     ("concenter.", "product_provider_id", "the operator's catalogue is the same for all"),
     ("concenter.", "product_provider_ids", "the operator's catalogue is the same for all"),
     ("concenter.admin.", "return_url_id", "the operator's catalogue is the same for all"),
+    ("concenter.admin.", "kek_id", "the key-encryption keys are the operator's"),
     ("concenter.admin.", "tenant_id", "all tenants are the operator's"),
 ];
 

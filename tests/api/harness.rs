@@ -51,7 +51,7 @@ pub use changes::mask;
 pub use database::AuditRow;
 pub use forge::{Attacker, Forge, Token, decode, encode};
 pub use log::Log;
-pub use place::{Engine, Place};
+pub use place::{Engine, Place, SECOND_SPARE_KEK, SPARE_KEK};
 pub use shell::{Shell, Sql};
 pub use status::{
     dependents, error_metadata, everything, fields, reason, retry_after, same_bytes, same_metadata, status_of,
@@ -121,7 +121,7 @@ impl Service {
     async fn start_on(place: Place, change: impl FnOnce(&mut ServerSettings), clock: Arc<TestClock>) -> Self {
         let mut settings = ServerSettings { data: place.settings(), ..ServerSettings::local(place.data()) };
         change(&mut settings);
-        let outside = Outside { clock: Arc::clone(&clock) as _, random: Arc::new(SystemRandom) };
+        let outside = Outside { clock: Arc::clone(&clock) as _, random: Arc::new(SystemRandom), keks: None };
         let running = Server::start_with(settings, outside).await.expect("the service starts");
         let endpoint = Endpoint::from_shared(format!("http://{}", running.grpc_addr)).expect("an address");
         let channel = endpoint.connect().await.expect("the service listens");

@@ -6,6 +6,7 @@ use concenter_gateway::app::startup;
 use concenter_gateway::domain::caller::Role;
 use concenter_gateway::domain::ids::SubjectId;
 use concenter_gateway::domain::time::Timestamp;
+use concenter_gateway::secrets::LocalKeks;
 use concenter_gateway::server::{Outside, embedded_issuer};
 use concenter_gateway::store::ServiceStore as _;
 use concenter_gateway::store::sqlite::SqliteStore;
@@ -63,7 +64,7 @@ async fn an_expired_token_is_told_to_be_renewed() {
     let operator = office.operator();
     let data = office.place.data();
     let store = SqliteStore::open_read_only(&data).await.expect("the database");
-    let (_, ring) = startup::unlock_existing(&store, &data.as_path().into()).await.expect("the keys");
+    let (_, ring) = startup::unlock_existing(&store, &LocalKeks::beside(&data)).await.expect("the keys");
     store.close().await;
     let grant = CallerGrant {
         subject: SubjectId::parse("operator").expect("an id"),

@@ -21,7 +21,7 @@ use concenter_gateway::proto::v1::jump_service_client::JumpServiceClient;
 use concenter_gateway::proto::v1::redeem_jump_request::Proof;
 use concenter_gateway::proto::v1::user_service_client::UserServiceClient;
 use concenter_gateway::proto::v1::{line_of_business_scope as lines, provider_scope as providers};
-use concenter_gateway::secrets::SystemRandom;
+use concenter_gateway::secrets::{LocalKeks, SystemRandom};
 use concenter_gateway::server::{SystemClock, embedded_issuer};
 use concenter_gateway::store::ServiceStore as _;
 use concenter_gateway::store::postgres::PostgresStore;
@@ -54,7 +54,7 @@ impl Callers {
     pub(crate) async fn of(url: &str, data_dir: &Path) -> Self {
         let url = url.parse().expect("a URL");
         let store = PostgresStore::open_read_only(&url).await.expect("the database opens");
-        let (_, ring) = startup::unlock_existing(&store, &data_dir.into()).await.expect("its keys open");
+        let (_, ring) = startup::unlock_existing(&store, &LocalKeks::beside(data_dir)).await.expect("its keys open");
         store.close().await;
         Self::new(&Arc::new(embedded_issuer(ring)), Arc::new(SystemClock))
     }

@@ -1,6 +1,7 @@
 //! The service in this process, on a PostgreSQL: its settings, its listeners, its readiness.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,11 @@ impl Gateway {
     /// Starts another replica, which finds the database by this URL.
     pub(crate) async fn start_replica(&self, url: &str) -> Self {
         Self::start_in(Arc::clone(&self.directory), Some(url)).await
+    }
+
+    /// Where its data is.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        data_in(&self.directory)
     }
 
     /// The service without its listeners.

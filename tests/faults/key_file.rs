@@ -81,7 +81,10 @@ async fn a_whole_key_file_with_another_key_under_the_same_id_is_refused() {
         fs::write(&file, another_key(id)).expect("another key");
 
         let error = stopped.refuses_to_start().await;
-        assert!(matches!(&error, UnlockError::WrongKek { path } if *path == file), "{error:?}");
+        assert!(
+            matches!(&error, UnlockError::WrongKek { place, .. } if *place == file.display().to_string()),
+            "{error:?}"
+        );
         let text = error.to_string();
         assert!(text.contains(&file.display().to_string()) && text.contains("restore the right one"), "{text}");
 

@@ -15,6 +15,7 @@ mod firm;
 mod full;
 mod gateway;
 mod history;
+mod keks;
 mod key_file;
 mod keys;
 mod moved;

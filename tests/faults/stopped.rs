@@ -124,7 +124,7 @@ impl Stopped {
     }
 
     async fn start(&self) -> Result<Running, StartError> {
-        let outside = Outside { clock: Arc::new(StoppedClock), random: Arc::new(SystemRandom) };
+        let outside = Outside { clock: Arc::new(StoppedClock), random: Arc::new(SystemRandom), keks: None };
         let mut settings = ServerSettings::local(data_in(&self.directory));
         settings.data.database_url = self.url().map(|url| url.parse().expect("a URL"));
         Server::start_with(settings, outside).await

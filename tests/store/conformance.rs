@@ -15,6 +15,7 @@ pub(crate) mod decisions;
 pub(crate) mod floor;
 pub(crate) mod history;
 pub(crate) mod jumps;
+pub(crate) mod keks;
 pub(crate) mod keys;
 pub(crate) mod redeems;
 pub(crate) mod requests;
@@ -52,6 +53,19 @@ macro_rules! conformance {
                 an_unknown_key_is_not_revoked
                 a_key_is_removed_when_its_time_is_over_and_its_public_half_stays
                 a_revoked_key_is_not_removed
+            }
+            keks {
+                a_key_that_is_added_is_known_and_wraps_nothing
+                the_active_key_is_a_row
+                a_key_that_nobody_knows_is_neither_activated_nor_retired
+                a_data_key_is_wrapped_anew_in_the_place_of_the_very_bytes_that_were_opened
+                a_batch_is_one_row_of_the_audit_log
+                of_two_who_wrap_the_same_anew_one_does
+                who_has_not_heard_of_the_active_key_wraps_nothing_back
+                tenants_under_a_key_are_listed_by_id_behind_one_another
+                a_key_that_something_is_under_is_not_retired_and_says_how_much
+                a_retired_key_wraps_nothing_ever_again
+                what_is_left_of_a_destroyed_tenant_is_under_no_key
             }
             tenants {
                 a_new_tenant_reads_back

@@ -17,6 +17,7 @@ use concenter_gateway::domain::ids::{
     AuditId, BrokerId, CustomerId, JumpId, ProviderId, Random, RequestId, ReturnUrlId, TargetId, TenantId, UserId,
 };
 use concenter_gateway::domain::jump::RequestKey;
+use concenter_gateway::domain::kek::{KekId, KnownKek};
 use concenter_gateway::domain::page::{Page, PageRequest, PageSize};
 use concenter_gateway::domain::provider::{ProviderList, ProviderScope};
 use concenter_gateway::domain::service::{SealedSigningKey, ServiceState};
@@ -175,7 +176,7 @@ impl Harness {
 
     pub(crate) fn keys(&self) -> WrappedKeys {
         WrappedKeys {
-            kek_id: "kek-1".to_owned(),
+            kek_id: KEK.to_owned(),
             dek_version: 1,
             wrapped_dek: self.bytes::<60>().to_vec(),
             sealed_mac_key: self.bytes::<61>().to_vec(),
@@ -187,10 +188,16 @@ impl Harness {
         let key = |kid, purpose| self.signing_key(kid, purpose, self.now());
         ServiceState {
             epoch: 1,
-            kek_canary: self.bytes::<44>().to_vec(),
+            active_kek: kek_id(KEK),
+            keks: vec![self.kek(KEK)],
             keys: self.keys(),
             signing_keys: vec![key('C', KeyPurpose::Caller), key('J', KeyPurpose::Jump)],
         }
+    }
+
+    /// A key-encryption key that is made known now.
+    pub(crate) fn kek(&self, id: &str) -> KnownKek {
+        KnownKek { kek_id: kek_id(id), canary: self.bytes::<44>().to_vec(), added_at: self.now(), retired_at: None }
     }
 
     /// A signing key that is made now, with the id of so many times this character.
@@ -220,6 +227,14 @@ impl Harness {
     pub(crate) fn sealed(&self) -> SealedSecret {
         SealedSecret(self.bytes::<40>().to_vec())
     }
+}
+
+/// The key-encryption key that every service begins with.
+pub(crate) const KEK: &str = "0000000000000001";
+
+/// The id of a key-encryption key.
+pub(crate) fn kek_id(text: &str) -> KekId {
+    KekId::parse(text).expect("an id")
 }
 
 /// The id of a signing key: so many times this character.

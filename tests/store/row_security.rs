@@ -236,3 +236,39 @@ async fn workers_cross_tenants_without_their_keys_and_users() {
         service.may_not(sql).await;
     }
 }
+
+/// What a service may about key-encryption keys goes through the functions that ask first.
+#[tokio::test]
+async fn the_service_neither_retires_nor_activates_a_key_encryption_key_by_itself() {
+    let Some(database) = seeded().await else { return };
+    let mut service = Service::about(&database, &[A]).await;
+    for sql in [
+        "UPDATE kek SET retired_at = 1",
+        "UPDATE kek SET canary = ''",
+        "DELETE FROM kek",
+        "INSERT INTO kek (kek_id, canary, added_at, retired_at) VALUES ('x', '', 1, 1)",
+        "UPDATE service SET active_kek_id = NULL",
+        "UPDATE service SET sealed_mac_key = ''",
+        "UPDATE service SET dek_version = 2",
+    ] {
+        service.may_not(sql).await;
+    }
+    assert_eq!(service.counts("kek WHERE retired_at IS NULL").await, 0, "the seed knows none");
+    service.does("INSERT INTO kek (kek_id, canary, added_at) VALUES ('x', '', 1)").await;
+    service.does("SET LOCAL ROLE NONE").await;
+    let of_seed = "SELECT concenter_kek_use('0000000000000001')";
+    let counted: i64 = sqlx::query_scalar(of_seed).fetch_one(&mut service.0).await.expect("a number");
+    assert_eq!(counted, 3, "of all tenants, and the service");
+}
+
+#[tokio::test]
+async fn workers_see_under_which_key_a_tenant_is_and_no_key() {
+    let Some(database) = seeded().await else { return };
+    let mut service = Service::of(&database).await;
+    service.does("BEGIN").await;
+    service.does(&format!("SET LOCAL ROLE {}", database.worker_role())).await;
+    assert_eq!(service.counts("tenant WHERE kek_id = '0000000000000001'").await, 2);
+    for sql in ["SELECT canary FROM kek", "SELECT concenter_retire_kek('x', 1)", "UPDATE tenant SET kek_id = 'x'"] {
+        service.may_not(sql).await;
+    }
+}

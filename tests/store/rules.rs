@@ -62,6 +62,8 @@ macro_rules! rules {
                 a_revoked_or_removed_signing_key_has_no_private_half
                 a_signing_key_that_is_there_or_revoked_has_no_public_half_of_its_own
                 a_revoked_signing_key_stays_so
+                a_retired_key_encryption_key_wraps_nothing
+                a_key_encryption_key_that_wraps_something_is_not_retired
                 a_tenant_is_active_or_stopped
                 a_request_is_logged_once
                 a_deleted_tenant_is_stopped

@@ -3,6 +3,7 @@
 use crate::app::users::InvalidPassword;
 use crate::domain::activation::InvalidBrokerList;
 use crate::domain::jump::{InvalidContext, InvalidNonce, InvalidTokenLife};
+use crate::domain::kek::InvalidKekId;
 use crate::domain::page::NegativePageSize;
 use crate::domain::provider::InvalidProviderList;
 use crate::domain::settings::{InvalidPercent, InvalidSessionSpan};
@@ -30,6 +31,12 @@ impl Problem for TextProblem {
 impl Problem for InvalidKeyId {
     fn problem(&self) -> &'static str {
         "must be the id of a signing key, 43 characters of A-Z a-z 0-9 _ -"
+    }
+}
+
+impl Problem for InvalidKekId {
+    fn problem(&self) -> &'static str {
+        "must be the id of a key-encryption key, 16 characters of 0-9 a-f"
     }
 }
 

@@ -104,6 +104,11 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
         ErrorReason::StandardRequired => {
             (MustAct, "there must be a Standard user: move Standard with `concenter user set-standard` first")
         }
+        ErrorReason::KekInUse => (
+            MustAct,
+            "the key-encryption key is in use: activate another one, and wait until `concenter keys kek list` shows no data keys \
+             under this one",
+        ),
         ErrorReason::TenantDeleted => {
             (MustAct, "the tenant is deleted: take that back with `concenter tenant undelete` first")
         }

@@ -244,7 +244,11 @@ fn details(reason: ErrorReason, status: &Status) -> Vec<String> {
     let related = details.precondition_failure().map(|failure| failure.violations.as_slice()).unwrap_or_default();
     lines.extend(related.iter().map(|one| format!("{} {}: {}", one.r#type, one.subject, one.description)));
     let total = details.error_info().and_then(|info| info.metadata.get(RELATED_TOTAL)?.parse().ok()).unwrap_or(0);
-    lines.extend(and_more(related.len(), total));
+    if reason == ErrorReason::KekInUse {
+        lines.push(format!("{total} keys are wrapped under it"));
+    } else {
+        lines.extend(and_more(related.len(), total));
+    }
 
     if reason == ErrorReason::Internal {
         // The one text of a status that is no constant: the number of the incident.

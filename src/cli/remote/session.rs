@@ -218,7 +218,7 @@ impl Session {
 
     /// The id to repeat a request with, or one that nobody has used.
     fn request_id(&self, repeated: Option<RequestId>) -> String {
-        let Outside { clock, random } = &self.outside;
+        let Outside { clock, random, .. } = &self.outside;
         repeated.unwrap_or_else(|| RequestId::new(clock.now(), &**random)).to_string()
     }
 

@@ -22,6 +22,7 @@ mod error;
 mod hot;
 mod jump_history;
 mod jumps;
+mod keks;
 mod keys;
 mod open;
 mod plans;

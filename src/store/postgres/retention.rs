@@ -213,7 +213,9 @@ async fn destroy_keys(tx: &mut PgConnection, tenant: &TenantId, before: Timestam
         "
         UPDATE tenant
         SET wrapped_dek = '',
-            sealed_mac_key = ''
+            sealed_mac_key = '',
+            -- Under none: what is left of it keeps no key-encryption key from being retired.
+            kek_id = ''
         WHERE tenant_id = $1
           AND deleted_at <= $2
           AND wrapped_dek <> ''

@@ -5,13 +5,15 @@ use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
 use super::error::{Failure, Step};
-use super::keys;
 use super::row::Cells;
 use super::session::Rows;
 use super::tenants::keys_of;
 use super::writer::Writer;
+use super::{keks, keys};
+use crate::domain::kek::{KekId, KnownKek};
 use crate::domain::load::StoreLoad;
 use crate::domain::service::ServiceState;
+use crate::domain::time::Timestamp;
 use crate::store::{ServiceStore, StoreError};
 
 #[async_trait]
@@ -73,15 +75,20 @@ async fn touch(tx: &mut PgConnection) -> Step<()> {
 /// Reads the service's row and its keys. Without a row there must be nothing that it protects.
 pub(super) async fn load(tx: &mut PgConnection, has_tenants: bool) -> Step<Option<ServiceState>> {
     let Some(state) = load_row(tx, has_tenants).await? else { return Ok(None) };
-    Ok(Some(ServiceState { signing_keys: keys::load_all(tx).await?, ..state }))
+    let keks = keks::load_all(&mut *tx).await?;
+    Ok(Some(ServiceState { keks, signing_keys: keys::load_all(tx).await?, ..state }))
 }
 
-/// Reads the service's row, without its signing keys: what stands in it has always stood there.
+/// Reads the service's row, without its signing keys, and of the key-encryption keys that one which wraps its own key. A
+/// schema of an earlier program has all of that.
 pub(super) async fn load_row(tx: &mut PgConnection, has_tenants: bool) -> Step<Option<ServiceState>> {
     let service = sqlx::query(
         "
-        SELECT epoch, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
-        FROM service
+        SELECT
+            epoch, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key,
+            -- By its name as a text: an earlier schema has no such column.
+            coalesce(to_jsonb(s) ->> 'active_kek_id', kek_id) AS active_kek_id
+        FROM service AS s
         ",
     )
     .fetch_optional(&mut *tx)
@@ -92,7 +99,13 @@ pub(super) async fn load_row(tx: &mut PgConnection, has_tenants: bool) -> Step<O
     let cells = Cells::of(service, "service");
     Ok(Some(ServiceState {
         epoch: cells.plain("epoch")?,
-        kek_canary: cells.plain("kek_canary")?,
+        active_kek: cells.parsed("active_kek_id", KekId::parse)?,
+        keks: vec![KnownKek {
+            kek_id: cells.parsed("kek_id", KekId::parse)?,
+            canary: cells.plain("kek_canary")?,
+            added_at: Timestamp::from_unix_micros(0),
+            retired_at: None,
+        }],
         keys: keys_of(cells)?,
         signing_keys: Vec::new(),
     }))
@@ -114,6 +127,7 @@ const fn lost_service() -> Failure {
 }
 
 async fn initialise(tx: &mut PgConnection, state: &ServiceState) -> Step<()> {
+    let canary = state.kek(&state.keys.kek_id).map(|kek| kek.canary.as_slice()).unwrap_or_default();
     let made = sqlx::query(
         "
         INSERT INTO service (
@@ -125,7 +139,7 @@ async fn initialise(tx: &mut PgConnection, state: &ServiceState) -> Step<()> {
         ",
     )
     .bind(state.epoch)
-    .bind(state.kek_canary.as_slice())
+    .bind(canary)
     .bind(&state.keys.kek_id)
     .bind(i64::from(state.keys.dek_version))
     .bind(state.keys.wrapped_dek.as_slice())
@@ -135,6 +149,10 @@ async fn initialise(tx: &mut PgConnection, state: &ServiceState) -> Step<()> {
     if made.rows_affected() == 0 {
         return Ok(());
     }
+    for kek in &state.keks {
+        keks::insert(&mut *tx, kek).await?;
+    }
+    keks::activate(&mut *tx, &state.active_kek).await?;
     for key in &state.signing_keys {
         keys::insert(&mut *tx, key).await?;
     }

@@ -109,6 +109,17 @@ pub(in crate::store) const SIGNING_KEY: &Table = &Table {
 
 /// All other tables.
 pub(in crate::store) const TABLES: &[Table] = &[
+    Table {
+        name: "kek",
+        key: 1,
+        columns: &[
+            Column("kek_id", Text),
+            Column("canary", Bytes),
+            Column("added_at", Number),
+            Column("retired_at", Number),
+        ],
+        triggers: &[],
+    },
     Table { name: "backup", key: 1, columns: &[Column("backup_id", Id), Column("at", Number)], triggers: &[] },
     Table {
         name: "product_provider",
@@ -384,6 +395,7 @@ pub(in crate::store) const SERVICE: &Table = &Table {
         Column("dek_version", Number),
         Column("wrapped_dek", Bytes),
         Column("sealed_mac_key", Bytes),
+        Column("active_kek_id", Text),
     ],
     triggers: &[],
 };

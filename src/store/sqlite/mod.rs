@@ -23,6 +23,7 @@ mod error;
 mod hot;
 mod jump_history;
 mod jumps;
+mod keks;
 mod keys;
 mod open;
 mod plans;

@@ -152,7 +152,9 @@ async fn destroy_keys(tx: &mut SqliteConnection, tenant: &TenantId, before: Time
         "
         UPDATE tenant
         SET wrapped_dek = x'',
-            sealed_mac_key = x''
+            sealed_mac_key = x'',
+            -- Under none: what is left of it keeps no key-encryption key from being retired.
+            kek_id = ''
         WHERE tenant_id = ?1
           AND deleted_at <= ?2
           AND wrapped_dek <> x''

@@ -5,10 +5,11 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::SqliteStore;
 use super::error::{Failure, Step};
-use super::keys;
 use super::row::Cells;
 use super::tenants::keys_of;
 use super::writer::Writer;
+use super::{keks, keys};
+use crate::domain::kek::KekId;
 use crate::domain::load::StoreLoad;
 use crate::domain::service::ServiceState;
 use crate::store::{ServiceStore, StoreError};
@@ -64,7 +65,8 @@ async fn load(reader: &mut SqliteConnection) -> Step<Option<ServiceState>> {
     let mut snapshot = reader.begin().await?;
     let service = sqlx::query(
         "
-        SELECT epoch, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
+        SELECT
+            epoch, coalesce(active_kek_id, kek_id) AS active_kek_id, kek_id, dek_version, wrapped_dek, sealed_mac_key
         FROM service
         ",
     )
@@ -73,12 +75,14 @@ async fn load(reader: &mut SqliteConnection) -> Step<Option<ServiceState>> {
     let Some(service) = &service else {
         return if has_data(&mut snapshot).await? { Err(lost_service()) } else { Ok(None) };
     };
+    let keks = keks::load_all(&mut snapshot).await?;
     let signing_keys = keys::load_all(&mut snapshot).await?;
     snapshot.rollback().await?;
     let cells = Cells::of(service, "service");
     Ok(Some(ServiceState {
         epoch: cells.plain("epoch")?,
-        kek_canary: cells.plain("kek_canary")?,
+        active_kek: cells.parsed("active_kek_id", KekId::parse)?,
+        keks,
         keys: keys_of(cells)?,
         signing_keys,
     }))
@@ -98,26 +102,31 @@ const fn lost_service() -> Failure {
 }
 
 async fn initialise(tx: &mut SqliteConnection, state: &ServiceState) -> Step<()> {
-    let made = sqlx::query(
+    let is_there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM service)").fetch_one(&mut *tx).await?;
+    if is_there {
+        return Ok(());
+    }
+    for kek in &state.keks {
+        keks::insert(&mut *tx, kek).await?;
+    }
+    let canary = state.kek(&state.keys.kek_id).map(|kek| kek.canary.as_slice()).unwrap_or_default();
+    sqlx::query(
         "
         INSERT INTO service (
-            singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
+            singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key, active_kek_id
         )
-        SELECT 1, ?1, 1, ?2, ?3, ?4, ?5, ?6
-        WHERE NOT EXISTS (SELECT 1 FROM service)
+        VALUES (1, ?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)
         ",
     )
     .bind(state.epoch)
-    .bind(state.kek_canary.as_slice())
+    .bind(canary)
     .bind(&state.keys.kek_id)
     .bind(state.keys.dek_version)
     .bind(state.keys.wrapped_dek.as_slice())
     .bind(state.keys.sealed_mac_key.as_slice())
+    .bind(state.active_kek.as_str())
     .execute(&mut *tx)
     .await?;
-    if made.rows_affected() == 0 {
-        return Ok(());
-    }
     for key in &state.signing_keys {
         keys::insert(&mut *tx, key).await?;
     }

@@ -10,6 +10,7 @@ use super::status::{reason, status_of};
 const TABLES: &[(&str, &str)] = &[
     ("service", "SELECT * FROM service"),
     ("signing_key", "SELECT * FROM signing_key ORDER BY kid"),
+    ("kek", "SELECT * FROM kek ORDER BY kek_id"),
     ("tenant", "SELECT * FROM tenant ORDER BY tenant_id"),
     ("tenant_settings", "SELECT * FROM tenant_settings ORDER BY tenant_id"),
     ("request_log", "SELECT * FROM request_log ORDER BY tenant_id, caller, request_id"),

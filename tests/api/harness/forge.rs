@@ -110,7 +110,7 @@ impl Forge {
         let store = location.open_read_only().await.expect("the database opens");
         let state = store.load_service().await.expect("a read").expect("a service");
         let kek = kek_file::load(&service.directory(), &state.keys.kek_id).expect("the key file");
-        let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys).expect("the service's keys");
+        let system = TenantKeys::open(&kek, TenantId::SYSTEM, &state.keys).await.expect("the service's keys");
         let key = |purpose: KeyPurpose| {
             let sealed = state.signing_keys.iter().find(|key| key.purpose == purpose).expect("a key");
             let place = Place { tenant: TenantId::SYSTEM, row: sealed.kid.as_str(), field: "private", version: 1 };

@@ -1,6 +1,8 @@
 //! Where a service under test keeps its data, and the engine that keeps it.
 
-use std::fs;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,6 +34,22 @@ pub struct Place {
     database: Option<TestDatabase>,
 }
 
+/// The id of a key-encryption key that every place has a file of, beside that which the service makes for itself.
+pub const SPARE_KEK: &str = "5ba7e5ba7e5ba7e5";
+/// Another one.
+pub const SECOND_SPARE_KEK: &str = "5ba7e5ba7e5ba7e6";
+
+/// Puts a key file where a service finds it that does not know it yet.
+fn put_kek(data_dir: &Path, kek_id: &str) {
+    let keys = data_dir.join("keys");
+    DirBuilder::new().recursive(true).mode(0o700).create(&keys).expect("a directory");
+    let checked = format!("cckek1:{kek_id}:{}", "s".repeat(42) + "w");
+    let line = format!("{checked}:{:08x}\n", crc32c::crc32c(checked.as_bytes()));
+    let file = keys.join(format!("kek-{kek_id}.key"));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).expect("a file");
+    file.write_all(line.as_bytes()).expect("a key file");
+}
+
 impl Place {
     /// Makes an empty place. Where there is no PostgreSQL, a binary that is about it ends here, as there is nothing that it
     /// could show: why has been said, and whether that is a failure has been asked.
@@ -40,7 +58,11 @@ impl Place {
             Engine::Sqlite => None,
             Engine::Postgres => Some(support::database().await.unwrap_or_else(|| left_out())),
         };
-        Self { directory: tempfile::tempdir().expect("a directory"), database }
+        let directory = tempfile::tempdir().expect("a directory");
+        for kek_id in [SPARE_KEK, SECOND_SPARE_KEK] {
+            put_kek(&directory.path().join("data"), kek_id);
+        }
+        Self { directory, database }
     }
 
     /// The data directory. One inside: the service demands one that nobody else may enter, and makes it so.

@@ -84,6 +84,10 @@ fn alter(message: &mut DynamicMessage) -> bool {
         message.set_field(kid, Value::String("x".repeat(43)));
         return true;
     }
+    if let Some(kek_id) = fields.iter().find(|field| field.name() == "kek_id") {
+        message.set_field(kek_id, Value::String(SECOND_SPARE_KEK.to_owned()));
+        return true;
+    }
     let is_altered = fields.iter().any(|field| match message.get_field_mut(field) {
         Value::String(text) => {
             text.push('x');
@@ -227,7 +231,17 @@ async fn of_keys(world: &World) -> Vec<Effect> {
     let next = world.service.operator().keys().rotate_key(rotate(admin::KeyPurpose::Jump, request_id())).await;
     let kid = next.expect("a key").into_inner().key.expect("a key").kid;
     let revoke = admin::RevokeKeyRequest { request_id: String::new(), kid };
+    let mut keys = world.service.operator().keys();
+    let known = keys.list_keks(admin::ListKeksRequest::default()).await.expect("a list").into_inner().keks;
+    // The one that is active: nothing is wrapped anew, which would be more rows.
+    let active = admin::ActivateKekRequest { request_id: String::new(), kek_id: known[0].kek_id.clone() };
+    let kek_id = SPARE_KEK.to_owned();
+    let retire = admin::RetireKekRequest { request_id: String::new(), kek_id: kek_id.clone() };
+    keys.add_kek(admin::AddKekRequest { request_id: request_id(), kek_id: kek_id.clone() }).await.expect("a key");
     vec![
+        Effect::new(KEYS, "AddKek", "kek.add", &admin::AddKekRequest { request_id: String::new(), kek_id }),
+        Effect::new(KEYS, "ActivateKek", "kek.activate", &active),
+        Effect::new(KEYS, "RetireKek", "kek.retire", &retire),
         Effect::new(KEYS, "RotateKey", "key.rotate", &rotate(admin::KeyPurpose::Caller, String::new())),
         Effect::new(KEYS, "RevokeKey", "key.revoke", &revoke),
     ]

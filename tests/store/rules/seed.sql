@@ -2,15 +2,15 @@
 -- words of SQLite (see rules/on_postgres.rs).
 
 INSERT INTO service (singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key)
-VALUES (1, 5, 5, x'00', 'kek', 1, x'00', x'00');
+VALUES (1, 5, 5, x'00', '0000000000000001', 1, x'00', x'00');
 
 INSERT INTO tenant (
     tenant_id, display_name, state, config_version, kek_id, dek_version, wrapped_dek, sealed_mac_key, version,
     created_at, updated_at
 )
 VALUES
-    ('00000000-0000-7000-8000-00000000000a', 'Firma A', 'active', 5, 'kek', 1, x'00', x'00', 1, 1, 1),
-    ('00000000-0000-7000-8000-00000000000b', 'Firma B', 'active', 5, 'kek', 1, x'00', x'00', 1, 1, 1);
+    ('00000000-0000-7000-8000-00000000000a', 'Firma A', 'active', 5, '0000000000000001', 1, x'00', x'00', 1, 1, 1),
+    ('00000000-0000-7000-8000-00000000000b', 'Firma B', 'active', 5, '0000000000000001', 1, x'00', x'00', 1, 1, 1);
 
 INSERT INTO product_provider (provider_id, display_name, kind, state, version)
 VALUES ('sicher', 'Sicher AG', 'insurer', 'active', 1), ('idle', 'Ohne Ziel', 'insurer', 'active', 1);

@@ -5,7 +5,9 @@ use super::{A, B, FRESH, Shell};
 
 pub(crate) async fn there_is_one_service(shell: &mut Shell) {
     let copy = "
-        INSERT INTO service
+        INSERT INTO service (
+            singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
+        )
         SELECT ?1 + 0, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key FROM service";
     let by_trigger = (Trigger, "there is one service");
     let (wall, says) = shell.either(by_trigger, (PrimaryKey, "service.singleton"));
@@ -182,4 +184,49 @@ pub(crate) async fn settings_keep_to_their_bounds(shell: &mut Shell) {
     shell.takes(user, &[A, &"m".repeat(128)]).await;
     let version = "UPDATE tenant_settings SET version = 0 WHERE tenant_id = ?1";
     shell.refuses(Check, "version >= 1", version, &[A]).await;
+}
+
+/// Two key-encryption keys beside that of the seed: one that may be used, and one that is retired.
+async fn with_keks(shell: &mut Shell) {
+    shell.does("INSERT INTO kek (kek_id, canary, added_at) VALUES ('used', x'00', 1), ('over', x'00', 1)", &[]).await;
+    shell.does("UPDATE kek SET retired_at = 2 WHERE kek_id = 'over'", &[]).await;
+}
+
+pub(crate) async fn a_retired_key_encryption_key_wraps_nothing(shell: &mut Shell) {
+    with_keks(shell).await;
+    let says = "a retired key-encryption key wraps nothing";
+    let set = |key: &str| format!("UPDATE tenant SET kek_id = '{key}' WHERE tenant_id = ?1");
+    shell.refuses(Trigger, says, &set("over"), &[A]).await;
+    shell.refuses(Trigger, says, "UPDATE service SET kek_id = 'over'", &[]).await;
+    let insert = |key: &str| {
+        format!(
+            "
+            INSERT INTO tenant (
+                tenant_id, display_name, state, config_version, kek_id, dek_version, wrapped_dek, sealed_mac_key, version,
+                created_at, updated_at
+            )
+            VALUES (?1, 'Firma C', 'active', 1, '{key}', 1, x'00', x'00', 1, 1, 1)"
+        )
+    };
+    shell.refuses(Trigger, says, &insert("over"), &[FRESH]).await;
+    shell.takes(&insert("used"), &[FRESH]).await;
+    shell.takes(&set("used"), &[A]).await;
+    shell.takes("UPDATE service SET kek_id = 'used'", &[]).await;
+}
+
+pub(crate) async fn a_key_encryption_key_that_wraps_something_is_not_retired(shell: &mut Shell) {
+    with_keks(shell).await;
+    let retire = "UPDATE kek SET retired_at = 2 WHERE kek_id = 'used'";
+    let says = "a key-encryption key that wraps something is not retired";
+    shell.does("UPDATE tenant SET kek_id = 'used' WHERE tenant_id = ?1", &[A]).await;
+    shell.refuses(Trigger, says, retire, &[]).await;
+    shell.does("UPDATE tenant SET kek_id = '' WHERE tenant_id = ?1", &[A]).await;
+    shell.does("UPDATE service SET active_kek_id = 'used'", &[]).await;
+    shell.refuses(Trigger, says, retire, &[]).await;
+    shell.does("UPDATE service SET active_kek_id = NULL", &[]).await;
+    shell.does(retire, &[]).await;
+    for back in ["UPDATE kek SET retired_at = NULL", "UPDATE kek SET kek_id = 'other' WHERE kek_id = 'used'"] {
+        shell.refuses(Trigger, "a key-encryption key keeps its id, and a retired one stays so", back, &[]).await;
+    }
+    shell.refuses(Trigger, "a key-encryption key is retired, not deleted", "DELETE FROM kek", &[]).await;
 }

@@ -5,7 +5,9 @@ use super::{A, FRESH, OPEN_JUMP, REDEEMED_JUMP, Shell};
 
 pub(crate) async fn the_service_is_not_replaced(shell: &mut Shell) {
     let replace = "
-        INSERT OR REPLACE INTO service
+        INSERT OR REPLACE INTO service (
+            singleton, epoch, catalog_version, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key
+        )
         SELECT ?1 + 0, 1, 1, kek_canary, kek_id, dek_version, wrapped_dek, sealed_mac_key FROM service";
     for singleton in ["1", "2"] {
         shell.refuses(Trigger, "there is one service", replace, &[singleton]).await;

@@ -4,7 +4,7 @@ use concenter_gateway::domain::caller::Role;
 use serde_json::{Value, json};
 
 use super::super::texts::text_at;
-use super::super::{Client, path_of, request_id};
+use super::super::{Client, SPARE_KEK, path_of, request_id};
 use super::management::changed;
 use super::{BACK, HANDLED, LINKED, POSTED, PROVIDER, Row, STAGE_PORTAL, Stage, first_of_many, fresh, message, method};
 
@@ -52,9 +52,24 @@ impl Stage<'_> {
     }
 
     pub(super) async fn keys(&self, method: &str) -> Option<Value> {
+        let add = || json!({ "request_id": request_id(), "kek_id": SPARE_KEK });
         let rotate = || json!({ "request_id": request_id(), "purpose": "KEY_PURPOSE_JUMP" });
         Some(match method {
             "ListKeys" => first_of_many(),
+            "ListKeks" => {
+                self.ask(Role::Operator, "admin.v1.KeyService/AddKek", add()).await;
+                first_of_many()
+            }
+            "AddKek" => add(),
+            // The one that is active: nothing is wrapped anew, by the side of whatever a walk looks at.
+            "ActivateKek" => {
+                let known = self.ask(Role::Operator, "admin.v1.KeyService/ListKeks", json!({})).await;
+                json!({ "request_id": request_id(), "kek_id": text_at(&known, "keks.kek_id") })
+            }
+            "RetireKek" => {
+                self.ask(Role::Operator, "admin.v1.KeyService/AddKek", add()).await;
+                add()
+            }
             "RotateKey" => rotate(),
             "RevokeKey" => {
                 // One that signed nothing yet: no jump of anybody dies with it.
