@@ -6,7 +6,7 @@
 //! in one transaction, each only in the place of the very bytes that it was opened from: so it may be cut off at any point,
 //! and two at once do no harm.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -52,10 +52,8 @@ pub(super) struct KekWatch(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// The active key.
-    active: Option<KekId>,
-    /// Whether something was under another one, so that what is remembered may be.
-    was_mixed: bool,
+    /// The active key, and how many data keys were under each of the others.
+    spread: Option<Spread>,
     /// What the log was told of.
     told: BTreeSet<(KekId, &'static str)>,
     /// Whether a key that is needed is not here, or is another one.
@@ -108,15 +106,20 @@ impl KekWatch {
         seen.unreachable_since = is_unreachable.then_some(since);
     }
 
-    /// Takes in which key is active, and whether something is under another one. Tells whether what is remembered may be.
-    fn may_be_old(&self, active: &KekId, is_mixed: bool) -> bool {
+    /// Takes in how the data keys are spread. Tells whether that is otherwise than the last time, so that what is remembered may be
+    /// old.
+    fn has_moved(&self, spread: Spread) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_another = seen.active.as_ref().is_some_and(|before| before != active);
-        let may_be_old = is_mixed || seen.was_mixed || is_another;
-        seen.active = Some(active.clone());
-        seen.was_mixed = is_mixed;
-        may_be_old
+        let before = seen.spread.replace(spread);
+        before.is_some_and(|before| seen.spread.as_ref() != Some(&before))
     }
+}
+
+/// Which key is active, and how many data keys are under each other one that has any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Spread {
+    active: KekId,
+    others: BTreeMap<KekId, u64>,
 }
 
 /// What became of looking at one key.
@@ -147,7 +150,7 @@ impl App {
     pub async fn keep_keks(&self) -> Result<u64, Failure> {
         let state = self.store.load_service().await?.ok_or(Failure::ServiceLost)?;
         let mut found = Vec::new();
-        let mut others = Vec::new();
+        let mut others = BTreeMap::new();
         for kek in &state.keks {
             if kek.retired_at.is_some() {
                 self.keks.forget(kek.kek_id.as_str());
@@ -157,7 +160,7 @@ impl App {
             let count = if is_active { 0 } else { self.store.count_data_keys_all_tenants(&kek.kek_id).await? };
             let error = self.keks.check_canary(kek.kek_id.as_str(), &kek.canary).await.err();
             if count > 0 {
-                others.push(&kek.kek_id);
+                others.insert(kek.kek_id.clone(), count);
             }
             found.push(Found { kek_id: kek.kek_id.clone(), is_needed: is_active || count > 0, error });
         }
@@ -165,11 +168,11 @@ impl App {
         let is_usable = |kek_id: &KekId| found.iter().any(|found| found.kek_id == *kek_id && found.error.is_none());
         let mut rewrapped = 0_u64;
         if is_usable(&state.active_kek) && self.check_clock().is_ok() {
-            for old in others.iter().filter(|old| is_usable(old)) {
+            for old in others.keys().filter(|old| is_usable(old)) {
                 rewrapped = rewrapped.saturating_add(self.rewrap(&state, old).await?);
             }
         }
-        if self.kek_watch.may_be_old(&state.active_kek, !others.is_empty()) {
+        if self.kek_watch.has_moved(Spread { active: state.active_kek, others }) {
             // What is remembered of tenants holds their wrapped keys as they were.
             self.snapshot.forget_tenants();
         }
@@ -343,13 +346,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_may_be_old_until_a_change_was_seen_to_its_end() {
+    fn what_is_remembered_is_old_whenever_data_keys_have_moved() {
         let (watch, one, other) = (KekWatch::default(), kek_id(), KekId::parse("fedcba9876543210").unwrap());
-        assert!(!watch.may_be_old(&one, false));
-        assert!(watch.may_be_old(&other, false), "somebody else was quicker");
-        assert!(!watch.may_be_old(&other, false));
-        assert!(watch.may_be_old(&one, true));
-        assert!(watch.may_be_old(&one, false), "the last of it");
-        assert!(!watch.may_be_old(&one, false));
+        let spread = |active: &KekId, others: &[(&KekId, u64)]| Spread {
+            active: active.clone(),
+            others: others.iter().map(|(kek_id, count)| ((*kek_id).clone(), *count)).collect(),
+        };
+        assert!(!watch.has_moved(spread(&one, &[])), "nothing is remembered yet");
+        assert!(!watch.has_moved(spread(&one, &[])));
+        assert!(watch.has_moved(spread(&other, &[(&one, 200)])), "another one is active");
+        assert!(watch.has_moved(spread(&other, &[(&one, 1)])), "a batch was wrapped anew, here or elsewhere");
+        assert!(!watch.has_moved(spread(&other, &[(&one, 1)])), "the last one is damaged, and stays");
+        assert!(watch.has_moved(spread(&other, &[])));
+        assert!(watch.has_moved(spread(&one, &[])), "somebody else was quicker");
     }
 }
