@@ -129,7 +129,7 @@ pub(super) struct Opened {
 /// The lock on the data directory; released when it is dropped.
 #[derive(Debug)]
 pub(super) struct LockFile {
-    _file: File,
+    file: File,
 }
 
 /// Opens for writing; see [`super::SqliteStore::open`].
@@ -251,7 +251,16 @@ impl LockFile {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         write_pid(&mut file).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for LockFile {
+    /// Releases it for every copy of the file: a process that is just being started has one until it runs its own program, and
+    /// closing ours alone would leave the lock to it.
+    fn drop(&mut self) {
+        // Where that fails, closing releases it.
+        let _ = self.file.unlock();
     }
 }
 
@@ -380,6 +389,17 @@ mod tests {
         assert!(matches!(refused, OpenError::Held { pid: Some(pid), .. } if pid == std::process::id()));
         drop(first);
         LockFile::take(&path).expect("the lock after its release");
+    }
+
+    #[test]
+    fn a_process_that_is_being_started_does_not_keep_the_lock() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(LOCK_FILE);
+        let lock = LockFile::take(&path).expect("the first lock");
+        let copy = lock.file.try_clone().expect("the copy that it has");
+        drop(lock);
+        LockFile::take(&path).expect("the lock after its release");
+        drop(copy);
     }
 
     #[tokio::test]
