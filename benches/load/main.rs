@@ -1,12 +1,13 @@
 //! How fast the service jumps and redeems, as ratios to what the machine can do at best. See `docs/measuring.md`.
 //!
 //! `cargo bench --bench load` starts two floors and the real program as child processes and calls them in turns, a slice
-//! of a second each; `cargo bench --bench load -- growth` compares full databases with small ones. Only ratios within a
-//! round count: a shared machine swings by more than what is measured.
+//! of a second each; `cargo bench --bench load -- growth` compares full databases with small ones, and `-- noisy` a tenant that is
+//! alone with one that has a noisy neighbour. Only ratios within a round count: a shared machine swings by more than what is
+//! measured.
 //!
 //! The map: `guard` ends what was started; `floors` are the two floors; `data` is where a service keeps its rows and
 //! `service` the program on them; `firm` sets it up through its API, `fill` by SQL; `traffic` makes the calls and
-//! `rounds` has them take turns; `speed` and `growth` are the two measurements, and `figures` prints what came of them.
+//! `rounds` has them take turns; `speed`, `growth` and `noisy` are the three measurements, and `figures` prints what came of them.
 
 mod data;
 mod figures;
@@ -15,6 +16,7 @@ mod firm;
 mod floors;
 mod growth;
 mod guard;
+mod noisy;
 mod postgres;
 mod rounds;
 mod service;
@@ -59,6 +61,8 @@ struct Cli {
 enum What {
     /// Compare a million con:center users, and ten thousand tenants, with a few: takes minutes
     Growth,
+    /// Have one tenant jump beside another one that calls far more often than it may
+    Noisy,
     /// One of the floors
     #[command(hide = true)]
     Floor {
@@ -124,6 +128,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Some(What::Guard { runs, command }) => guard::run(runs, &command),
         Some(What::Floor { floor }) => floors::run(floor),
         Some(What::Growth) => measure(growth::measure(cli.plan.settled()), growth::MOST),
+        Some(What::Noisy) => measure(noisy::measure(cli.plan.settled()), noisy::MOST),
         None => measure(speed::measure(cli.plan.settled()), speed::MOST),
     }
 }

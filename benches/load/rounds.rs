@@ -69,12 +69,12 @@ impl Measured {
     pub(crate) fn ratios_to<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = f64> + 'a {
         self.rates.iter().zip(&other.rates).map(|(this, other)| this / other)
     }
+}
 
-    /// How long so many of a hundred calls took at most.
-    fn percentile(&self, percent: usize) -> u32 {
-        let rank = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
-        self.latencies.get(rank).copied().unwrap_or_default()
-    }
+/// How long so many of a hundred calls took at most, of latencies that are sorted.
+pub(crate) fn percentile(latencies: &[u32], percent: usize) -> u32 {
+    let rank = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
+    latencies.get(rank).copied().unwrap_or_default()
 }
 
 /// Measures all subjects in turns, with as many calls in flight as `shape` says.
@@ -114,8 +114,8 @@ pub(crate) fn rounds_of(plan: &Plan, shape: Shape, measured: &[Measured]) -> any
             variant: one.name.clone(),
             to_hello: Spread::of(one.ratios_to(hello))?,
             to_signing: Spread::of(one.ratios_to(signing))?,
-            p50_us: one.percentile(50),
-            p99_us: one.percentile(99),
+            p50_us: percentile(&one.latencies, 50),
+            p99_us: percentile(&one.latencies, 99),
         })
     };
     let swing = Spread::of(hello.rates.iter().copied())?;

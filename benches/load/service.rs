@@ -61,7 +61,8 @@ impl Service {
     pub(crate) fn start(data: Data, more: &[&str]) -> anyhow::Result<Self> {
         let mut arguments: Vec<OsString> =
             ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"].map(OsString::from).into();
-        arguments.extend(UNLIMITED.map(OsString::from));
+        let is_said = |rate: &str| more.iter().any(|said| said.split('=').next() == rate.split('=').next());
+        arguments.extend(UNLIMITED.into_iter().filter(|rate| !is_said(rate)).map(OsString::from));
         arguments.extend(data.arguments());
         arguments.extend(more.iter().map(OsString::from));
         let authority = data.authority()?;

@@ -134,6 +134,13 @@ impl Crowd {
         Arc::new(Self { portals, people, next: AtomicU32::new(0) })
     }
 
+    /// The people of one firm. They go on from here, so that their requests are new.
+    pub(crate) fn of_firm(&self, firm: usize) -> Option<Arc<Self>> {
+        let portals = vec![self.portals.get(firm)?.clone()];
+        let next = AtomicU32::new(self.next.load(Ordering::Relaxed));
+        Some(Arc::new(Self { portals, people: People { firms: 1, ..self.people }, next }))
+    }
+
     /// The wish for the next jump: in turns of a broker and a customer, all of them as often, since one person gets no more
     /// than 30 jumps a minute, and neighbours far from one another.
     fn wish(&self) -> Option<Request<v1::JumpToTarifRequest>> {
@@ -197,17 +204,22 @@ impl Jumps {
     pub(crate) fn made(&self) -> u32 {
         self.made.load(Ordering::Relaxed)
     }
-}
 
-impl Load for Jumps {
-    async fn call(&self, client: &mut Client) -> Result<bool, Status> {
+    /// Makes the next one.
+    pub(crate) async fn jump(&self, client: &mut Client) -> Result<(), Status> {
         let wish = self.crowd.wish().ok_or_else(|| Status::internal("nobody is there who could jump"))?;
         let jump = client.jump_to_tarif(wish).await?.into_inner();
         self.made.fetch_add(1, Ordering::Relaxed);
         if let (Some(tokens), Some(form)) = (&self.tokens, jump.form_post) {
             tokens.put(form.token);
         }
-        Ok(true)
+        Ok(())
+    }
+}
+
+impl Load for Jumps {
+    async fn call(&self, client: &mut Client) -> Result<bool, Status> {
+        self.jump(client).await.map(|()| true)
     }
 }
 
