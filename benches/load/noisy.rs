@@ -29,7 +29,7 @@ const QUIET: u32 = RATE / 2;
 /// Calls a second of the noisy one.
 const NOISY: u32 = 50 * RATE;
 /// Those of them that go out at one instant, so that timers of a millisecond do.
-const AT_ONCE: u32 = 25;
+const AT_ONCE: u32 = 5;
 /// So many slices make one stretch: enough calls for their 99th of 100.
 const SLICES: u32 = 4;
 /// What 99 of 100 calls take at most beside the noise, as a ratio to what they take alone.
