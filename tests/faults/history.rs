@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::transport::Channel;
 
 use crate::chance::{Dice, number};
@@ -20,6 +21,8 @@ const JUMPS: usize = 2;
 const CHANGES: usize = 2;
 /// Most looks at the list of users between two steps of anybody: so that steps come in every order.
 const LOOKS: u64 = 6;
+/// A history begins no sooner after the one before: five brokers play in each, and each of the hundred gets 30 jumps a minute.
+const EACH: Duration = Duration::from_millis(250);
 
 /// A call, from before it was sent until after its answer came: instants of one clock for all, each once.
 #[derive(Debug, Clone, Copy)]
@@ -139,7 +142,10 @@ impl Stage {
 async fn play_all(firm: Firm, replicas: Vec<Channel>) {
     let (clock, next_broker) = (Arc::default(), Arc::default());
     let stage = Stage { firm, replicas: Arc::new(replicas), clock, next_broker };
+    let mut pace = interval(EACH);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for seed in 0..number("CONCENTER_SCHEDULES", 25) {
+        pace.tick().await;
         let history = stage.play(seed).await;
         assert!(history.contradiction().is_none(), "seed {seed}: {:?} in {history:?}", history.contradiction());
         stage.gets_through(&mut Dice::of(seed)).await;

@@ -14,7 +14,7 @@ use concenter_gateway::proto::v1::GetJwksRequest;
 use concenter_gateway::proto::v1::jump_service_client::JumpServiceClient;
 use serde_json::Value;
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -33,8 +33,8 @@ const EVERY_SECOND: Rotation =
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 /// Who jumps and redeems meanwhile.
 const CLIENTS: usize = 4;
-/// A person gets 30 jumps a minute.
-const JUMPS_OF_BROKER: usize = 25;
+/// How often each of them does: a person gets 30 jumps a minute, and so makes 24.
+const JUMPS_EVERY: Duration = Duration::from_millis(100);
 
 fn kid_of(token: &str) -> String {
     let header = token.split('.').next().expect("a header");
@@ -89,7 +89,10 @@ impl Client {
     async fn jump_until(self, is_over: Arc<AtomicBool>, done: Arc<AtomicUsize>) -> (Vec<String>, BTreeSet<String>) {
         let (mut failed, mut signed_by) = (Vec::new(), BTreeSet::new());
         let brokers = BROKERS / CLIENTS;
-        for number in 0..brokers * JUMPS_OF_BROKER {
+        let mut pace = interval(JUMPS_EVERY);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for number in 0.. {
+            pace.tick().await;
             if is_over.load(Ordering::Relaxed) {
                 break;
             }
