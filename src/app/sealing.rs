@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,9 @@ use moka::sync::Cache;
 
 use super::chains::{Chains, Tally};
 use super::{App, Failure};
-use crate::domain::audit_log::{ChainEnd, ChainHash, LATEST_ENTRY, LogSeals, Unsealed, UnsealedQuery, made_at};
+use crate::domain::audit_log::{
+    AuditSeal, ChainEnd, ChainHash, LATEST_ENTRY, LogSeals, Unsealed, UnsealedQuery, made_at,
+};
 use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::secrets::seal_entry;
@@ -32,7 +35,7 @@ const SOON: Duration = Duration::from_secs(2);
 pub(super) struct Written {
     noted: Mutex<HashMap<TenantId, Noted>>,
     /// The newest row of a log that this process knows to be sealed, so that the end of its chain need not be asked for. Where
-    /// another one sealed since, it is looked further back than it has to be.
+    /// another one sealed since, it is looked further back than it has to be, once: each look learns of the last seal.
     sealed: Cache<TenantId, AuditId>,
     /// When the last look at them began that left none without a seal, in microseconds; 0 before the first.
     all_sealed_at: AtomicI64,
@@ -176,60 +179,55 @@ impl App {
         let mut ended = Vec::with_capacity(waiting.len());
         while !waiting.is_empty() {
             let turns: Vec<_> = waiting.drain(..waiting.len().min(STEP_LOGS)).collect();
-            for (turn, sealed) in self.seal_step_or_each(&turns).await {
-                match sealed {
-                    Ok(sealed) => {
-                        tally.add(Ok(sealed.rows.into()));
-                        match turn.after(&sealed) {
-                            Ok(next) => waiting.push_back(next),
-                            Err(end) => ended.push(end),
-                        }
-                    }
-                    Err(failure) => {
+            for after in self.seal_step_or_each(&turns).await {
+                match after {
+                    Ok(ControlFlow::Continue(next)) => waiting.push_back(next),
+                    Ok(ControlFlow::Break(end)) => ended.push(end),
+                    Err((end, failure)) => {
                         tally.add(Err(failure));
-                        ended.push(turn.ended(true));
+                        ended.push(end);
                     }
                 }
             }
+        }
+        for end in &ended {
+            tally.add(Ok(end.rows));
         }
         ended
     }
 
     /// Seals some rows of these logs; each log by itself where it fails with all of them, so that no other waits for the one that
     /// it failed on.
-    async fn seal_step_or_each(&self, turns: &[Turn]) -> Vec<(Turn, Result<SealedRows, Failure>)> {
-        match self.seal_step(turns).await {
-            Ok(sealed) => return turns.iter().copied().zip(sealed.into_iter().map(Ok)).collect(),
-            Err(failure) if turns.len() == 1 => return turns.iter().copied().zip([Err(failure)]).collect(),
-            Err(_) => {}
+    async fn seal_step_or_each(&self, turns: &[Turn]) -> Vec<Result<AfterStep, (Ended, Failure)>> {
+        match (self.seal_step(turns).await, turns) {
+            (Ok(after), _) => return after.into_iter().map(Ok).collect(),
+            (Err(failure), [turn]) => return vec![Err((turn.ended(true), failure))],
+            (Err(_), _) => {}
         }
         let mut each = Vec::with_capacity(turns.len());
         for turn in turns {
-            let sealed = self.seal_step(std::slice::from_ref(turn)).await;
-            each.push((*turn, sealed.map(|sealed| sealed.first().copied().unwrap_or_default())));
+            match self.seal_step(std::slice::from_ref(turn)).await {
+                Ok(after) => each.extend(after.into_iter().map(Ok)),
+                Err(failure) => each.push(Err((turn.ended(true), failure))),
+            }
         }
         each
     }
 
     /// Seals some rows of these logs in one transaction.
-    async fn seal_step(&self, turns: &[Turn]) -> Result<Vec<SealedRows>, Failure> {
+    async fn seal_step(&self, turns: &[Turn]) -> Result<Vec<AfterStep>, Failure> {
         let logs: Vec<_> = turns.iter().map(|turn| turn.log).collect();
         let most = STEP_ROWS / u32::try_from(logs.len()).unwrap_or(STEP_ROWS).clamp(1, STEP_ROWS);
-        let seals: Vec<_> = self.store.unsealed_entries(&logs, most).await?.iter().map(seals_of).collect();
+        let unsealed = self.store.unsealed_entries(&logs, most).await?;
+        let seals: Vec<_> = unsealed.iter().map(seals_of).collect();
         let taken = self.store.append_seals(&seals).await?;
-        let rows = |(log, taken): (&LogSeals, bool)| {
-            let rows = u32::try_from(log.seals.len()).unwrap_or(u32::MAX);
-            let last = log.seals.last().and_then(|seal| AuditId::parse(&seal.audit_id).ok());
-            if taken {
-                SealedRows { rows, newest: last, next: last.filter(|_| rows >= most).map(Next::Behind) }
-            } else {
-                // Somebody else seals this log, and is further: what he leaves is looked for again.
-                SealedRows { next: Some(Next::Again), ..SealedRows::default() }
-            }
-        };
-        Ok(seals.iter().zip(taken).map(rows).collect())
+        let steps = turns.iter().zip(&unsealed).zip(seals.iter().zip(taken));
+        Ok(steps.map(|((turn, log), (seals, is_taken))| turn.after(log, is_taken.then_some(seals), most)).collect())
     }
 }
+
+/// What becomes of a turn after a step: it goes on, or it has ended.
+type AfterStep = ControlFlow<Ended, Turn>;
 
 /// A log whose turn it is.
 #[derive(Debug, Clone, Copy)]
@@ -262,24 +260,26 @@ impl Turn {
         Self { log, newest, rows: 0, most: ROWS_OF_TURN }
     }
 
-    /// How it goes on after a step, or what came of it.
-    fn after(self, sealed: &SealedRows) -> Result<Self, Ended> {
-        let (after, taken) = match sealed.next {
-            Some(Next::Again) => (self.log.after, STEP_ROWS),
-            Some(Next::Behind(id)) => (id, sealed.rows),
-            None => (self.log.after, 0),
-        };
+    /// What becomes of it after a step that found `unsealed` and gave `seals` to at most `most` rows; `None` where somebody else
+    /// seals this log, and is further: what he leaves is looked for again.
+    fn after(&self, unsealed: &Unsealed, seals: Option<&LogSeals>, most: u32) -> AfterStep {
+        let sealed = seals.map_or(&[][..], |log| &log.seals);
+        let rows = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+        let id = |seal: &AuditSeal| AuditId::parse(&seal.audit_id).ok();
+        let (last, before) = (sealed.last().and_then(id), unsealed.last.as_ref().and_then(id));
         let next = Self {
-            log: UnsealedQuery { after, ..self.log },
+            log: UnsealedQuery { after: last.unwrap_or(self.log.after), ..self.log },
             // Ids sort as their instants do; a row that came late is not the newest.
-            newest: self.newest.max(sealed.newest),
-            rows: self.rows.saturating_add(sealed.rows.into()),
-            most: self.most.saturating_sub(taken),
+            newest: self.newest.max(last).max(before),
+            rows: self.rows.saturating_add(rows.into()),
+            most: self.most.saturating_sub(seals.map_or(STEP_ROWS, |_| rows)),
         };
-        match sealed.next {
-            None => Err(next.ended(false)),
-            Some(_) if next.most == 0 => Err(next.ended(true)),
-            Some(_) => Ok(next),
+        if seals.is_some() && rows < most {
+            ControlFlow::Break(next.ended(false))
+        } else if next.most == 0 {
+            ControlFlow::Break(next.ended(true))
+        } else {
+            ControlFlow::Continue(next)
         }
     }
 
@@ -293,25 +293,6 @@ impl Ended {
     const fn nothing_in(tenant: TenantId) -> Self {
         Self { tenant, rows: 0, newest: None, is_left: false }
     }
-}
-
-/// What a step did to one log.
-#[derive(Debug, Clone, Copy, Default)]
-struct SealedRows {
-    rows: u32,
-    /// The newest of them.
-    newest: Option<AuditId>,
-    /// Where it is gone on; `None` if no rows are left.
-    next: Option<Next>,
-}
-
-/// Where a log is gone on with.
-#[derive(Debug, Clone, Copy)]
-enum Next {
-    /// Behind the last row that was sealed.
-    Behind(AuditId),
-    /// Where it was begun.
-    Again,
 }
 
 /// The turns of logs in which rows are looked for.
@@ -427,26 +408,48 @@ mod tests {
         assert!(written.take().is_empty());
     }
 
+    fn unsealed(last: Option<AuditId>) -> Unsealed {
+        Unsealed { tenant: TenantId::SYSTEM, last: last.map(seal_of), entries: Vec::new() }
+    }
+
+    fn seal_of(id: AuditId) -> AuditSeal {
+        AuditSeal { seq: 1, audit_id: id.to_string(), prev: ChainHash::START, hash: ChainHash::START }
+    }
+
+    fn sealed(rows: u32, last: AuditId) -> LogSeals {
+        LogSeals { tenant: TenantId::SYSTEM, seals: (0..rows).map(|_| seal_of(last)).collect() }
+    }
+
     #[test]
     fn a_turn_goes_on_behind_what_was_sealed_and_ends_in_time() {
         let turn = Turn::new(TenantId::SYSTEM, None, Reach::Now, NOW);
         let last = AuditId::floor(NOW);
-        let full = SealedRows { rows: STEP_ROWS, newest: Some(last), next: Some(Next::Behind(last)) };
-        let next = turn.after(&full).unwrap();
+        let next = turn.after(&unsealed(None), Some(&sealed(STEP_ROWS, last)), STEP_ROWS).continue_value().unwrap();
         assert_eq!((next.log.after, next.rows), (last, u64::from(STEP_ROWS)));
-        let end = next.after(&SealedRows { rows: 1, ..SealedRows::default() }).unwrap_err();
+        let end = next.after(&unsealed(Some(last)), Some(&sealed(1, last)), STEP_ROWS).break_value().unwrap();
         let expected =
             Ended { tenant: TenantId::SYSTEM, rows: u64::from(STEP_ROWS) + 1, newest: Some(last), is_left: false };
         assert_eq!(end, expected);
         // Whoever always comes too late gives up, too.
-        let again = SealedRows { next: Some(Next::Again), ..SealedRows::default() };
         let mut turns = 0;
-        let mut turn = Ok(turn);
-        while let Ok(before) = turn {
-            turn = before.after(&again);
+        let mut turn = ControlFlow::Continue(turn);
+        while let ControlFlow::Continue(before) = turn {
+            turn = before.after(&unsealed(None), None, STEP_ROWS);
             turns += 1;
         }
-        assert_eq!((turns, turn.unwrap_err().is_left), (20, true));
+        assert_eq!((turns, turn.break_value().unwrap().is_left), (20, true));
+    }
+
+    #[test]
+    fn a_look_learns_of_what_somebody_else_sealed() {
+        let (ours, theirs) = (AuditId::floor(NOW.minus(Duration::from_secs(9))), AuditId::floor(NOW));
+        let turn = Turn::new(TenantId::SYSTEM, Some(ours), Reach::Now, NOW);
+        let end = turn.after(&unsealed(Some(theirs)), Some(&sealed(0, ours)), STEP_ROWS).break_value().unwrap();
+        assert_eq!((end.rows, end.newest), (0, Some(theirs)));
+        // A row that came late was sealed last.
+        let turn = Turn::new(TenantId::SYSTEM, Some(theirs), Reach::Now, NOW);
+        let end = turn.after(&unsealed(Some(ours)), Some(&sealed(0, ours)), STEP_ROWS).break_value().unwrap();
+        assert_eq!(end.newest, Some(theirs));
     }
 
     #[test]
