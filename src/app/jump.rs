@@ -188,7 +188,7 @@ impl App {
         let Ok(Decided::New(jump, passage)) = self.decide(attempt, &keys, &inputs, now) else {
             return Ok(None);
         };
-        self.keep(attempt, &inputs, &jump, passage, now).await
+        self.keep(attempt, &people, &inputs, (&jump, passage), now).await
     }
 
     /// Reads of the person what `frame` lacks, and remembers it. `None` if there is no such tenant any more.
@@ -207,18 +207,17 @@ impl App {
         Ok(Some(frame.with(person)))
     }
 
-    /// Keeps a jump that was decided on `inputs`; only then its passage may leave. `None`: what it rested on has moved.
+    /// Keeps a jump that was decided on `inputs`, for the log about `people`; only then its passage may leave. `None`: what it
+    /// rested on has moved.
     async fn keep(
         &self,
         attempt: &Attempt<'_>,
+        people: &[AuditedPerson],
         inputs: &JumpInputs,
-        jump: &Jump,
-        passage: Passage,
+        (jump, passage): (&Jump, Passage),
         now: Timestamp,
     ) -> Result<Option<IssuedJump>, Failure> {
         let Attempt { call, tenant, order, .. } = attempt;
-        let involved = attempt.involved()?;
-        let people = involved.people();
         let introduced = match &order.person {
             Person::Broker(_) => Introduced::Everybody,
             Person::Customer { customer_id, .. } => Introduced::WhoeverIsNotErased(SeenCustomer {
@@ -226,15 +225,15 @@ impl App {
                 jump_version: inputs.versions.customer,
             }),
         };
-        let salts = self.salts_of(tenant, &people, &inputs.salts, introduced).await?;
+        let salts = self.salts_of(tenant, people, &inputs.salts, introduced).await?;
         let deed = Deed { action: Action::IssueJump, object: Some(AuditObject::new(&jump.jump_id)), at: now };
-        let entry = self.audit_entry_with(tenant, call, involved, deed, (&people, &salts))?;
+        let entry = self.audit_entry_with(tenant, call, attempt.involved()?, deed, (people, &salts))?;
         let record = self.store.record_jump(tenant, jump, &entry).instrument(debug_span!("store.jump.record"));
         match record.await? {
             RecordOutcome::Recorded => {
                 if inputs.salts.iter().any(Option::is_none) {
                     // Not before: of a customer who was erased meanwhile no salt was kept.
-                    self.snapshot.remember_salts(tenant, &people, &salts);
+                    self.snapshot.remember_salts(tenant, people, &salts);
                 }
                 Ok(Some(IssuedJump::of(jump, passage)))
             }
@@ -279,7 +278,7 @@ impl App {
             }
             Err(failure) => return Err(failure),
         };
-        self.keep(attempt, &inputs, &jump, passage, now).await
+        self.keep(attempt, &people, &inputs, (&jump, passage), now).await
     }
 
     /// Decides on what was read: a new jump with its token, the one that this request made before, or a refusal.

@@ -122,7 +122,9 @@ pub async fn unlock_existing(
 ) -> Result<(OpenedService, Arc<KeyRing>), UnlockError> {
     let state = store.load_service().await?.ok_or(UnlockError::NotInitialised)?;
     let opened = open_keys(&state, keks).await?;
-    for kek in state.keks.iter().filter(|kek| kek.retired_at.is_none()) {
+    // That of the service itself was looked at when its keys were opened.
+    let others = state.keks.iter().filter(|kek| kek.retired_at.is_none() && kek.kek_id.as_str() != state.keys.kek_id);
+    for kek in others {
         let is_needed = kek.kek_id == state.active_kek || store.count_data_keys_all_tenants(&kek.kek_id).await? > 0;
         match check_kek(keks, kek).await {
             Ok(()) => {}
