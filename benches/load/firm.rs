@@ -87,6 +87,7 @@ pub(crate) async fn set_up_catalogue(channel: Channel, issuer: &Issuer) -> anyho
         lines_of_business: Some(v1::LineOfBusinessScope { scope: Some(lines::Scope::All(lines::All {})) }),
         hands_over_secret: Some(true),
         nonce_required: Some(false),
+        redirect_origins: Vec::new(),
     };
     catalogue.put_target(by(&operator, target)).await?;
     Ok(())

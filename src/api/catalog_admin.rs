@@ -13,7 +13,7 @@ use crate::domain::error::Version;
 use crate::domain::ids::{ProviderId, ReturnUrlId, TargetId};
 use crate::domain::jump::PersonKind;
 use crate::domain::provider::{ProductProvider, State};
-use crate::domain::target::{AcceptedPersons, Delivery, ReturnUrl, Target, WebUrl};
+use crate::domain::target::{AcceptedPersons, Delivery, Origin, RedirectOrigins, ReturnUrl, Target, WebUrl};
 use crate::domain::text::Line;
 use crate::proto::admin::v1;
 use crate::proto::admin::v1::catalog_admin_service_server::CatalogAdminService;
@@ -217,6 +217,7 @@ fn target(fields: &mut Fields, message: v1::PutTargetRequest) -> Read<(Target, O
     let lines = line_scope(fields, message.lines_of_business);
     let hands_over_secret = fields.needed("hands_over_secret", message.hands_over_secret, FLAG);
     let nonce_required = fields.needed("nonce_required", message.nonce_required, FLAG);
+    let redirect_origins = redirect_origins(fields, &message.redirect_origins);
     let target = Target {
         target_id: target_id?,
         provider_id: provider_id?,
@@ -229,6 +230,7 @@ fn target(fields: &mut Fields, message: v1::PutTargetRequest) -> Read<(Target, O
         lines: lines?,
         hands_over_secret: hands_over_secret?,
         nonce_required: nonce_required?,
+        redirect_origins: redirect_origins?,
         version: Version::FIRST,
     };
     Ok((target, known?))
@@ -243,6 +245,13 @@ fn accepted_persons(fields: &mut Fields, kinds: &[i32]) -> Read<AcceptedPersons>
     })?;
     let takes = |kind| kinds.contains(&kind);
     Ok(AcceptedPersons { brokers: takes(PersonKind::Broker), customers: takes(PersonKind::Customer) })
+}
+
+fn redirect_origins(fields: &mut Fields, origins: &[String]) -> Read<RedirectOrigins> {
+    let origins = fields.each(origins, |fields, place, origin| {
+        fields.keep(format_args!("redirect_origins[{place}]"), Origin::parse(origin))
+    })?;
+    fields.keep("redirect_origins", RedirectOrigins::new(origins))
 }
 
 /// Reads an entry and the version that the caller knows. State and version of the entry count only for a new one.
@@ -296,6 +305,7 @@ fn target_out(target: &Target) -> v1::Target {
         hands_over_secret: target.hands_over_secret,
         nonce_required: target.nonce_required,
         etag: etag(target.version),
+        redirect_origins: target.redirect_origins.as_slice().iter().map(|origin| origin.as_str().to_owned()).collect(),
     }
 }
 
@@ -370,6 +380,20 @@ mod tests {
             "nonce_required",
         ];
         assert_eq!(read(v1::PutTargetRequest::default()).err(), Some(expected.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn redirect_origins_read_back_sorted_and_once() {
+        let origins = |names: &[&str]| names.iter().map(|name| format!("https://{name}.example")).collect();
+        let message = v1::PutTargetRequest { redirect_origins: origins(&["b", "a", "b"]), ..good() };
+        let (target, _) = read(message).unwrap();
+        assert_eq!(target_out(&target).redirect_origins, origins(&["a", "b"]));
+        let message = v1::PutTargetRequest { redirect_origins: origins(&["b", "A", "c/", "*"]), ..good() };
+        let expected = ["redirect_origins[1]", "redirect_origins[2]", "redirect_origins[3]"];
+        assert_eq!(read(message).err(), Some(expected.map(str::to_owned).to_vec()));
+        let eleven = (0..11).map(|number| format!("https://a{number}.example")).collect();
+        let message = v1::PutTargetRequest { redirect_origins: eleven, ..good() };
+        assert_eq!(read(message).err(), Some(vec!["redirect_origins".to_owned()]));
     }
 
     #[test]

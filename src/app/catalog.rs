@@ -7,7 +7,7 @@ use crate::domain::error::Version;
 use crate::domain::ids::{ProviderId, ReturnUrlId, TargetId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProductProvider, State};
-use crate::domain::target::{ReturnUrl, Target, TargetKind};
+use crate::domain::target::{Delivery, ReturnUrl, Target, TargetKind};
 
 impl App {
     /// Puts a product provider: makes it (`known` is `None`) or changes it.
@@ -64,14 +64,17 @@ impl App {
     /// Puts a target: makes it (`known` is `None`) or changes it.
     ///
     /// # Errors
-    /// Refused: `NotFound`, `EtagMismatch`. Invalid: an insurer's portal that takes customers, or a target that takes
-    /// nobody.
+    /// Refused: `NotFound`, `EtagMismatch`. Invalid: an insurer's portal that takes customers, a target that takes
+    /// nobody, or one with redirects that nobody posts to.
     pub async fn put_target(&self, call: &Call, target: &Target, known: Option<Version>) -> Result<Target, Failure> {
         if target.kind == TargetKind::InsurerPortal && target.accepts.customers {
             return Err(Failure::field("accepted_persons", "an insurer's portal never takes customers"));
         }
         if !target.accepts.brokers && !target.accepts.customers {
             return Err(Failure::field("accepted_persons", "must name at least one kind of person"));
+        }
+        if target.delivery != Delivery::FormPost && !target.redirect_origins.as_slice().is_empty() {
+            return Err(Failure::field("redirect_origins", "are for targets that are posted to"));
         }
         let effect = self.operator_effect(call, Action::PutTarget, Some(AuditObject::new(&target.target_id))).await?;
         done(self.store.put_target(&effect, target, known).await?)

@@ -308,7 +308,7 @@ mod tests {
     use crate::domain::ids::{BrokerId, CustomerId, Random};
     use crate::domain::jump::Person;
     use crate::domain::resolve::CandidateCustomer;
-    use crate::domain::target::{AcceptedPersons, Delivery, LineScope, TargetKind, WebUrl};
+    use crate::domain::target::{AcceptedPersons, Delivery, LineScope, RedirectOrigins, TargetKind, WebUrl};
     use crate::domain::text::Line;
     use crate::domain::time::Timestamp;
 
@@ -371,6 +371,7 @@ mod tests {
             lines: LineScope::All,
             hands_over_secret: true,
             nonce_required: false,
+            redirect_origins: RedirectOrigins::default(),
             version: Version::FIRST,
         };
         let assignments = match &order.person {

@@ -91,6 +91,12 @@ struct PutArgs {
     #[arg(long, value_enum, value_name = "YES/NO")]
     nonce_required: YesNo,
 
+    /// Origins (https://HOST[:PORT]) that its answer to the posted form redirects through or to, with commas or one by one
+    ///
+    /// At most 10, for form-post only. That of --url is allowed anyway. Browsers stop a redirect to any other.
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    redirect_origin: Vec<String>,
+
     #[command(flatten)]
     change: ChangeArgs,
 }
@@ -168,6 +174,7 @@ async fn put(session: &Session, args: PutArgs) -> anyhow::Result<Target> {
         lines_of_business: Some(args.lines.scope()),
         hands_over_secret: Some(args.hands_over_secret.into()),
         nonce_required: Some(args.nonce_required.into()),
+        redirect_origins: args.redirect_origin,
     };
     let answer = session.done(&change, client(session).put_target(request)).await?;
     Ok(session.required(answer.target)?)
@@ -205,6 +212,7 @@ impl Shown for Target {
             column("State", word(self.state().as_str_name(), "STATE_")),
             detail("URL", &self.url),
             detail("Delivery", word(self.delivery().as_str_name(), "DELIVERY_")),
+            detail("Redirects to", self.redirect_origins.join(", ")),
             detail("Gets the password", check_box(self.hands_over_secret)),
             detail("Needs a nonce", check_box(self.nonce_required)),
             detail("etag", &self.etag),

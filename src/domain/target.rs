@@ -1,5 +1,7 @@
 //! Targets: the tariff calculators and insurers' portals that one jumps to.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use url::{Host, Url};
 
 use super::error::Version;
@@ -104,12 +106,21 @@ pub enum UrlProblem {
     /// A `*` in the host: it would look as if it stood for many (`docs/domain.md#return-urls`).
     #[error("must not carry a wildcard in its host")]
     Wildcard,
+    /// A host with what no name on the Internet has. Parsers take `;` and the like, which in a header mean something else.
+    #[error("must have a host of letters, digits, dots and hyphens")]
+    Host,
+    /// A `{` or `}`: there are no templates, and what a target needs is handed over at the redeem.
+    #[error("must not carry a placeholder")]
+    Placeholder,
     /// User name or password before the host.
     #[error("must not carry user information")]
     UserInformation,
     /// A fragment; the token may have to stand there.
     #[error("must not carry a fragment")]
     Fragment,
+    /// A path or a query, where an origin is wanted.
+    #[error("must be an origin: nothing behind host and port")]
+    NotAnOrigin,
     /// Not spelled as a browser would spell it, so that equal URLs would not be equal text.
     #[error("must be spelled in its normal form")]
     NotNormal,
@@ -127,28 +138,7 @@ impl WebUrl {
     /// # Errors
     /// A [`UrlProblem`] that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, UrlProblem> {
-        if text.len() > URL_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(UrlProblem::Malformed);
-        }
-        let url = Url::parse(text).map_err(|_| UrlProblem::Malformed)?;
-        let loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => return Err(UrlProblem::NotHttps),
-        };
-        if !(url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
-            return Err(UrlProblem::NotHttps);
-        }
-        if url.host_str().is_some_and(|host| host.contains('*')) {
-            return Err(UrlProblem::Wildcard);
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlProblem::UserInformation);
-        }
-        if url.fragment().is_some() {
-            return Err(UrlProblem::Fragment);
-        }
+        let url = parse_for_browsers(text)?;
         if url.as_str() != text {
             return Err(UrlProblem::NotNormal);
         }
@@ -159,6 +149,15 @@ impl WebUrl {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Its origin: the scheme, the host, and the port unless that is the usual one.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        // In the normal form a path follows, and it begins with the first slash behind the host.
+        let host = self.0.find("://").map_or(0, |at| at + "://".len());
+        let end = self.0.get(host..).and_then(|rest| rest.find('/')).map_or(self.0.len(), |length| host + length);
+        Origin(self.0.get(..end).unwrap_or(&self.0).to_owned())
     }
 
     /// The URL with `token` in its fragment. `token` must be of `[A-Za-z0-9_.-]`.
@@ -172,6 +171,138 @@ impl WebUrl {
     pub fn with_handle(&self, handle: &str) -> String {
         let separator = if self.0.contains('?') { '&' } else { '?' };
         format!("{}{separator}j={handle}", self.0)
+    }
+}
+
+/// Reads an absolute URL that a browser may be sent to, in whatever spelling.
+fn parse_for_browsers(text: &str) -> Result<Url, UrlProblem> {
+    if text.len() > URL_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UrlProblem::Malformed);
+    }
+    if text.contains(['{', '}']) {
+        return Err(UrlProblem::Placeholder);
+    }
+    let url = Url::parse(text).map_err(|_| UrlProblem::Malformed)?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return Err(UrlProblem::NotHttps),
+    };
+    if !(url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
+        return Err(UrlProblem::NotHttps);
+    }
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        return Err(UrlProblem::Wildcard);
+    }
+    if let Some(Host::Domain(name)) = url.host()
+        && !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    {
+        return Err(UrlProblem::Host);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UrlProblem::UserInformation);
+    }
+    if url.fragment().is_some() {
+        return Err(UrlProblem::Fragment);
+    }
+    Ok(url)
+}
+
+/// An origin (RFC 6454): scheme, host, and the port unless it is the usual one; `https`, or `http` for loopback in development.
+///
+/// Of characters that mean nothing in a header and in HTML, `:` and the brackets of an address excepted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin(String);
+
+impl Origin {
+    /// Reads an origin in its normal form, which has no slash at its end.
+    ///
+    /// # Errors
+    /// A [`UrlProblem`] that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, UrlProblem> {
+        let url = parse_for_browsers(text)?;
+        if url.path() != "/" || url.query().is_some() {
+            return Err(UrlProblem::NotAnOrigin);
+        }
+        if url.as_str().strip_suffix('/') != Some(text) {
+            return Err(UrlProblem::NotNormal);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Where a listener at `address` is reached by browsers of its own network, for development.
+    ///
+    /// One that listens everywhere is reached at this machine.
+    #[must_use]
+    pub fn of_listener(address: SocketAddr, has_tls: bool) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        let (scheme, usual) = if has_tls { ("https", 443) } else { ("http", 80) };
+        let address = SocketAddr::new(ip, address.port());
+        if address.port() == usual {
+            let host = address.to_string();
+            let host = host.strip_suffix(&format!(":{usual}")).unwrap_or(&host);
+            return Self(format!("{scheme}://{host}"));
+        }
+        Self(format!("{scheme}://{address}"))
+    }
+
+    /// The origin, in its normal form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Tells whether browsers reach it over TLS alone.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+
+    /// The page at this origin that carries a jump to `target`, with `token` in its fragment, which no server gets to see. `token`
+    /// must be of `[A-Za-z0-9_.-]`.
+    #[must_use]
+    pub fn landing_page(&self, target: &TargetId, token: &str) -> String {
+        format!("{}/j/{target}#{token}", self.0)
+    }
+}
+
+/// Most origins that a target names.
+const MOST_ORIGINS: usize = 10;
+
+/// Origins that a target's answer to the posted form may redirect through or to: at most 10, sorted, each once.
+///
+/// The origin of the target's own URL need not be among them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RedirectOrigins(Vec<Origin>);
+
+/// A target names more than 10 origins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must name at most 10 origins")]
+pub struct TooManyOrigins;
+
+impl RedirectOrigins {
+    /// Sorts the list; origins that are named twice count once.
+    ///
+    /// # Errors
+    /// [`TooManyOrigins`] if it names more than 10.
+    pub fn new(mut origins: Vec<Origin>) -> Result<Self, TooManyOrigins> {
+        origins.sort_unstable();
+        origins.dedup();
+        if origins.len() > MOST_ORIGINS {
+            return Err(TooManyOrigins);
+        }
+        Ok(Self(origins))
+    }
+
+    /// The origins, sorted and unique; often none.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Origin] {
+        &self.0
     }
 }
 
@@ -200,6 +331,8 @@ pub struct Target {
     pub hands_over_secret: bool,
     /// Whether every jump must carry a nonce of the target.
     pub nonce_required: bool,
+    /// Where its answer to the posted form may redirect. None unless the delivery is [`Delivery::FormPost`].
+    pub redirect_origins: RedirectOrigins,
     /// The etag.
     pub version: Version,
 }
@@ -243,6 +376,12 @@ mod tests {
             ("https://*.example/", UrlProblem::Wildcard),
             ("https://a*.example/x", UrlProblem::Wildcard),
             ("https://%2a.example/", UrlProblem::Wildcard),
+            ("https://a;script-src.example/", UrlProblem::Host),
+            ("https://a'b.example/", UrlProblem::Host),
+            ("https://a.example/{user}", UrlProblem::Placeholder),
+            ("https://a.example/?u={user}", UrlProblem::Placeholder),
+            ("https://{host}.example/", UrlProblem::Placeholder),
+            ("https://a.example/}", UrlProblem::Placeholder),
             ("https://user:pw@a.example/", UrlProblem::UserInformation),
             ("https://a.example/#x", UrlProblem::Fragment),
             ("https://A.example/", UrlProblem::NotNormal),
@@ -251,6 +390,72 @@ mod tests {
         ] {
             assert_eq!(WebUrl::parse(text), Err(problem), "{text:?}");
         }
+    }
+
+    #[test]
+    fn an_origin_has_nothing_behind_its_port() {
+        for text in ["https://a.example", "https://a.example:8443", "http://127.0.0.1:9000", "http://[::1]:9000"] {
+            assert_eq!(Origin::parse(text).map(|origin| origin.as_str().to_owned()), Ok(text.to_owned()));
+        }
+        for (text, problem) in [
+            ("", UrlProblem::Malformed),
+            ("a.example", UrlProblem::Malformed),
+            ("null", UrlProblem::Malformed),
+            ("https:", UrlProblem::Malformed),
+            ("*", UrlProblem::Malformed),
+            ("'self'", UrlProblem::Malformed),
+            ("https://a.example b.example", UrlProblem::Malformed),
+            ("https://*.example", UrlProblem::Wildcard),
+            ("https://a.example;script-src", UrlProblem::Host),
+            ("http://a.example", UrlProblem::NotHttps),
+            ("data:text", UrlProblem::NotHttps),
+            ("https://u@a.example", UrlProblem::UserInformation),
+            ("https://a.example#x", UrlProblem::Fragment),
+            ("https://a.example/x", UrlProblem::NotAnOrigin),
+            ("https://a.example?x", UrlProblem::NotAnOrigin),
+            ("https://a.example/", UrlProblem::NotNormal),
+            ("https://a.example:443", UrlProblem::NotNormal),
+            ("https://A.example", UrlProblem::NotNormal),
+        ] {
+            assert_eq!(Origin::parse(text), Err(problem), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_origin_of_a_url_is_one_that_could_have_been_named() {
+        for (url, origin) in [
+            ("https://a.example/", "https://a.example"),
+            ("https://a.example:8443/x/?y=//z/", "https://a.example:8443"),
+            ("http://[::1]:9000/x", "http://[::1]:9000"),
+        ] {
+            let own = WebUrl::parse(url).unwrap().origin();
+            assert_eq!(Ok(&own), Origin::parse(origin).as_ref());
+        }
+    }
+
+    #[test]
+    fn a_listener_is_reached_where_browsers_can() {
+        for (address, has_tls, origin) in [
+            ("127.0.0.1:8080", false, "http://127.0.0.1:8080"),
+            ("0.0.0.0:8080", false, "http://127.0.0.1:8080"),
+            ("[::]:8443", true, "https://[::1]:8443"),
+            ("[::1]:443", true, "https://[::1]"),
+            ("127.0.0.1:80", false, "http://127.0.0.1"),
+            ("127.0.0.1:80", true, "https://127.0.0.1:80"),
+        ] {
+            assert_eq!(Origin::of_listener(address.parse().unwrap(), has_tls).as_str(), origin);
+            assert_eq!(Origin::parse(origin).map(|origin| origin.as_str().to_owned()), Ok(origin.to_owned()));
+        }
+    }
+
+    #[test]
+    fn origins_are_sorted_and_count_once() {
+        let origin = |number: usize| Origin::parse(&format!("https://a{number}.example")).unwrap();
+        let origins = RedirectOrigins::new(vec![origin(2), origin(1), origin(2)]).unwrap();
+        assert_eq!(origins.as_slice(), [origin(1), origin(2)]);
+        assert!(RedirectOrigins::new((0..10).chain(0..10).map(origin).collect()).is_ok());
+        assert_eq!(RedirectOrigins::new((0..11).map(origin).collect()), Err(TooManyOrigins));
+        assert_eq!(RedirectOrigins::default().as_slice(), []);
     }
 
     #[test]

@@ -237,6 +237,7 @@ fn target() -> admin::PutTargetRequest {
         lines_of_business: Some(v1::LineOfBusinessScope { scope: Some(lines::Scope::All(lines::All {})) }),
         hands_over_secret: Some(true),
         nonce_required: Some(false),
+        redirect_origins: Vec::new(),
     }
 }
 

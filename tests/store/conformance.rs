@@ -116,6 +116,7 @@ macro_rules! conformance {
                 a_target_of_an_unknown_provider_is_refused
                 putting_a_target_needs_its_etag
                 a_portal_that_takes_customers_never_gets_in
+                a_target_that_nobody_posts_to_redirects_nobody
                 a_target_is_disabled_and_enabled
                 the_state_of_a_target_needs_its_etag
                 targets_are_listed_by_key_page_by_page

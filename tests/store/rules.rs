@@ -77,6 +77,7 @@ macro_rules! rules {
                 a_provider_with_targets_is_not_deleted
                 a_target_with_jumps_is_not_deleted
                 lines_of_business_are_one_to_100_in_an_array
+                redirects_are_at_most_ten_origins_of_a_target_that_is_posted_to
                 words_of_the_catalogue_come_from_closed_lists
                 what_a_target_takes_is_yes_or_no
                 a_return_url_stands_under_one_key

@@ -8,7 +8,7 @@ use crate::domain::page::NegativePageSize;
 use crate::domain::provider::InvalidProviderList;
 use crate::domain::settings::{InvalidPercent, InvalidSessionSpan};
 use crate::domain::signing::InvalidKeyId;
-use crate::domain::target::{InvalidLineList, UrlProblem};
+use crate::domain::target::{InvalidLineList, TooManyOrigins, UrlProblem};
 use crate::domain::text::TextProblem;
 
 /// Why a value of the domain could not be made from a field.
@@ -46,8 +46,11 @@ impl Problem for UrlProblem {
             Self::Malformed => "is not an absolute URL of at most 2000 printable characters",
             Self::NotHttps => "must begin with https:// (http:// only for a loopback host)",
             Self::Wildcard => "must not carry a wildcard in its host",
+            Self::Host => "must have a host of letters, digits, dots and hyphens",
+            Self::Placeholder => "must not carry a placeholder",
             Self::UserInformation => "must not carry user information",
             Self::Fragment => "must not carry a fragment",
+            Self::NotAnOrigin => "must be an origin: nothing behind host and port",
             Self::NotNormal => "must be spelled in its normal form",
         }
     }
@@ -75,4 +78,5 @@ problems! {
     InvalidSessionSpan => "must be whole minutes, from 1 up to the longest that is allowed",
     InvalidTokenLife => "must be 10 to 120 whole seconds",
     NegativePageSize => "must not be negative",
+    TooManyOrigins => "must name at most 10 origins",
 }

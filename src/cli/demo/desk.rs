@@ -161,6 +161,7 @@ impl Desk {
             lines_of_business: Some(LineOfBusinessScope { scope: Some(Scope::All(All {})) }),
             hands_over_secret: Some(target.gets_password),
             nonce_required: Some(false),
+            redirect_origins: Vec::new(),
         };
         let request = self.signed(Caller::Operator, request)?;
         CatalogAdminServiceClient::new(self.channel()).put_target(request).await?;

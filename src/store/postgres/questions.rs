@@ -61,6 +61,7 @@ SELECT
     g.lines,
     g.hands_over_secret,
     g.nonce_required,
+    g.redirect_origins,
     g.version,
     p.state AS provider_state,
     n.state AS named_state,

@@ -149,6 +149,7 @@ pub(in crate::store) const TABLES: &[Table] = &[
             Column("lines", List),
             Column("hands_over_secret", Flag),
             Column("nonce_required", Flag),
+            Column("redirect_origins", List),
             Column("version", Number),
         ],
         triggers: &[],

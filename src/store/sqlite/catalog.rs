@@ -13,7 +13,7 @@ use crate::domain::error::{Reason, Refusal, Version};
 use crate::domain::ids::{LineOfBusiness, ProviderId, ReturnUrlId, TargetId, TenantId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProductProvider, State};
-use crate::domain::target::{AcceptedPersons, LineList, LineScope, ReturnUrl, Target, WebUrl};
+use crate::domain::target::{AcceptedPersons, LineList, LineScope, Origin, RedirectOrigins, ReturnUrl, Target, WebUrl};
 use crate::domain::text::Line;
 use crate::store::codes::Code as _;
 use crate::store::{CatalogStore, Effect, Outcome, StoreError};
@@ -118,7 +118,7 @@ impl CatalogStore for SqliteStore {
             "
             SELECT
                 target_id, provider_id, kind, display_name, state, url, delivery,
-                accepts_brokers, accepts_customers, lines, hands_over_secret, nonce_required, version
+                accepts_brokers, accepts_customers, lines, hands_over_secret, nonce_required, redirect_origins, version
             FROM target
             WHERE target_id > ?1
             ORDER BY target_id
@@ -306,6 +306,7 @@ pub(super) fn target_of(row: &SqliteRow) -> Step<Target> {
         lines: lines_of(cells)?,
         hands_over_secret: cells.plain("hands_over_secret")?,
         nonce_required: cells.plain("nonce_required")?,
+        redirect_origins: redirect_origins_of(cells)?,
         version: cells.version()?,
     })
 }
@@ -321,12 +322,17 @@ fn lines_of(cells: Cells<'_>) -> Step<LineScope> {
     }
 }
 
+fn redirect_origins_of(cells: Cells<'_>) -> Step<RedirectOrigins> {
+    let origins = cells.list_or_null("redirect_origins", Origin::parse)?.unwrap_or_default();
+    RedirectOrigins::new(origins).map_err(|_| cells.corrupt())
+}
+
 async fn load_target(executor: impl SqliteExecutor<'_>, target: &TargetId) -> Step<Option<Target>> {
     let row = sqlx::query(
         "
         SELECT
             target_id, provider_id, kind, display_name, state, url, delivery,
-            accepts_brokers, accepts_customers, lines, hands_over_secret, nonce_required, version
+            accepts_brokers, accepts_customers, lines, hands_over_secret, nonce_required, redirect_origins, version
         FROM target
         WHERE target_id = ?1
         ",
@@ -367,13 +373,15 @@ async fn write_target(tx: &mut SqliteConnection, target: &Target) -> Result<(), 
             Some(serde_json::to_string(&lines).map_err(Failure::from)?)
         }
     };
+    let redirect_origins: Vec<_> = target.redirect_origins.as_slice().iter().map(Origin::as_str).collect();
+    let redirect_origins = serde_json::to_string(&redirect_origins).map_err(Failure::from)?;
     sqlx::query(
         "
         INSERT INTO target (
             target_id, provider_id, kind, display_name, state, url, delivery,
-            accepts_brokers, accepts_customers, lines, hands_over_secret, nonce_required, version
+            accepts_brokers, accepts_customers, lines, hands_over_secret, nonce_required, redirect_origins, version
         )
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
         ON CONFLICT (target_id) DO UPDATE
         SET provider_id = excluded.provider_id,
             kind = excluded.kind,
@@ -385,6 +393,7 @@ async fn write_target(tx: &mut SqliteConnection, target: &Target) -> Result<(), 
             lines = excluded.lines,
             hands_over_secret = excluded.hands_over_secret,
             nonce_required = excluded.nonce_required,
+            redirect_origins = excluded.redirect_origins,
             version = version + 1
         ",
     )
@@ -400,6 +409,7 @@ async fn write_target(tx: &mut SqliteConnection, target: &Target) -> Result<(), 
     .bind(lines)
     .bind(target.hands_over_secret)
     .bind(target.nonce_required)
+    .bind(redirect_origins)
     .bind(target.version.number())
     .execute(tx)
     .await?;

@@ -93,6 +93,7 @@ SELECT
     g.lines,
     g.hands_over_secret,
     g.nonce_required,
+    g.redirect_origins,
     g.version,
     p.state AS provider_state
 FROM json_each(?1) AS q

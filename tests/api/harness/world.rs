@@ -286,6 +286,7 @@ pub fn calculator(id: &str) -> admin::PutTargetRequest {
         lines_of_business: Some(every_line()),
         hands_over_secret: Some(id != Y),
         nonce_required: Some(false),
+        redirect_origins: Vec::new(),
     }
 }
 

@@ -8,12 +8,12 @@ VALUES
 
 INSERT INTO target (
     target_id, provider_id, kind, display_name, state, url, delivery, accepts_brokers, accepts_customers, lines,
-    hands_over_secret, nonce_required, version
+    hands_over_secret, nonce_required, redirect_origins, version
 )
 VALUES
-    ('rechner', 'sicher', 'tariff_calculator', 'Rechner', 'active', 'https://r.example/', 'fragment', 1, 1, NULL, 1, 0, 1),
+    ('rechner', 'sicher', 'tariff_calculator', 'Rechner', 'active', 'https://r.example/', 'fragment', 1, 1, NULL, 1, 0, '[]', 1),
     ('auskunft', 'sicher', 'insurer_portal', 'Auskunft', 'disabled', 'https://a.example/', 'form_post', 1, 0,
-     '["kfz","NULL","sach"]', 0, 1, 2);
+     '["kfz","NULL","sach"]', 0, 1, '["https://a.example","https://b.example:8443"]', 2);
 
 INSERT INTO return_url (return_url_id, url, state, version)
 VALUES ('zurueck', 'https://portal.example/zurueck', 'active', 1), ('alt', 'https://portal.example/alt', 'disabled', 7);

@@ -53,6 +53,7 @@ impl Target {
             hands_over_secret: self.gets_password,
             nonce_required: self.nonce_required,
             etag: etag(self.version),
+            redirect_origins: Vec::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use concenter_gateway::domain::provider::{ProductProvider, ProviderKind, State};
 use concenter_gateway::domain::target::{AcceptedPersons, Delivery, LineList, LineScope, ReturnUrl, Target};
 use concenter_gateway::store::{Effect, Outcome, StoreError};
 
-use crate::fixture::catalog::{new_calculator, new_portal, new_provider, new_return_url};
+use crate::fixture::catalog::{new_calculator, new_portal, new_provider, new_return_url, redirect_origins};
 use crate::fixture::{Harness, STALE, done, first, line, next, provider, reason, return_url, target, url, walks};
 
 fn operator(h: &Harness, action: Action) -> Effect {
@@ -119,7 +119,11 @@ pub(crate) async fn a_new_target_reads_back(h: &Harness) {
         nonce_required: true,
         ..new_calculator("voll")
     };
-    for new in [full, new_portal("portal")] {
+    let posted = Target {
+        redirect_origins: redirect_origins(&["https://b.example:8443", "https://a.example"]),
+        ..new_portal("gepostet")
+    };
+    for new in [full, new_portal("portal"), posted] {
         assert_eq!(h.put_target(&new).await, new);
         assert_eq!(h.store.get_target(&new.target_id).await.expect("an answer"), Some(new));
     }
@@ -137,6 +141,7 @@ pub(crate) async fn a_changed_target_keeps_its_state(h: &Harness) {
         provider_id: provider("sicher"),
         url: url("https://anders.example/"),
         delivery: Delivery::FormPost,
+        redirect_origins: redirect_origins(&["https://login.example"]),
         hands_over_secret: false,
         state: State::Disabled,
         version: STALE,
@@ -177,6 +182,20 @@ pub(crate) async fn a_portal_that_takes_customers_never_gets_in(h: &Harness) {
     assert!(matches!(outcome, Err(StoreError::Constraint(_))), "{outcome:?}");
     assert_eq!(h.store.get_target(&open.target_id).await.expect("an answer"), None);
     assert_eq!(h.accepted(&TenantId::SYSTEM, Action::PutTarget).await, 2, "those of the catalogue");
+}
+
+pub(crate) async fn a_target_that_nobody_posts_to_redirects_nobody(h: &Harness) {
+    h.catalogue().await;
+    let origins = redirect_origins(&["https://a.example"]);
+    let stray = Target { redirect_origins: origins.clone(), ..new_calculator("neu") };
+    let outcome = h.store.put_target(&operator(h, Action::PutTarget), &stray, None).await;
+    assert!(matches!(outcome, Err(StoreError::Constraint(_))), "{outcome:?}");
+    assert_eq!(h.store.get_target(&stray.target_id).await.expect("an answer"), None);
+    let posted = h.put_target(&Target { delivery: Delivery::FormPost, ..stray }).await;
+    let changed = Target { delivery: Delivery::Fragment, ..posted.clone() };
+    let outcome = h.store.put_target(&operator(h, Action::PutTarget), &changed, Some(posted.version)).await;
+    assert!(matches!(outcome, Err(StoreError::Constraint(_))), "{outcome:?}");
+    assert_eq!(h.store.get_target(&posted.target_id).await.expect("an answer"), Some(posted));
 }
 
 pub(crate) async fn a_target_is_disabled_and_enabled(h: &Harness) {

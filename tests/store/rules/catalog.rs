@@ -10,6 +10,8 @@ const INSERT_TARGET: &str = "
         hands_over_secret, nonce_required, version
     )
     VALUES (?1, ?2, ?3, 'Neu', 'active', 'https://n.example/', 'fragment', TRUE, ?4 = 'yes', FALSE, FALSE, 1)";
+/// Binds: target, origins.
+const SET_ORIGINS: &str = "UPDATE target SET redirect_origins = ?2 WHERE target_id = ?1";
 /// Binds: target, lines.
 const SET_LINES: &str = "UPDATE target SET lines = ?2 WHERE target_id = ?1";
 
@@ -50,6 +52,20 @@ pub(crate) async fn lines_of_business_are_one_to_100_in_an_array(shell: &mut She
     let many = |n: usize| format!("[{}]", vec![r#""050""#; n].join(","));
     shell.refuses(Check, "json_array_length(lines)", SET_LINES, &["rechner", &many(101)]).await;
     shell.takes(SET_LINES, &["rechner", &many(100)]).await;
+}
+
+pub(crate) async fn redirects_are_at_most_ten_origins_of_a_target_that_is_posted_to(shell: &mut Shell) {
+    let of_posted = "delivery = 'form_post' OR json_array_length(redirect_origins) = 0";
+    let origins = |n: usize| format!("[{}]", vec![r#""https://a.example""#; n].join(","));
+    shell.refuses(Check, of_posted, SET_ORIGINS, &["rechner", &origins(1)]).await;
+    shell.takes(SET_ORIGINS, &["rechner", "[]"]).await;
+    shell.takes("UPDATE target SET delivery = 'form_post' WHERE target_id = ?1", &["rechner"]).await;
+    shell.refuses(Check, "json_array_length(redirect_origins)", SET_ORIGINS, &["rechner", &origins(11)]).await;
+    shell.takes(SET_ORIGINS, &["rechner", &origins(10)]).await;
+    shell.refuses(Check, of_posted, "UPDATE target SET delivery = 'fragment' WHERE target_id = ?1", &["rechner"]).await;
+    let no_list = (Type, "malformed array literal");
+    let (wall, says) = shell.either((Check, "json_type(redirect_origins) = 'array'"), no_list);
+    shell.refuses(wall, says, SET_ORIGINS, &["rechner", r#""https://a.example""#]).await;
 }
 
 pub(crate) async fn words_of_the_catalogue_come_from_closed_lists(shell: &mut Shell) {

@@ -1,0 +1,22 @@
+-- Where a target's answer to the posted form may redirect: browsers check every step against what the landing page allows.
+
+-- A sorted array of at most 10 origins. The origin of `url` is allowed without being named.
+ALTER TABLE target ADD COLUMN redirect_origins TEXT[] NOT NULL DEFAULT '{}'
+CHECK (cardinality(redirect_origins) BETWEEN 0 AND 10 AND array_position(redirect_origins, NULL) IS NULL)
+-- What nobody posts to redirects nobody.
+CHECK (delivery = 'form_post' OR cardinality(redirect_origins) = 0);
+
+-- A URL holds no placeholder, since nobody fills one in. One that looks as if it did is spelled as browsers should have sent it.
+DELETE FROM return_url
+WHERE (url LIKE '%{%' OR url LIKE '%}%')
+  AND EXISTS (
+    SELECT 1
+    FROM return_url AS other
+    WHERE other.url = replace(replace(return_url.url, '{', '%7B'), '}', '%7D')
+);
+UPDATE return_url
+SET url = replace(replace(url, '{', '%7B'), '}', '%7D')
+WHERE url LIKE '%{%' OR url LIKE '%}%';
+UPDATE target
+SET url = replace(replace(url, '{', '%7B'), '}', '%7D')
+WHERE url LIKE '%{%' OR url LIKE '%}%';
