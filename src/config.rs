@@ -7,6 +7,7 @@
 //!
 //! Uses the types of `domain`, which know their bounds, and of `store` those that say where the data is.
 
+mod browsers;
 mod issuers;
 mod kek_text;
 mod limits;
@@ -30,6 +31,7 @@ use crate::domain::retention::{AuditMonths, JumpDays, RequestHours, Retention};
 use crate::domain::signing::{KeyDays, Rotation};
 use crate::store::{CheckpointDirectory, DatabaseUrl, Location, MostInABatch};
 
+pub use self::browsers::BrowserSettings;
 pub use self::issuers::IssuersFileError;
 pub use self::kek_text::KekText;
 pub use self::limits::{LimitSettings, RateSettings};
@@ -222,11 +224,15 @@ pub struct ServerSettings {
     #[arg(long, env = "CONCENTER_GRPC_ADDR", value_name = "ADDR:PORT", default_value = "127.0.0.1:50051")]
     pub grpc_addr: SocketAddr,
 
-    /// Address and port for HTTP: /.well-known/jwks.json, /healthz and, where switched on, /metrics
+    /// Address and port for HTTP: /.well-known/jwks.json, /healthz, /j/ and, where switched on, /metrics
     ///
     /// An IP address with a port; port 0 takes any free one.
     #[arg(long, env = "CONCENTER_HTTP_ADDR", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub http_addr: SocketAddr,
+
+    /// Where browsers reach the service, and where it leads them back to.
+    #[command(flatten)]
+    pub browsers: BrowserSettings,
 
     /// Issuer of jump tokens, their claim `iss`
     ///
@@ -415,6 +421,7 @@ impl ServerSettings {
             profile: Profile::Development,
             grpc_addr: any_port,
             http_addr: any_port,
+            browsers: BrowserSettings::default(),
             issuer: DEFAULT_ISSUER.to_owned(),
             issuers_file: None,
             accept_clock: false,

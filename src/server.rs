@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! location -> store -> keys -> App -+-> gRPC: CallLayer -> Gate -> services, health, reflection
-//!                                   +-> HTTP: /.well-known/jwks.json, /healthz, /metrics
+//!                                   +-> HTTP: /.well-known/jwks.json, /j/{target_id}, /healthz, /metrics
 //!                                   +-> worker: what is due because it is time
 //!                                   +-> readiness: whether the store answers, as health tells it
 //! ```
@@ -45,6 +45,7 @@ use crate::config::{
 use crate::domain::ids::Random;
 use crate::domain::issuer::IssuerEntry;
 use crate::domain::profile::Profile;
+use crate::domain::target::Origin;
 use crate::domain::time::{Clock, Timestamp};
 use crate::edge::{Buckets, CallLayer, Gate, GateParts, InFlight, IssuerError, Issuers, Rates, Words};
 use crate::secrets::{InvalidGivenKeks, KekPlace, KekProvider, LocalKeks, SystemRandom};
@@ -243,13 +244,16 @@ impl Server {
         Given { foreign, tls }: Given,
         outside: Outside,
     ) -> Result<Running, StartError> {
-        let (app, caller_tokens) = unlock(Arc::clone(store), &settings, &outside).await?;
+        // Before the service is put together: its links begin with where it listens, unless they are told to begin otherwise.
+        let sockets = sockets.map_or_else(|| Sockets::bind(&settings), Ok)?;
+        let http_addr = sockets.http_addr(&settings)?;
+        let public_url = settings.browsers.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| Origin::of_listener(http_addr, tls.http.is_some()));
+        let (app, caller_tokens) = unlock(Arc::clone(store), &settings, public_url, &outside).await?;
         let Outside { clock, random, keks: _ } = outside;
 
-        let sockets = sockets.map_or_else(|| Sockets::bind(&settings), Ok)?;
         let (grpc, http) = sockets.listen(&settings)?;
         let grpc_addr = grpc.local_addr().map_err(|source| StartError::bind("gRPC", settings.grpc_addr, source))?;
-        let http_addr = http.local_addr().map_err(|source| StartError::bind("HTTP", settings.http_addr, source))?;
 
         let limits = settings.limits;
         let metrics = Arc::new(metrics::metrics());
@@ -285,7 +289,11 @@ impl Server {
         let (profile, grpc_app) = (settings.profile, Arc::clone(&app));
         let parts = GrpcParts { calls, gate, app: grpc_app, health: health.clone(), profile };
         listeners.spawn(serve_grpc(grpc, parts, stopped.clone())?);
-        listeners.spawn(serve_http(http, web::router(Arc::clone(&app), page), stopped.clone()));
+        listeners.spawn(serve_http(
+            http,
+            web::router(Arc::clone(&app), page, settings.browsers.portal_url),
+            stopped.clone(),
+        ));
         let mut workers = JoinSet::new();
         workers.spawn(readiness::report(Arc::clone(&app), health.clone(), services.clone(), stopped.clone()));
         workers.spawn(issuers.keep_fresh(callers, stopped.clone()));
@@ -318,6 +326,7 @@ struct GrpcParts {
 async fn unlock(
     store: Arc<dyn Store>,
     settings: &ServerSettings,
+    public_url: Origin,
     outside: &Outside,
 ) -> Result<(Arc<App>, Arc<CallerTokens>), StartError> {
     let Outside { clock, random, keks: given } = outside.clone();
@@ -325,7 +334,8 @@ async fn unlock(
     let (keys, caller_ring) = startup::unlock(&*store, keks, &*clock, &*random).await?;
     let checkpoints = settings.audit_checkpoints.directory();
     let rotation = settings.signing_keys.rotation();
-    let parts = Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints, rotation };
+    let parts =
+        Parts { store, clock, random, keys, issuer: settings.issuer.clone(), checkpoints, rotation, public_url };
     Ok((Arc::new(App::new(parts)), Arc::new(embedded_issuer(caller_ring))))
 }
 

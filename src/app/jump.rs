@@ -74,8 +74,10 @@ pub struct IssuedJump {
 
 /// What brings the browser to the target. All of it redeems the jump, so none of it is for logs.
 pub enum Passage {
-    /// The portal posts a form with the token to the target.
+    /// A form with the token is posted to the target: by our landing page, or by a portal that does so itself.
     Post {
+        /// The link to the landing page, with the token in its fragment.
+        landing_page: String,
         /// Where to.
         action_url: String,
         /// The signed token.
@@ -379,7 +381,8 @@ impl App {
         Ok(match target.delivery {
             Delivery::Fragment => Passage::Link(target.url.with_fragment(&token)),
             Delivery::FormPost | Delivery::GetHandle => {
-                Passage::Post { action_url: target.url.as_str().to_owned(), token }
+                let landing_page = self.public_url.landing_page(&target.target_id, &token);
+                Passage::Post { landing_page, action_url: target.url.as_str().to_owned(), token }
             }
         })
     }

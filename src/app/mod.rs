@@ -17,6 +17,7 @@ pub mod history;
 pub mod jump;
 pub mod keks;
 pub mod keys;
+pub mod landing;
 pub mod pages;
 pub mod redeem;
 pub mod restore;
@@ -40,6 +41,7 @@ use crate::domain::error::{Reason, Refusal, Violation};
 use crate::domain::ids::{AuditId, Random, RequestId, SubjectId, TenantId};
 use crate::domain::load::StoreLoad;
 use crate::domain::signing::Rotation;
+use crate::domain::target::Origin;
 use crate::domain::tenant::{Tenant, WrappedKeys};
 use crate::domain::time::{Clock, Timestamp};
 use crate::secrets::{KekError, KekProvider, OpenedKeys, SealError, TenantKeys, person_pseudonym};
@@ -77,6 +79,8 @@ pub struct App {
     caller_ring: Arc<KeyRing>,
     /// How often signing keys change.
     rotation: Rotation,
+    /// Where browsers reach the service.
+    public_url: Origin,
     key_watch: KeyWatch,
     /// Tenants' keys that were opened lately.
     opened: OpenedKeys,
@@ -108,6 +112,8 @@ pub struct Parts {
     pub checkpoints: Option<CheckpointDirectory>,
     /// How often signing keys change.
     pub rotation: Rotation,
+    /// Where browsers reach the service.
+    pub public_url: Origin,
 }
 
 /// One call: who calls, and the request as it came.
@@ -247,7 +253,7 @@ impl App {
     /// Puts the service together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, clock, random, keys, issuer, checkpoints, rotation } = parts;
+        let Parts { store, clock, random, keys, issuer, checkpoints, rotation, public_url } = parts;
         let Keys { keks, opened: OpenedService { system, jump_ring, caller_ring, unreadable: _, epoch } } = keys;
         Self {
             clock_watch: ClockWatch::new(clock.now()),
@@ -260,6 +266,7 @@ impl App {
             jump_tokens: JumpTokens::new(jump_ring, issuer),
             caller_ring,
             rotation,
+            public_url,
             key_watch: KeyWatch::default(),
             opened: OpenedKeys::new(),
             snapshot: Snapshot::new(),
@@ -309,7 +316,9 @@ impl App {
         &*self.random
     }
 
-    fn now(&self) -> Timestamp {
+    /// The instant it is now, by the clock of the service.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 

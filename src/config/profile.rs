@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::ServerSettings;
 use crate::domain::issuer::IssuerEntry;
+use crate::domain::target::Origin;
 
 /// The settings are not fit for production. All that is wrong with them, so that nobody starts six times to find it out.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum Violation {
     /// Whoever has the data has their key.
     #[error("the key-encryption key is in the data directory (--kek-file)")]
     KeyBesideTheData,
+    /// Deep links would lead nowhere, or through the clear.
+    #[error("browsers have no https URL to reach HTTP at (--public-url)")]
+    NoPublicUrl,
 }
 
 impl fmt::Display for ProfileError {
@@ -64,6 +68,7 @@ impl ServerSettings {
             (!has_authority, Violation::NoClientAuthority),
             (issuers.is_empty(), Violation::NoIssuer),
             (self.has_key_beside_data(), Violation::KeyBesideTheData),
+            (!self.browsers.public_url.as_ref().is_some_and(Origin::is_https), Violation::NoPublicUrl),
         ]
         .into_iter()
         .filter_map(|(is_violated, violation)| is_violated.then_some(violation))
@@ -113,7 +118,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_told_at_once_with_the_settings_that_put_it_right() {
         let error = production(Path::new("data")).check_profile(&[]).unwrap_err();
-        assert_eq!(error.violations.len(), 5);
+        assert_eq!(error.violations.len(), 6);
         assert!(error.violations.is_sorted());
         assert_eq!(
             error.to_string(),
@@ -121,7 +126,7 @@ mod tests {
              has no TLS (--tls-cert-file, --tls-key-file, or --http-tls-cert-file, --http-tls-key-file); no authority \
              vouches for the certificates that targets must have (--tls-client-ca-file); callers' tokens have no issuer, \
              and those of `concenter token` are not taken (--issuers-file); the key-encryption key is in the data \
-             directory (--kek-file)"
+             directory (--kek-file); browsers have no https URL to reach HTTP at (--public-url)"
         );
     }
 
@@ -134,8 +139,17 @@ mod tests {
             ..TlsSettings::NONE
         };
         settings.data.kek_files = vec!["/elsewhere/kek".into()];
+        settings.browsers.public_url = Some(Origin::parse("https://jump.example").unwrap());
         let error = settings.check_profile(&[]).unwrap_err();
         assert_eq!(error.violations, [Violation::GrpcInTheClear, Violation::NoClientAuthority, Violation::NoIssuer]);
+    }
+
+    #[test]
+    fn a_public_url_in_the_clear_is_none() {
+        let mut settings = production(Path::new("data"));
+        settings.browsers.public_url = Some(Origin::parse("http://localhost:8080").unwrap());
+        let error = settings.check_profile(&[]).unwrap_err();
+        assert_eq!(error.violations.last(), Some(&Violation::NoPublicUrl));
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl Sockets {
         Ok(Self { grpc: bind("gRPC", settings.grpc_addr)?, http: bind("HTTP", settings.http_addr)? })
     }
 
+    /// Where HTTP is bound; with the port that was found if 0 was asked for.
+    pub(super) fn http_addr(&self, settings: &ServerSettings) -> Result<SocketAddr, StartError> {
+        self.http.local_addr().map_err(|source| StartError::bind("HTTP", settings.http_addr, source))
+    }
+
     /// The same sockets once more: what one listener has not taken when it ends, the next one takes.
     fn share(&self, settings: &ServerSettings) -> Result<Self, StartError> {
         let share = |listener, address, socket: &TcpListener| {

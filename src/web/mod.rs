@@ -1,10 +1,11 @@
-//! What the HTTP listener serves: public keys, whether we are well, and numbers where that is switched on. Everything else is not
-//! there.
+//! What the HTTP listener serves: public keys, the landing pages of targets, whether we are well, and numbers where that is
+//! switched on. Everything else is not there.
 //!
 //! May use `app` and `domain`. One more page: a file of its own with a handler, and a line in [`router`].
 
 mod healthz;
 mod jwks;
+mod landing;
 mod metrics;
 
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use axum::response::Response;
 use axum::routing::get;
 
 use self::healthz::Checkup;
+use self::landing::LandingPages;
 use crate::app::App;
+use crate::domain::target::WebUrl;
 
 /// What `/metrics` answers with.
 #[derive(Clone)]
@@ -27,9 +30,11 @@ pub struct MetricsPage {
     pub content_type: &'static str,
 }
 
-/// The whole of HTTP, as one service; without a page for them there are no metrics.
-pub fn router(app: Arc<App>, metrics: Option<MetricsPage>) -> Router {
+/// The whole of HTTP, as one service; without a page for them there are no metrics. Pages lead back to `portal_url`, where there is
+/// one.
+pub fn router(app: Arc<App>, metrics: Option<MetricsPage>, portal_url: Option<WebUrl>) -> Router {
     let checkup = Arc::new(Checkup::new(Arc::clone(&app)));
+    let landing_pages = Arc::new(LandingPages::new(Arc::clone(&app), portal_url));
     let mut router = Router::new();
     if let Some(page) = metrics {
         router = router.route("/metrics", get(metrics::metrics).with_state(page));
@@ -37,6 +42,7 @@ pub fn router(app: Arc<App>, metrics: Option<MetricsPage>) -> Router {
     router
         .route("/.well-known/jwks.json", get(jwks::jwks).with_state(app))
         .route("/healthz", get(healthz::healthz).with_state(checkup))
+        .route("/j/{target_id}", get(landing::landing).with_state(landing_pages))
         .fallback(not_found)
         // Whoever asks in another way than we answer gets nothing either.
         .method_not_allowed_fallback(not_found)

@@ -158,6 +158,11 @@ impl Service {
         self.running.http_addr
     }
 
+    /// Where browsers reach the service, unless a test says otherwise.
+    pub fn public_url(&self) -> String {
+        format!("http://{}", self.http_addr())
+    }
+
     /// The service's own time.
     pub fn now(&self) -> i64 {
         self.clock.now().unix_seconds()

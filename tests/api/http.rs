@@ -1,4 +1,4 @@
-//! The HTTP listener: public keys, health, and nothing else.
+//! The HTTP listener: public keys, health, and nothing else but the landing pages.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -19,10 +19,16 @@ pub struct Answer {
 }
 
 /// Sends one request of HTTP/1.1 and reads until the connection closes.
-pub async fn request(address: SocketAddr, method: &'static str, path: &'static str) -> Answer {
+pub async fn request(address: SocketAddr, method: &str, path: &str) -> Answer {
+    request_with(address, method, path, "").await
+}
+
+/// The same with more header lines, each with its line break.
+pub async fn request_with(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+    let text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n");
     let exchange = move || {
         let mut stream = TcpStream::connect(address).expect("the listener");
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
+        stream.write_all(text.as_bytes()).expect("sent");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("received");
         text
@@ -69,7 +75,11 @@ async fn everything_else_is_not_there() {
         ("GET", "/"),
         ("GET", "/.well-known/"),
         ("GET", "/.well-known/jwks.json/"),
-        ("GET", "/j/rechner-x"),
+        ("GET", "/j"),
+        ("GET", "/j/"),
+        ("GET", "/j/rechner-x/"),
+        ("POST", "/j/rechner-x"),
+        ("PUT", "/j/rechner-x"),
         ("GET", "/concenter.v1.JumpService/GetJwks"),
         ("GET", "/../concenter.db"),
         ("GET", "/healthz/x"),

@@ -18,6 +18,7 @@ pub(crate) mod http;
 mod issuers;
 mod jump;
 mod keys;
+mod landing;
 mod limits;
 mod management;
 mod resolve;

@@ -92,7 +92,7 @@ impl Stage {
 /// A provider of each kind, five targets of every sort, a return URL.
 async fn make_catalog(service: &Service) -> Catalog {
     let operator = service.operator();
-    let mut catalog = Catalog::default();
+    let mut catalog = Catalog { public_url: service.public_url(), ..Catalog::default() };
     for (id, kind) in PROVIDERS.into_iter().zip([v1::ProductProviderKind::Insurer, v1::ProductProviderKind::Comparator])
     {
         put_provider(&operator, id, kind).await;
@@ -377,7 +377,7 @@ fn same_answer(told: &Expected, expected: &Expected) -> Result<(), String> {
 /// Link and form without the signature of the token.
 fn unsigned(deep_link: &str, form_post: Option<&v1::FormPost>) -> (String, String, String) {
     let body = |text: &str| text.rsplit_once('.').map_or(text, |(body, _)| body).to_owned();
-    let link = if deep_link.contains("#token=") { body(deep_link) } else { deep_link.to_owned() };
+    let link = if deep_link.contains('#') { body(deep_link) } else { deep_link.to_owned() };
     let form = form_post.cloned().unwrap_or_default();
     (link, form.action_url, body(&form.token))
 }

@@ -200,6 +200,8 @@ pub enum Proof {
 
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
+    /// Where browsers reach the service.
+    pub public_url: String,
     pub providers: BTreeMap<String, Provider>,
     pub targets: BTreeMap<String, Target>,
     pub return_urls: BTreeMap<String, ReturnUrl>,

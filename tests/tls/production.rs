@@ -14,7 +14,8 @@ use super::bound::{BINDING, call, reason, refused, with_token};
 use super::issuer::{ISSUERS, Issuer};
 use super::program::{Office, channel};
 
-const PRODUCTION: &[&str] = &["--profile=production", "--kek-file=concenter.kek", ISSUERS];
+const PRODUCTION: &[&str] =
+    &["--profile=production", "--kek-file=concenter.kek", "--public-url=https://jump.example.de", ISSUERS];
 
 /// Redeems something that is no jump: whoever is let in gets as far as to hear that.
 async fn redeem(channel: &Channel, token: &str) -> (Code, String) {
@@ -38,17 +39,26 @@ async fn reflects(channel: &Channel) -> Result<(), Code> {
 fn all_that_production_does_not_allow_is_told_at_once() {
     let office = Office::open();
     let told = office.refused(&["serve", "--profile=production"]);
-    for setting in ["--tls-cert-file", "--http-tls-cert-file", "--tls-client-ca-file", "--issuers-file", "--kek-file"] {
+    for setting in [
+        "--tls-cert-file",
+        "--http-tls-cert-file",
+        "--tls-client-ca-file",
+        "--issuers-file",
+        "--kek-file",
+        "--public-url",
+    ] {
         assert!(told.contains(setting), "{setting}: {told}");
     }
-    assert_eq!(told.matches("; ").count(), 4, "{told}");
+    assert_eq!(told.matches("; ").count(), 5, "{told}");
     super::authority::write(office.path(), "issuers.toml", "");
-    let words = ["serve", "--profile=production", ISSUERS, "--kek-file=data/concenter.kek"];
+    let public_url = "--public-url=http://localhost:8080";
+    let words = ["serve", "--profile=production", ISSUERS, "--kek-file=data/concenter.kek", public_url];
     let told = office.refused(&[&words, super::program::TLS, super::program::CLIENTS].concat());
     assert_eq!(
         told,
         "--profile production does not allow these settings: callers' tokens have no issuer, and those of `concenter \
-         token` are not taken (--issuers-file); the key-encryption key is in the data directory (--kek-file)"
+         token` are not taken (--issuers-file); the key-encryption key is in the data directory (--kek-file); browsers have \
+         no https URL to reach HTTP at (--public-url)"
     );
     assert!(!office.path().join("data").exists(), "nothing was begun");
 }

@@ -30,11 +30,11 @@ impl From<IssuedJump> for v1::JumpToInsurerPortalResponse {
     }
 }
 
-/// The link, empty where the target is only posted to, and the form that is posted then.
+/// The link, and where the target is posted to the form, for portals that post it themselves.
 fn passage(passage: Passage) -> (String, Option<v1::FormPost>) {
     match passage {
         Passage::Link(link) => (link, None),
-        Passage::Post { action_url, token } => (String::new(), Some(v1::FormPost { action_url, token })),
+        Passage::Post { landing_page, action_url, token } => (landing_page, Some(v1::FormPost { action_url, token })),
     }
 }
 
@@ -181,11 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_link_and_a_form_exclude_each_other() {
-        assert_eq!(passage(Passage::Link("https://a.example/#token=t".to_owned())).1, None);
-        let post = Passage::Post { action_url: "https://a.example/".to_owned(), token: "t".to_owned() };
-        let (link, form) = passage(post);
-        assert_eq!((link.as_str(), form.map(|form| form.action_url)), ("", Some("https://a.example/".to_owned())));
+    fn there_is_always_a_link_and_a_form_where_the_target_is_posted_to() {
+        let link = "https://a.example/#token=t".to_owned();
+        assert_eq!(passage(Passage::Link(link.clone())), (link, None));
+        let landing_page = "https://jump.example/j/a#t".to_owned();
+        let form = v1::FormPost { action_url: "https://a.example/".to_owned(), token: "t".to_owned() };
+        let v1::FormPost { action_url, token } = form.clone();
+        let post = Passage::Post { landing_page: landing_page.clone(), action_url, token };
+        assert_eq!(passage(post), (landing_page, Some(form)));
     }
 
     #[test]

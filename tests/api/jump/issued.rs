@@ -172,10 +172,10 @@ async fn a_get_target_gets_an_opaque_handle_and_never_the_token() {
 }
 
 #[tokio::test]
-async fn a_form_target_gets_no_link_but_what_to_post() {
+async fn a_form_target_gets_a_link_to_the_landing_page_and_what_to_post() {
     let world = World::example().await;
     let jump = world.a.jump(P, customer(K1)).await.expect("a jump").into_inner();
-    assert_eq!(jump.deep_link, "");
+    assert_eq!(jump.deep_link, format!("{}/j/{P}#{}", world.service.public_url(), token(&jump)));
     let form = jump.form_post.expect("a form");
     assert_eq!(form.action_url, url_of(P));
     assert!(form.token.len() <= 700);

@@ -258,7 +258,8 @@ impl Model {
         let proof = seen.proof.clone().unwrap_or(Proof::Token(String::new()));
         let (deep_link, form_post) = match (target.delivery, proof) {
             (Delivery::Post, Proof::Token(token)) => {
-                (String::new(), Some(v1::FormPost { action_url: target.url.clone(), token }))
+                let landing_page = format!("{}/j/{}#{token}", self.catalog.public_url, jump.target);
+                (landing_page, Some(v1::FormPost { action_url: target.url.clone(), token }))
             }
             (Delivery::Fragment, Proof::Token(token)) => (format!("{}#token={token}", target.url), None),
             (Delivery::Handle, Proof::Handle(handle)) => (format!("{}?j={handle}", target.url), None),

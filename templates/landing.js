@@ -1,0 +1,101 @@
+"use strict";
+// Carries the token from the address to the target. See docs/token.md.
+(() => {
+  const page = document.documentElement;
+  const form = document.getElementById("jump");
+  const back = document.getElementById("back");
+
+  // Until it is posted, which it is at most once. It never stands in the document.
+  let token = location.hash.slice(1);
+  // Before anything else: out of the address, and out of what the browser keeps of this tab.
+  history.replaceState(null, "", location.pathname);
+
+  const show = (state) => {
+    page.dataset.state = state;
+  };
+  const end = (state) => {
+    token = "";
+    show(state);
+  };
+
+  // When the token expires, in seconds since 1970; NaN for what is no token.
+  const expiryOf = (text) => {
+    if (text.length > 2048 || !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) {
+      return NaN;
+    }
+    try {
+      const payload = text.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
+      return Number(JSON.parse(atob(payload)).exp);
+    } catch {
+      return NaN;
+    }
+  };
+
+  const begin = () => {
+    const expiry = expiryOf(token);
+    // By the clock of the service: that of this machine may be wrong, and the service has the last word anyway.
+    const left = expiry + 5 - Number(form.dataset.now);
+    if (Number.isNaN(left)) {
+      end("spent");
+    } else if (left < 0) {
+      end("expired");
+    } else {
+      // While the page is still loading, the target takes its place in the history.
+      form.submit();
+      // Whatever kept the browser from it, a press of the button may not.
+      show(token === "" ? "leaving" : "stuck");
+      setTimeout(() => {
+        if (token !== "") {
+          end("expired");
+        }
+      }, left * 1000);
+    }
+  };
+
+  if (back !== null && history.length > 1) {
+    back.hidden = false;
+    back.addEventListener("click", () => history.back());
+  }
+
+  // Another link to this page, opened in the same tab: the browser has only changed the fragment.
+  addEventListener("hashchange", () => location.reload());
+
+  if (form === null) {
+    token = "";
+    return;
+  }
+
+  // The one place where the token goes: into what is posted, whoever posts it.
+  form.addEventListener("formdata", (event) => {
+    event.formData.set("token", token);
+    token = "";
+  });
+  // The button. A second press posts nothing: a token that arrives twice looks stolen.
+  form.addEventListener("submit", (event) => {
+    if (token === "") {
+      event.preventDefault();
+      show("spent");
+    } else {
+      show("leaving");
+    }
+  });
+  // The answer of the target redirects where it may not.
+  document.addEventListener("securitypolicyviolation", (event) => {
+    if (event.effectiveDirective === "form-action") {
+      end("blocked");
+    }
+  });
+  // The browser has kept the whole page and shows it again.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) {
+      end("spent");
+    }
+  });
+
+  // A page that a browser prepares on suspicion is not one that somebody opened.
+  if (document.prerendering) {
+    document.addEventListener("prerenderingchange", begin, { once: true });
+  } else {
+    begin();
+  }
+})();
