@@ -86,6 +86,7 @@ fn candidates(tenant_activations: usize, own: usize) -> (JumpOrder, Candidates) 
             kind: UserKind::Broker,
             state: State::Active,
             has_secret: true,
+            is_suspect: false,
             scope: scope.clone(),
             reported_end_customer: None,
         })

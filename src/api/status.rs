@@ -265,6 +265,7 @@ pub(super) const fn error_reason(reason: Reason) -> ErrorReason {
         Reason::InsurerPortalForbidden => ErrorReason::InsurerPortalForbidden,
         Reason::UserDisabled => ErrorReason::UserDisabled,
         Reason::SecretMissing => ErrorReason::SecretMissing,
+        Reason::CredentialSuspect => ErrorReason::CredentialSuspect,
         Reason::StandardNotForJumps => ErrorReason::StandardNotForJumps,
         Reason::EndkundeRequired => ErrorReason::EndkundeRequired,
         Reason::EndkundeConflict => ErrorReason::EndkundeConflict,
@@ -288,6 +289,7 @@ pub(super) const fn error_reason(reason: Reason) -> ErrorReason {
         Reason::JumpExpired => ErrorReason::JumpExpired,
         Reason::JumpRevoked => ErrorReason::JumpRevoked,
         Reason::SecretCorrupt => ErrorReason::SecretCorrupt,
+        Reason::ResultAlreadyReported => ErrorReason::ResultAlreadyReported,
     }
 }
 
@@ -350,6 +352,10 @@ const fn entry(reason: ErrorReason) -> Entry {
             no(FailedPrecondition, "the con:center user is disabled: enable it or assign another one")
         }
         ErrorReason::SecretMissing => no(FailedPrecondition, "the con:center user has no password: set it"),
+        ErrorReason::CredentialSuspect => no(
+            FailedPrecondition,
+            "logins with the password of the con:center user failed again and again: set it again",
+        ),
         ErrorReason::StandardNotForJumps => {
             no(FailedPrecondition, "the Standard user is for transfers only: assign another con:center user")
         }
@@ -360,9 +366,10 @@ const fn entry(reason: ErrorReason) -> Entry {
             FailedPrecondition,
             "the con:center user is Endkunde or Standard, which excludes this: choose another one",
         ),
-        ErrorReason::EndkundeRemoteMismatch => {
-            no(FailedPrecondition, "con:center reports that the user is not Endkunde: set the mark at con:center, too")
-        }
+        ErrorReason::EndkundeRemoteMismatch => no(
+            FailedPrecondition,
+            "con:center reports that the user is not Endkunde: set the mark at con:center, too, and attest it here",
+        ),
         ErrorReason::ProviderNotAllowed => no(
             FailedPrecondition,
             "the product provider is out of the con:center user's scope: extend it or choose another target",
@@ -418,6 +425,9 @@ const fn entry(reason: ErrorReason) -> Entry {
         }
         ErrorReason::SecretCorrupt => {
             no(FailedPrecondition, "the stored password of the con:center user does not open: set it again")
+        }
+        ErrorReason::ResultAlreadyReported => {
+            no(FailedPrecondition, "another result was reported for this jump: a jump has one, the first")
         }
 
         ErrorReason::StorageBusy => {
@@ -488,10 +498,10 @@ mod tests {
     reasons! {
         Role TenantMismatch NotFound AlreadyExists EtagMismatch RequestIdReused LimitReached RateLimited NoUserAssigned
         AmbiguousActivation ActivationDisabled SegmentUnknown SegmentMismatch InsurerPortalForbidden UserDisabled
-        SecretMissing StandardNotForJumps EndkundeRequired EndkundeConflict EndkundeRemoteMismatch ProviderNotAllowed
+        SecretMissing CredentialSuspect StandardNotForJumps EndkundeRequired EndkundeConflict EndkundeRemoteMismatch ProviderNotAllowed
         TargetDisabled ProviderDisabled LineOfBusinessNotSupported TargetKindMismatch PersonNotAccepted TenantStopped
         TenantDeleted SlotInUse Assigned UserAlreadyAssigned ProviderScopeRequired StandardRequired KekInUse JumpInvalid
-        JumpAlreadyRedeemed JumpExpired JumpRevoked SecretCorrupt
+        JumpAlreadyRedeemed JumpExpired JumpRevoked SecretCorrupt ResultAlreadyReported
     }
 
     fn cause() -> Arc<dyn std::error::Error + Send + Sync> {
@@ -559,7 +569,7 @@ mod tests {
     #[test]
     fn every_reason_gets_the_code_that_the_contract_says() {
         let documented = documented_codes();
-        assert_eq!(documented.len(), 53);
+        assert_eq!(documented.len(), 55);
         for (reason, code) in documented {
             assert_eq!(screaming(entry(reason).code), code, "{reason:?}");
         }

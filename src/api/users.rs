@@ -14,7 +14,7 @@ use crate::domain::error::Version;
 use crate::domain::ids::UserId;
 use crate::domain::provider::State;
 use crate::domain::text::{EmailAddress, UserName};
-use crate::domain::user::{ConcenterUser, EndCustomerChange, UserChange};
+use crate::domain::user::{ConcenterUser, EndCustomerChange, LoginHealth, ReportSource, UserChange};
 use crate::proto::v1;
 use crate::proto::v1::user_service_server::UserService;
 
@@ -88,6 +88,18 @@ impl UserService for Users {
         })?;
         let changed = self.desk.app.set_end_customer(&call, &user, version, &change).await;
         Ok(v1::SetEndCustomerResponse { user: Some(user_out(self.desk.checked(changed)?)) }.into())
+    }
+
+    async fn attest_end_customer(
+        &self,
+        request: Request<v1::AttestEndCustomerRequest>,
+    ) -> Answer<v1::AttestEndCustomerResponse> {
+        let (call, ((user, version), reported)) = self.desk.effect(request, |fields, message| {
+            let user = user_and_etag(fields, &message.user_id, &message.etag);
+            both(user, fields.word("remote_end_customer", message.remote_end_customer, remote_end_customer))
+        })?;
+        let changed = self.desk.app.attest_end_customer(&call, &user, version, reported).await;
+        Ok(v1::AttestEndCustomerResponse { user: Some(user_out(self.desk.checked(changed)?)) }.into())
     }
 
     async fn disable_user(&self, request: Request<v1::DisableUserRequest>) -> Answer<v1::DisableUserResponse> {
@@ -168,7 +180,36 @@ fn address(fields: &mut Fields, path: &str, text: &str) -> Read<Option<EmailAddr
     fields.optional(non_empty(text), |fields, text| fields.keep(path, EmailAddress::parse(text)))
 }
 
+/// Reads what con:center says: yes, no, or that nobody knows.
+#[expect(clippy::option_option, reason = "what cannot be read is not what nobody knows")]
+const fn remote_end_customer(word: v1::RemoteEndCustomer) -> Option<Option<bool>> {
+    match word {
+        v1::RemoteEndCustomer::Unspecified => None,
+        v1::RemoteEndCustomer::Unknown => Some(None),
+        v1::RemoteEndCustomer::Yes => Some(Some(true)),
+        v1::RemoteEndCustomer::No => Some(Some(false)),
+    }
+}
+
+const fn remote_end_customer_out(reported: Option<bool>) -> v1::RemoteEndCustomer {
+    match reported {
+        None => v1::RemoteEndCustomer::Unknown,
+        Some(true) => v1::RemoteEndCustomer::Yes,
+        Some(false) => v1::RemoteEndCustomer::No,
+    }
+}
+
+const fn source_out(source: ReportSource) -> v1::RemoteEndCustomerSource {
+    match source {
+        ReportSource::Import => v1::RemoteEndCustomerSource::Import,
+        ReportSource::Attestation => v1::RemoteEndCustomerSource::Attestation,
+    }
+}
+
 fn user_out(user: ConcenterUser) -> v1::ConcenterUser {
+    let source =
+        user.report.as_ref().map_or(v1::RemoteEndCustomerSource::Unspecified, |report| source_out(report.source));
+    let LoginHealth { last_succeeded_at, last_failed_at, suspect_since } = user.logins;
     v1::ConcenterUser {
         user_id: user.user_id.to_string(),
         user_name: user.name.to_string(),
@@ -182,6 +223,15 @@ fn user_out(user: ConcenterUser) -> v1::ConcenterUser {
         created_at: Some(timestamp(user.created_at)),
         updated_at: Some(timestamp(user.updated_at)),
         etag: etag(user.version),
+        remote_end_customer: remote_end_customer_out(user.reported_end_customer).into(),
+        remote_end_customer_at: user.report.as_ref().map(|report| timestamp(report.at)),
+        remote_end_customer_source: source.into(),
+        remote_end_customer_by: user.report.map(|report| report.by.to_string()).unwrap_or_default(),
+        end_customer_at: user.end_customer_mark.as_ref().map(|mark| timestamp(mark.at)),
+        end_customer_by: user.end_customer_mark.map(|mark| mark.by.to_string()).unwrap_or_default(),
+        last_login_succeeded_at: last_succeeded_at.map(timestamp),
+        last_login_failed_at: last_failed_at.map(timestamp),
+        credential_suspect_since: suspect_since.map(timestamp),
     }
 }
 
@@ -328,6 +378,9 @@ mod tests {
             "kind",
             "state",
             "secret_set_at",
+            "remote_end_customer",
+            "end_customer_by",
+            "credential_suspect_since",
             "secret_version",
             "created_at",
             "updated_at",

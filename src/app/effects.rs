@@ -174,6 +174,17 @@ impl App {
         }
     }
 
+    /// Builds the effect of a target's call, about a jump of a tenant who knows the target.
+    pub(super) async fn target_effect(
+        &self,
+        call: &Call,
+        tenant: &TenantId,
+        action: Action,
+        object: AuditObject,
+    ) -> Result<Effect, Failure> {
+        self.effect(call, tenant, Involved::caller_of(call)?, (action, Some(object)), Introduced::CallersOnly).await
+    }
+
     async fn effect(
         &self,
         call: &Call,
@@ -185,8 +196,9 @@ impl App {
         let request = self.request_key(scope, call)?;
         let at = self.now();
         let deed = Deed { action, object, at };
+        let by = involved.caller.clone();
         let audit = self.audit_entry(scope, call, involved, deed, introduced).await?;
-        Ok(Effect { at, scope: *scope, request, audit })
+        Ok(Effect { at, scope: *scope, request, by, audit })
     }
 
     /// Builds an audit row that makes people known as `introduced` says.

@@ -23,6 +23,7 @@ pub mod redeem;
 pub mod restore;
 pub mod retention;
 pub mod sealing;
+pub mod session;
 pub mod settings;
 mod snapshot;
 pub mod startup;

@@ -22,7 +22,7 @@ use crate::domain::error::Reason;
 use crate::domain::ids::{AttemptId, JumpId, LineOfBusiness, ProviderId, TargetId, TenantId};
 use crate::domain::jump::{
     ActorClaim, Context, JumpClaims, JumpState, Nonce, Person, PersonKind, ProofHash, RedeemAttempt, RedeemInputs,
-    RedeemOutcome, RedeemQuery, RedeemUser, SessionLimits, Subject,
+    RedeemOutcome, RedeemQuery, RedeemUser, SessionLimits, Subject, TargetPage,
 };
 use crate::domain::provider::ProviderScope;
 use crate::domain::target::WebUrl;
@@ -70,6 +70,8 @@ pub struct RedeemedJump {
     pub customer_context: Option<Subject>,
     /// Where the browser goes in the end.
     pub return_url: Option<WebUrl>,
+    /// Which page to open.
+    pub target_page: Option<TargetPage>,
     /// How long the session may last.
     pub session: SessionLimits,
 }
@@ -297,6 +299,7 @@ fn hand_over(
         context: jump.luggage.context,
         customer_context,
         return_url: jump.luggage.return_url,
+        target_page: jump.luggage.target_page,
         session: settings.session_limits(person),
     })
 }

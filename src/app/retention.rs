@@ -7,7 +7,7 @@ use super::{App, Failure, service_entry};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::ids::TenantId;
 use crate::domain::page::{PageRequest, PageSize};
-use crate::domain::retention::Retention;
+use crate::domain::retention::{NOTICES_KEPT, Retention};
 use crate::domain::tenant::DELETION_GRACE;
 use crate::domain::time::Timestamp;
 
@@ -27,6 +27,22 @@ impl App {
         let mut all = 0_u64;
         loop {
             let deleted = self.store.delete_requests_all_tenants(before, STEP_ROWS).await?;
+            all = all.saturating_add(deleted);
+            if deleted < u64::from(STEP_ROWS) {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Deletes the notices of all tenants that were sent longer ago than they are kept. Tells how many.
+    ///
+    /// # Errors
+    /// Only when the store fails; what was deleted by then stays so.
+    pub async fn delete_expired_notices(&self) -> Result<u64, Failure> {
+        let before = self.now().minus(NOTICES_KEPT);
+        let mut all = 0_u64;
+        loop {
+            let deleted = self.store.delete_notices_all_tenants(before, STEP_ROWS).await?;
             all = all.saturating_add(deleted);
             if deleted < u64::from(STEP_ROWS) {
                 return Ok(all);

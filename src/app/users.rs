@@ -195,6 +195,21 @@ impl App {
         done(self.store.set_end_customer(call.tenant()?, &effect, user, version, change).await?)
     }
 
+    /// Notes what con:center itself says of a user; `None`: nobody knows.
+    ///
+    /// # Errors
+    /// Refused: `NotFound`, `EtagMismatch`.
+    pub async fn attest_end_customer(
+        &self,
+        call: &Call,
+        user: &UserId,
+        version: Version,
+        reported: Option<bool>,
+    ) -> Result<ConcenterUser, Failure> {
+        let effect = self.tenant_effect(call, Action::AttestEndCustomer, Some(AuditObject::new(user))).await?;
+        done(self.store.attest_end_customer(call.tenant()?, &effect, user, version, reported).await?)
+    }
+
     /// Disables or enables a user.
     ///
     /// # Errors

@@ -315,6 +315,7 @@ const fn says(rule: ResolutionRule) -> &'static str {
         ResolutionRule::UserReportedEndCustomer => "con:center does not report that the user is no Endkunde",
         ResolutionRule::UserActive => "the user is active",
         ResolutionRule::UserHasSecret => "the user has a password",
+        ResolutionRule::UserCredentialTrusted => "the user's password is not suspect",
         ResolutionRule::ProviderInScope => "the target's product provider is in the user's scope",
         ResolutionRule::NamedProviderInScope => "the product provider that was named is in the user's scope",
     }
@@ -404,6 +405,6 @@ Candidate  and 3 more
     #[test]
     fn every_rule_says_something() {
         let rules = (1..64).filter_map(|number| ResolutionRule::try_from(number).ok());
-        assert!(rules.inspect(|rule| assert!(!says(*rule).is_empty(), "{rule:?}")).count() >= 19);
+        assert!(rules.inspect(|rule| assert!(!says(*rule).is_empty(), "{rule:?}")).count() >= 20);
     }
 }

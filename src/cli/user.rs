@@ -10,11 +10,12 @@ use super::remote::{
 };
 use super::scope::{ScopeArgs, scope_text};
 use super::table::{check_box, plain, radio};
-use super::words::{UserKindWord, YesNo};
+use super::words::{RemoteEndCustomerWord, UserKindWord, YesNo};
 use crate::proto::v1::user_service_client::UserServiceClient;
 use crate::proto::v1::{
-    ConcenterUser, CreateUserRequest, DeleteUserRequest, DisableUserRequest, EnableUserRequest, GetUserRequest,
-    ListUsersRequest, SetEndCustomerRequest, SetStandardUserRequest, SetUserSecretRequest, UpdateUserRequest, UserKind,
+    AttestEndCustomerRequest, ConcenterUser, CreateUserRequest, DeleteUserRequest, DisableUserRequest,
+    EnableUserRequest, GetUserRequest, ListUsersRequest, RemoteEndCustomer, SetEndCustomerRequest,
+    SetStandardUserRequest, SetUserSecretRequest, UpdateUserRequest, UserKind,
 };
 
 /// Keep the list of con:center users (con:center Benutzer); for role admin
@@ -46,6 +47,7 @@ enum Command {
     #[command(after_help = "Examples:\n  concenter user set-standard 019a0b6e-6a00-7000-8000-000000000002")]
     SetStandard(ChangeById),
     SetEndCustomer(SetEndCustomerArgs),
+    Attest(AttestArgs),
     /// Disable a con:center user: jumps with it stop at once
     #[command(after_help = "Examples:\n  concenter user disable 019a0b6e-6a00-7000-8000-000000000002")]
     Disable(ChangeById),
@@ -180,6 +182,30 @@ struct SetEndCustomerArgs {
     change: ChangeArgs,
 }
 
+/// Note what con:center itself says about Endkunde, as you looked it up there
+///
+/// Customers get no jump through an Endkunde user of whom con:center says no. That nobody knows is no
+/// obstacle: the mark is your word then.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:\n  \
+        concenter user attest 019a0b6e-6a00-7000-8000-000000000002 yes\n  \
+        concenter user attest 019a0b6e-6a00-7000-8000-000000000002 unknown"
+)]
+struct AttestArgs {
+    /// Its id, as `list` shows it
+    #[arg(value_name = "ID")]
+    id: String,
+
+    /// What con:center says
+    #[arg(value_enum)]
+    remote_end_customer: RemoteEndCustomerWord,
+
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
 /// Does what was asked for.
 ///
 /// # Errors
@@ -206,6 +232,7 @@ async fn answer(connection: &Connection, command: Command) -> anyhow::Result<()>
         Command::SetSecret(args) => set_secret(&session, args).await?,
         Command::SetStandard(args) => set_standard(&session, args).await?,
         Command::SetEndCustomer(args) => set_end_customer(&session, args).await?,
+        Command::Attest(args) => attest(&session, args).await?,
         Command::Disable(args) => disable(&session, args).await?,
         Command::Enable(args) => enable(&session, args).await?,
     };
@@ -330,6 +357,18 @@ async fn set_end_customer(session: &Session, args: SetEndCustomerArgs) -> anyhow
     Ok(session.required(answer.user)?)
 }
 
+async fn attest(session: &Session, args: AttestArgs) -> anyhow::Result<ConcenterUser> {
+    let change = session.change(&args.change, etag(session, &args.id)).await?;
+    let request = AttestEndCustomerRequest {
+        request_id: change.request_id(),
+        user_id: args.id,
+        etag: change.etag(),
+        remote_end_customer: RemoteEndCustomer::from(args.remote_end_customer).into(),
+    };
+    let answer = session.done(&change, client(session).attest_end_customer(request)).await?;
+    Ok(session.required(answer.user)?)
+}
+
 async fn disable(session: &Session, ChangeById { id, change }: ChangeById) -> anyhow::Result<ConcenterUser> {
     let change = session.change(&change, etag(session, &id)).await?;
     let request = DisableUserRequest { request_id: change.request_id(), user_id: id, etag: change.etag() };
@@ -351,6 +390,15 @@ async fn delete(session: &Session, DeleteById { id, change, yes: _ }: DeleteById
     session.show_answer("concenter.v1.DeleteUserResponse", &answer, || "deleted\n".to_owned())
 }
 
+/// Whether there is a password, and whether it is one to jump with.
+const fn password_text(user: &ConcenterUser) -> &'static str {
+    match (&user.secret_set_at, &user.credential_suspect_since) {
+        (None, _) => "",
+        (Some(_), None) => "set",
+        (Some(_), Some(_)) => "SUSPECT",
+    }
+}
+
 impl Shown for ConcenterUser {
     const NAME: &'static str = "concenter.v1.ConcenterUser";
 
@@ -358,7 +406,7 @@ impl Shown for ConcenterUser {
         vec![
             column("Id", &self.user_id),
             column("con:center Benutzer", &self.user_name),
-            column("Password", if self.secret_set_at.is_some() { "set" } else { "" }),
+            column("Password", password_text(self)),
             column("Standard", radio(self.kind() == UserKind::Standard)),
             column("Endkunde", check_box(self.kind() == UserKind::EndCustomer)),
             column("Produktgeber", scope_text(self.provider_scope.as_ref())),
@@ -367,6 +415,15 @@ impl Shown for ConcenterUser {
             detail("E-mail", &self.notification_email),
             detail("Password set at", instant(self.secret_set_at.as_ref())),
             detail("Password version", self.secret_version.to_string()),
+            detail("Password suspect since", instant(self.credential_suspect_since.as_ref())),
+            detail("Last login succeeded at", instant(self.last_login_succeeded_at.as_ref())),
+            detail("Last login failed at", instant(self.last_login_failed_at.as_ref())),
+            detail("Endkunde set at", instant(self.end_customer_at.as_ref())),
+            detail("Endkunde set by", &self.end_customer_by),
+            detail("Endkunde at con:center", word(self.remote_end_customer().as_str_name(), "REMOTE_END_CUSTOMER_")),
+            detail("Said at", instant(self.remote_end_customer_at.as_ref())),
+            detail("Said by", &self.remote_end_customer_by),
+            detail("Known from", word(self.remote_end_customer_source().as_str_name(), "REMOTE_END_CUSTOMER_SOURCE_")),
             detail("Created at", instant(self.created_at.as_ref())),
             detail("Updated at", instant(self.updated_at.as_ref())),
             detail("etag", &self.etag),

@@ -3,7 +3,9 @@
 use clap::ValueEnum;
 
 use crate::proto::admin::v1::{Delivery, KeyPurpose};
-use crate::proto::v1::{AuditOutcome, JumpState, PersonKind, ProductProviderKind, Segment, TargetKind, UserKind};
+use crate::proto::v1::{
+    AuditOutcome, JumpState, PersonKind, ProductProviderKind, RemoteEndCustomer, Segment, TargetKind, UserKind,
+};
 
 /// An answer that nobody gives by leaving it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -15,6 +17,27 @@ pub(super) enum YesNo {
 impl From<YesNo> for bool {
     fn from(word: YesNo) -> Self {
         word == YesNo::Yes
+    }
+}
+
+/// What con:center itself says about Endkunde.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum RemoteEndCustomerWord {
+    /// The user is Endkunde there
+    Yes,
+    /// He is not
+    No,
+    /// Nobody knows
+    Unknown,
+}
+
+impl From<RemoteEndCustomerWord> for RemoteEndCustomer {
+    fn from(word: RemoteEndCustomerWord) -> Self {
+        match word {
+            RemoteEndCustomerWord::Yes => Self::Yes,
+            RemoteEndCustomerWord::No => Self::No,
+            RemoteEndCustomerWord::Unknown => Self::Unknown,
+        }
     }
 }
 

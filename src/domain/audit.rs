@@ -91,6 +91,8 @@ pub enum Action {
     MarkEndCustomer,
     /// A con:center user lost the mark Endkunde.
     UnmarkEndCustomer,
+    /// It was noted what con:center itself says of a user: the caller vouches for it.
+    AttestEndCustomer,
     /// A con:center user was disabled.
     DisableUser,
     /// A con:center user was enabled.
@@ -125,6 +127,10 @@ pub enum Action {
     ExplainJump,
     /// A jump was redeemed.
     RedeemJump,
+    /// The target told that the login of a redeemed jump succeeded.
+    ReportLoginSucceeded,
+    /// The target told that the login of a redeemed jump failed.
+    ReportLoginFailed,
     /// Jumps were revoked.
     RevokeJumps,
     /// A signing key was made, because it is time.
@@ -179,6 +185,7 @@ impl Action {
             Self::SetStandardUser => "user.set_standard",
             Self::MarkEndCustomer => "user.mark_end_customer",
             Self::UnmarkEndCustomer => "user.unmark_end_customer",
+            Self::AttestEndCustomer => "user.attest_end_customer",
             Self::DisableUser => "user.disable",
             Self::EnableUser => "user.enable",
             Self::DeleteUser => "user.delete",
@@ -196,6 +203,8 @@ impl Action {
             Self::RepeatJump => "jump.repeat",
             Self::ExplainJump => "jump.explain",
             Self::RedeemJump => "jump.redeem",
+            Self::ReportLoginSucceeded => "jump.report_succeeded",
+            Self::ReportLoginFailed => "jump.report_failed",
             Self::RevokeJumps => "jump.revoke",
             Self::CreateKey => "key.create",
             Self::RotateKey => "key.rotate",

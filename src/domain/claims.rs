@@ -54,6 +54,8 @@ pub const CLOCK_LEEWAY: Duration = Duration::from_secs(5);
 const CONTEXT_BYTES: usize = 4_096;
 /// Most bytes of a target's nonce.
 const NONCE_BYTES: usize = 64;
+/// Most bytes of a page of a target.
+const TARGET_PAGE_BYTES: usize = 256;
 
 /// Free text for the target, handed over at the redeem: at most 4 096 bytes, no control characters but line breaks and tabs.
 #[derive(Clone, PartialEq, Eq)]
@@ -123,6 +125,43 @@ impl Nonce {
     }
 
     /// The nonce.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A page of a target: 1 to 256 of `[A-Za-z0-9/_.~-]`, without `//` and without `.` or `..` between slashes.
+///
+/// So, wherever a target puts it behind its own address, it leads to no other host and to nothing above.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TargetPage(String);
+
+impl fmt::Debug for TargetPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What a portal writes here may be about a person: it is not for logs.
+        f.write_str("TargetPage(..)")
+    }
+}
+
+/// The page is empty, too long, holds another character, or leads elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to 256 letters, digits, '/', '_', '.', '~' or '-', without '//' and '.' or '..' between slashes")]
+pub struct InvalidTargetPage;
+
+impl TargetPage {
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// [`InvalidTargetPage`] if it is empty, too long, holds another character, `//`, or a segment that is `.` or `..`.
+    pub fn parse(text: &str) -> Result<Self, InvalidTargetPage> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'.' | b'~' | b'-');
+        let bounded = !text.is_empty() && text.len() <= TARGET_PAGE_BYTES && text.bytes().all(allowed);
+        let leads_elsewhere = text.contains("//") || text.split('/').any(|segment| matches!(segment, "." | ".."));
+        if bounded && !leads_elsewhere { Ok(Self(text.to_owned())) } else { Err(InvalidTargetPage) }
+    }
+
+    /// The page.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -219,6 +258,36 @@ mod tests {
         assert!(Context::parse("Zeile 1\nZeile 2\tä").is_ok());
         assert_eq!(Context::parse("\u{1b}[2J"), Err(InvalidContext));
         assert_eq!(Context::parse(&"x".repeat(4_097)), Err(InvalidContext));
+    }
+
+    #[test]
+    fn a_page_leads_to_no_other_host_and_to_nothing_above() {
+        for text in ["a", "/", "/kfz/antrag-1/", "kfz.html", "..a/b..", "~x/_y", "...", &"x".repeat(256)] {
+            assert_eq!(TargetPage::parse(text).map(|page| page.as_str().to_owned()), Ok(text.to_owned()));
+        }
+        for text in [
+            "",
+            "//evil.example",
+            "a//b",
+            "a//",
+            ".",
+            "..",
+            "/..",
+            "a/../b",
+            "a/.",
+            "./a",
+            "a b",
+            "a?b",
+            "a#b",
+            "a%2e",
+            "a:b",
+            "a\\b",
+            "ä",
+            "a\n",
+            &"x".repeat(257),
+        ] {
+            assert_eq!(TargetPage::parse(text), Err(InvalidTargetPage), "{text:?}");
+        }
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum Reason {
     UserDisabled,
     /// The con:center user has no secret yet.
     SecretMissing,
+    /// Logins with the secret failed, again and again: it must be set again.
+    CredentialSuspect,
     /// The Standard user is for transfers, never for a jump.
     StandardNotForJumps,
     /// Customers may only get a con:center user marked Endkunde.
@@ -92,6 +94,8 @@ pub enum Reason {
     JumpRevoked,
     /// The stored secret does not open; it must be set again.
     SecretCorrupt,
+    /// The login of the jump was reported to have gone otherwise.
+    ResultAlreadyReported,
 }
 
 impl Reason {
@@ -115,6 +119,7 @@ impl Reason {
             Self::InsurerPortalForbidden => "INSURER_PORTAL_FORBIDDEN",
             Self::UserDisabled => "USER_DISABLED",
             Self::SecretMissing => "SECRET_MISSING",
+            Self::CredentialSuspect => "CREDENTIAL_SUSPECT",
             Self::StandardNotForJumps => "STANDARD_NOT_FOR_JUMPS",
             Self::EndkundeRequired => "ENDKUNDE_REQUIRED",
             Self::EndkundeConflict => "ENDKUNDE_CONFLICT",
@@ -138,6 +143,7 @@ impl Reason {
             Self::JumpExpired => "JUMP_EXPIRED",
             Self::JumpRevoked => "JUMP_REVOKED",
             Self::SecretCorrupt => "SECRET_CORRUPT",
+            Self::ResultAlreadyReported => "RESULT_ALREADY_REPORTED",
         }
     }
 }

@@ -88,7 +88,7 @@ made_ids! {
     JumpId;
     /// One attempt to redeem a jump. Of several attempts only the one that the database returns has won.
     AttemptId;
-    /// A row of the audit log.
+    /// A row of the audit log. What the row gave cause to tell somebody of has the same id (`notice`).
     AuditId;
     /// A backup of the database.
     BackupId;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::audit::{AuditedKind, AuditedPerson, Salt};
 pub use super::claims::{
-    ActorClaim, CLOCK_LEEWAY, Context, InvalidContext, InvalidNonce, InvalidTokenLife, Jti, JumpClaims, Nonce,
-    ProofHash, Subject, TokenLife,
+    ActorClaim, CLOCK_LEEWAY, Context, InvalidContext, InvalidNonce, InvalidTargetPage, InvalidTokenLife, Jti,
+    JumpClaims, Nonce, ProofHash, Subject, TargetPage, TokenLife,
 };
 use super::customer::Segment;
 use super::ids::{
@@ -14,6 +14,7 @@ use super::ids::{
 };
 use super::provider::ProviderScope;
 use super::resolve::{Assignments, CandidateUser, Candidates, Way};
+pub use super::session::{JumpResult, Session, SessionId, SessionState};
 use super::settings::Settings;
 use super::target::{Target, TargetKind, WebUrl};
 use super::tenant::{TenantState, WrappedKeys};
@@ -171,6 +172,8 @@ pub struct Luggage {
     pub nonce: Option<Nonce>,
     /// Where the target sends the browser in the end; an entry of the allow-list.
     pub return_url: Option<WebUrl>,
+    /// Which page the target opens.
+    pub target_page: Option<TargetPage>,
 }
 
 /// The numbers that a decision rests on. A jump is good only while all of them still hold.

@@ -26,6 +26,7 @@ pub mod provider;
 pub mod resolve;
 pub mod retention;
 pub mod service;
+pub mod session;
 pub mod settings;
 pub mod signing;
 pub mod target;

@@ -51,6 +51,8 @@ pub enum Rule {
     UserActive,
     /// The user has a secret.
     UserHasSecret,
+    /// The user's secret is not suspect.
+    UserCredentialTrusted,
     /// The target's product provider is in the user's scope.
     ProviderInScope,
     /// The product provider that the request names is in the user's scope.
@@ -103,6 +105,8 @@ pub struct CandidateUser {
     pub state: State,
     /// Whether there is a secret.
     pub has_secret: bool,
+    /// Whether the secret is suspect, because logins with it failed.
+    pub is_suspect: bool,
     /// What it supports.
     pub scope: ProviderScope,
     /// Whether con:center reports it as Endkunde; `None` if it has not said.
@@ -229,7 +233,7 @@ pub fn resolve(order: &JumpOrder, candidates: &Candidates) -> Decision {
 }
 
 /// Rules on the longest way: a commercial customer who falls back and names a provider.
-const LONGEST_TRACE: usize = 18;
+const LONGEST_TRACE: usize = 19;
 
 struct Trace(Vec<TraceStep>);
 
@@ -422,6 +426,7 @@ fn check_user(
     }
     trace.demand(Rule::UserActive, user.state == State::Active, Reason::UserDisabled)?;
     trace.demand(Rule::UserHasSecret, user.has_secret, Reason::SecretMissing)?;
+    trace.demand(Rule::UserCredentialTrusted, !user.is_suspect, Reason::CredentialSuspect)?;
     let in_scope = user.scope.allows(&target.provider_id);
     trace.demand(Rule::ProviderInScope, in_scope, Reason::ProviderNotAllowed)?;
     if let Some(named) = &order.provider_id {

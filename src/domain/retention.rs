@@ -94,6 +94,9 @@ impl AuditMonths {
     }
 }
 
+/// How long a notice is kept after it was sent: 90 days. One that was not sent is kept.
+pub const NOTICES_KEPT: Duration = Duration::from_secs(90 * DAY);
+
 /// How long everything is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {

@@ -2,7 +2,7 @@
 
 use super::change::Change;
 use super::error::Version;
-use super::ids::UserId;
+use super::ids::{SubjectId, UserId};
 use super::provider::{ProviderScope, State};
 use super::text::{EmailAddress, Line, UserName};
 use super::time::Timestamp;
@@ -38,6 +38,46 @@ impl SecretState {
     }
 }
 
+/// From where it is known what con:center itself says of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReportSource {
+    /// From an import.
+    Import,
+    /// From an administrator, who looked it up there.
+    Attestation,
+}
+
+/// From where, since when and by whom it is known what con:center itself says of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// When it was last said.
+    pub at: Timestamp,
+    /// From where it is known.
+    pub source: ReportSource,
+    /// The subject of his credential who said it.
+    pub by: SubjectId,
+}
+
+/// When and by whom a user was marked Endkunde.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndCustomerMark {
+    /// When.
+    pub at: Timestamp,
+    /// The subject of his credential who did.
+    pub by: SubjectId,
+}
+
+/// How logins with a user's secret went, as targets tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoginHealth {
+    /// When one last succeeded.
+    pub last_succeeded_at: Option<Timestamp>,
+    /// When one last failed.
+    pub last_failed_at: Option<Timestamp>,
+    /// Since when the secret is suspect: [`MOST_FAILED_LOGINS`](super::session::MOST_FAILED_LOGINS) in a row failed with it.
+    pub suspect_since: Option<Timestamp>,
+}
+
 /// A con:center user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConcenterUser {
@@ -57,6 +97,12 @@ pub struct ConcenterUser {
     pub notification_email: Option<EmailAddress>,
     /// Whether con:center itself reports the user as Endkunde; `None` if it has not said.
     pub reported_end_customer: Option<bool>,
+    /// Who says so; `None` if nobody ever did, or it is not known.
+    pub report: Option<Report>,
+    /// Who marked it Endkunde; `None` if it is not, or it is not known.
+    pub end_customer_mark: Option<EndCustomerMark>,
+    /// How logins with its secret went. They do not move the etag.
+    pub logins: LoginHealth,
     /// What is known of its secret.
     pub secret: SecretState,
     /// When it was made.

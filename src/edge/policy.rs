@@ -61,6 +61,7 @@ const TABLE: &[Row] = &[
     row("/concenter.v1.UserService/SetUserSecret", Roles(&[Admin]), Change),
     row("/concenter.v1.UserService/SetStandardUser", Roles(&[Admin]), Change),
     row("/concenter.v1.UserService/SetEndCustomer", Roles(&[Admin]), Change),
+    row("/concenter.v1.UserService/AttestEndCustomer", Roles(&[Admin]), Change),
     row("/concenter.v1.UserService/DisableUser", Roles(&[Admin]), Change),
     row("/concenter.v1.UserService/EnableUser", Roles(&[Admin]), Change),
     row("/concenter.v1.UserService/DeleteUser", Roles(&[Admin]), Change),
@@ -95,6 +96,9 @@ const TABLE: &[Row] = &[
     row("/concenter.v1.JumpService/JumpToInsurerPortal", Roles(&[Portal, Broker]), Jump),
     row("/concenter.v1.JumpService/ExplainJump", Roles(&[Portal, Admin]), Read),
     row("/concenter.v1.JumpService/RedeemJump", Roles(&[Target]), Redeem),
+    // Once for each redeem.
+    row("/concenter.v1.JumpService/ReportJumpResult", Roles(&[Target]), Redeem),
+    row("/concenter.v1.JumpService/IntrospectJump", Roles(&[Target]), Read),
     // Their history. A broker or customer sees his own; which one that is, the use case says.
     row("/concenter.v1.JumpService/GetJump", Roles(&[Portal, Broker, Customer, Admin]), Read),
     row("/concenter.v1.JumpService/ListJumps", Roles(&[Portal, Broker, Customer, Admin]), Read),
@@ -192,6 +196,7 @@ mod tests {
         ("concenter.v1.UserService/SetUserSecret", ".A....."),
         ("concenter.v1.UserService/SetStandardUser", ".A....."),
         ("concenter.v1.UserService/SetEndCustomer", ".A....."),
+        ("concenter.v1.UserService/AttestEndCustomer", ".A....."),
         ("concenter.v1.UserService/DisableUser", ".A....."),
         ("concenter.v1.UserService/EnableUser", ".A....."),
         ("concenter.v1.UserService/DeleteUser", ".A....."),
@@ -219,6 +224,8 @@ mod tests {
         ("concenter.v1.JumpService/JumpToInsurerPortal", "..PB..."),
         ("concenter.v1.JumpService/ExplainJump", ".AP...."),
         ("concenter.v1.JumpService/RedeemJump", ".....T."),
+        ("concenter.v1.JumpService/ReportJumpResult", ".....T."),
+        ("concenter.v1.JumpService/IntrospectJump", ".....T."),
         ("concenter.v1.JumpService/GetJump", ".APBC.."),
         ("concenter.v1.JumpService/ListJumps", ".APBC.."),
         ("concenter.v1.JumpService/RevokeJump", ".AP...."),
@@ -320,9 +327,9 @@ mod tests {
             let expected = match name {
                 "GetJwks" => Free,
                 "JumpToTarif" | "JumpToInsurerPortal" => Jump,
-                "RedeemJump" => Redeem,
+                "RedeemJump" | "ReportJumpResult" => Redeem,
                 "PutCustomers" | "VerifyAuditLog" => Batch,
-                _ if ["Get", "List", "Explain"].iter().any(|reads| name.starts_with(reads)) => Read,
+                _ if ["Get", "List", "Explain", "Introspect"].iter().any(|reads| name.starts_with(reads)) => Read,
                 _ => Change,
             };
             assert_eq!(row.rate, expected, "{name}");

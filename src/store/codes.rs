@@ -5,13 +5,13 @@
 
 use crate::domain::audit::{AuditOutcome, AuditedKind};
 use crate::domain::customer::Segment;
-use crate::domain::jump::{ActorRole, JumpState, PersonKind};
+use crate::domain::jump::{ActorRole, JumpResult, JumpState, PersonKind};
 use crate::domain::provider::{ProviderKind, State};
 use crate::domain::resolve::Way;
 use crate::domain::signing::KeyPurpose;
 use crate::domain::target::{Delivery, TargetKind};
 use crate::domain::tenant::TenantState;
-use crate::domain::user::UserKind;
+use crate::domain::user::{ReportSource, UserKind};
 
 /// An enum that a row keeps as a word.
 pub(super) trait Code: Copy + 'static {
@@ -168,6 +168,48 @@ impl Code for JumpState {
     }
 }
 
+impl Code for JumpResult {
+    const ALL: &'static [Self] = &[Self::LoginSucceeded, Self::LoginFailed];
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::LoginSucceeded => "login_succeeded",
+            Self::LoginFailed => "login_failed",
+        }
+    }
+}
+
+impl Code for ReportSource {
+    const ALL: &'static [Self] = &[Self::Import, Self::Attestation];
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Import => "import",
+            Self::Attestation => "attestation",
+        }
+    }
+}
+
+/// What somebody is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoticeCause {
+    /// The password of a user is suspect.
+    CredentialSuspect,
+    /// A user is Endkunde here, and con:center says that he is not.
+    EndCustomerMismatch,
+}
+
+impl Code for NoticeCause {
+    const ALL: &'static [Self] = &[Self::CredentialSuspect, Self::EndCustomerMismatch];
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::CredentialSuspect => "credential_suspect",
+            Self::EndCustomerMismatch => "end_customer_mismatch",
+        }
+    }
+}
+
 impl Code for AuditedKind {
     const ALL: &'static [Self] = &[Self::Broker, Self::Customer, Self::Subject];
 
@@ -218,6 +260,9 @@ mod tests {
         every_word_reads_back::<ActorRole>();
         every_word_reads_back::<Way>();
         every_word_reads_back::<JumpState>();
+        every_word_reads_back::<JumpResult>();
+        every_word_reads_back::<ReportSource>();
+        every_word_reads_back::<NoticeCause>();
         every_word_reads_back::<AuditedKind>();
     }
 }

@@ -42,11 +42,12 @@ use crate::domain::audit_log::{
 use crate::domain::customer::{AccessChange, Customer, CustomerAccess, CustomerEntry, PutCounts};
 use crate::domain::error::{Refusal, Version};
 use crate::domain::ids::{
-    ActivationId, AuditId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, TargetId, TenantId, UserId,
+    ActivationId, AuditId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, SubjectId, TargetId, TenantId, UserId,
 };
 use crate::domain::jump::{
-    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, PersonInputs, PersonQuery, RecordOutcome,
-    RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
+    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpResult, JumpSelection, PersonInputs, PersonQuery,
+    RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
+    Session,
 };
 use crate::domain::kek::{KekId, KnownKek, Rewrapped};
 use crate::domain::load::StoreLoad;
@@ -125,6 +126,8 @@ pub struct Effect {
     /// The request. The same request a second time changes nothing and answers with the state now; the same id
     /// with another content is refused (`REQUEST_ID_REUSED`).
     pub request: RequestKey,
+    /// The subject of the caller's credential, where a row says by whom something was done.
+    pub by: SubjectId,
     /// The audit row, but for its outcome.
     pub audit: AuditEntry,
 }
@@ -471,7 +474,7 @@ pub trait UserStore: Send + Sync {
         change: &UserChange,
     ) -> Result<Outcome<ConcenterUser>, StoreError>;
 
-    /// Replaces a user's secret.
+    /// Replaces a user's secret; logins that failed with the one before do not count any more.
     ///
     /// Refused: `NotFound`, `EtagMismatch` (also when the secret's version is not the next one).
     async fn set_user_secret(
@@ -495,7 +498,8 @@ pub trait UserStore: Send + Sync {
         version: Version,
     ) -> Result<Outcome<StandardMoved>, StoreError>;
 
-    /// Marks a user Endkunde, or takes the mark away; with a scope, his is replaced in the same step.
+    /// Marks a user Endkunde, or takes the mark away; with a scope, his is replaced in the same step. Somebody is to be told
+    /// where con:center says otherwise of one that is marked now and was not before.
     ///
     /// Refused: `NotFound` (also a provider), `EtagMismatch`, `EndkundeConflict` (the Standard user),
     /// `ProviderScopeRequired` (Endkunde with all providers), `Assigned` (activations or customers depend on it),
@@ -507,6 +511,19 @@ pub trait UserStore: Send + Sync {
         user: &UserId,
         version: Version,
         change: &EndCustomerChange,
+    ) -> Result<Outcome<ConcenterUser>, StoreError>;
+
+    /// Notes what con:center itself says of a user, by the effect's caller; `None`: nobody knows. Open jumps are revoked if that
+    /// is another answer than before; somebody is to be told if it is no, and the user is marked Endkunde.
+    ///
+    /// Refused: `NotFound`, `EtagMismatch`.
+    async fn attest_end_customer(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        reported: Option<bool>,
     ) -> Result<Outcome<ConcenterUser>, StoreError>;
 
     /// Disables or enables a user. Refused: `NotFound`, `EtagMismatch`.
@@ -693,6 +710,29 @@ pub trait JumpStore: Send + Sync {
         audit: &AuditEntry,
     ) -> Result<RedeemOutcome, StoreError>;
 
+    /// Reads the session that a redeemed jump opened at a target; `None` if there is no such jump of the tenant for that target,
+    /// or it was not redeemed.
+    async fn get_session(
+        &self,
+        tenant: &TenantId,
+        jump: &JumpId,
+        target: &TargetId,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// Notes how the login of a jump went that the target redeemed; the same again changes nothing. If the password that was
+    /// handed over is still the user's, one that failed counts, and one that succeeded ends the count; the third in a row
+    /// that failed makes the password suspect: open jumps are revoked, and somebody is to be told.
+    ///
+    /// Refused: `NotFound` (as [`JumpStore::get_session`] finds none), `ResultAlreadyReported`.
+    async fn report_result(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        jump: &JumpId,
+        target: &TargetId,
+        result: JumpResult,
+    ) -> Result<Outcome<()>, StoreError>;
+
     /// Reads a jump of the history, as it is at `now`.
     async fn get_jump(
         &self,
@@ -827,6 +867,9 @@ pub trait FloorStore: Send + Sync {
 pub trait RetentionStore: Send + Sync {
     /// Deletes requests that were made before an instant.
     async fn delete_requests_all_tenants(&self, before: Timestamp, most: u32) -> Result<u64, StoreError>;
+
+    /// Deletes notices that were sent before an instant.
+    async fn delete_notices_all_tenants(&self, before: Timestamp, most: u32) -> Result<u64, StoreError>;
 
     /// Lists the ids of all tenants, in their order. One whose row does not read otherwise stands among them.
     async fn list_tenant_ids_all_tenants(&self, page: &PageRequest) -> Result<Page<TenantId>, StoreError>;

@@ -30,7 +30,8 @@ const EVERY_FIVE_SECONDS: Duration = Duration::from_secs(5);
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
 /// How often the chains of the audit log are written down elsewhere.
 const EVERY_FIVE_MINUTES: Duration = Duration::from_secs(300);
-/// How often the jumps are looked through: that is one read for each tenant, of which there may be 10 000.
+/// How often the jumps are looked through: that is one read for each tenant, of which there may be 10 000; and the notices, which
+/// is one read by an index.
 const EVERY_HOUR: Duration = Duration::from_secs(3_600);
 /// How often the audit logs are looked through for what is old enough, which is one read or two for each tenant. There is
 /// something to do once a year.
@@ -81,6 +82,10 @@ pub async fn run(app: Arc<App>, retention: Retention, stopped: watch::Receiver<b
         let app = Arc::clone(&app);
         async move { retention::tick_jumps(&app, &retention).await }
     });
+    let notices = rhythm(EVERY_HOUR).keep(|| {
+        let app = Arc::clone(&app);
+        async move { retention::tick_notices(&app).await }
+    });
     let log = rhythm(EVERY_MINUTE).keep(|| {
         let app = Arc::clone(&app);
         async move { retention::tick_log(&app).await }
@@ -111,7 +116,7 @@ pub async fn run(app: Arc<App>, retention: Retention, stopped: watch::Receiver<b
         let app = Arc::clone(&app);
         async move { retention::tick_audit(&app, &retention).await }
     });
-    tokio::join!(requests, tenants, jumps, log, seals, late_seals, checkpoints, keys, keks, audit);
+    tokio::join!(requests, tenants, jumps, notices, log, seals, late_seals, checkpoints, keys, keks, audit);
 }
 
 /// How often something is done, and until when.

@@ -11,6 +11,11 @@ pub async fn tick_requests(app: &App, retention: &Retention) -> Outcome {
     told("requests", app.delete_expired_requests(retention).await)
 }
 
+/// Deletes the notices that were sent long enough ago.
+pub async fn tick_notices(app: &App) -> Outcome {
+    told("notices", app.delete_expired_notices().await)
+}
+
 /// Deletes the jumps that are old enough.
 pub async fn tick_jumps(app: &App, retention: &Retention) -> Outcome {
     told("jumps", app.delete_expired_jumps(retention).await)

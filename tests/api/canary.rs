@@ -36,6 +36,7 @@ const HANDED_OVER: &[&str] = &[
     "concenter.v1.JumpToTarifResponse.deep_link",
     "concenter.v1.RedeemJumpResponse.context",
     "concenter.v1.RedeemJumpResponse.password",
+    "concenter.v1.RedeemJumpResponse.target_page",
 ];
 
 /// What is searched for.
@@ -43,7 +44,7 @@ const HANDED_OVER: &[&str] = &[
 enum Secret {
     /// The password of a con:center user.
     Password,
-    /// What waits for the redeem: the context that a portal gave, and the nonce. The database keeps it until then, by
+    /// What waits for the redeem: the context and the page that a portal gave, and the nonce. The database keeps it until then, by
     /// design, and nothing else does.
     Waiting,
     /// A caller's token.
@@ -197,7 +198,7 @@ impl Ears {
         for (confidence, text) in stage.told() {
             let secret = match confidence {
                 Confidence::Password => Secret::Password,
-                Confidence::Context | Confidence::Nonce => Secret::Waiting,
+                Confidence::Context | Confidence::Nonce | Confidence::Page => Secret::Waiting,
             };
             self.keep(secret, &format!("{confidence:?}"), &text);
         }

@@ -9,7 +9,7 @@ use prost_reflect::{DynamicMessage, MethodDescriptor};
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
-use crate::harness::stage::{self, People, Row, Stage, roles, stage_catalogue};
+use crate::harness::stage::{self, LINKED, People, Row, Stage, roles, stage_catalogue};
 use crate::harness::texts::{TextField, map_texts, text_at, text_fields, texts};
 use crate::harness::*;
 
@@ -123,7 +123,7 @@ fn every_exception_is_a_field_of_the_contract() {
 fn id_fields(method: &MethodDescriptor) -> Vec<TextField> {
     let is_id = |field: &TextField| {
         let name = field.name();
-        name != "request_id" && (name.ends_with("_id") || name.ends_with("_ids"))
+        name != "request_id" && (name == "session" || name.ends_with("_id") || name.ends_with("_ids"))
     };
     text_fields(&method.input()).into_iter().filter(is_id).collect()
 }
@@ -268,6 +268,8 @@ impl<'a> Walk<'a> {
                 users
             }
             "activation_id" => vec![self.b.activation().await],
+            // The caller is no firm's: what is not his is what another target redeemed, of whichever firm.
+            "session" => vec![portals(self.b.session(LINKED).await), portals(self.a.session(LINKED).await)],
             "jump_id" => {
                 let mut jumps =
                     vec![portals(self.b.jump(Role::Broker).await), portals(self.b.jump(Role::Customer).await)];
@@ -351,7 +353,12 @@ async fn next_page(stage: &Stage<'_>, list: &MethodDescriptor, role: Option<Role
 
 /// An id like this one, and as long, that nothing has.
 fn like_nobody(id: &str) -> String {
-    if uuid::Uuid::try_parse(id).is_ok() { NOBODY.to_owned() } else { stage::fresh('n') }
+    match id.split_once('.') {
+        // A session: the tenant is there, the jump never was.
+        Some((tenant, jump)) if uuid::Uuid::try_parse(jump).is_ok() => format!("{tenant}.{NOBODY}"),
+        _ if uuid::Uuid::try_parse(id).is_ok() => NOBODY.to_owned(),
+        _ => stage::fresh('n'),
+    }
 }
 
 /// Asserts that two answers are the same, but for what is new each time; gives what that was.

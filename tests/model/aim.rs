@@ -437,6 +437,7 @@ impl Aim<'_> {
         let nonce = extras.nonce.map(|at| format!("n-{at}"));
         let urls = [RETURN_URL, "https://portal.example/anders"];
         let return_url = extras.return_url.map(|is_registered| urls[usize::from(!is_registered)].to_owned());
+        let target_page = extras.page.then(|| "kfz/antrag".to_owned());
         let ttl = extras.ttl.and_then(span);
         let tarif = v1::JumpToTarifRequest {
             request_id,
@@ -451,6 +452,7 @@ impl Aim<'_> {
             nonce,
             return_url,
             ttl,
+            target_page,
         };
         if !portal {
             return Request::JumpToTarif(tarif);
@@ -468,6 +470,7 @@ impl Aim<'_> {
             nonce: tarif.nonce,
             return_url: tarif.return_url,
             ttl: tarif.ttl,
+            target_page: tarif.target_page,
         })
     }
 

@@ -72,6 +72,7 @@ pub struct Extras {
     pub context: bool,
     pub nonce: Option<u8>,
     pub return_url: Option<bool>,
+    pub page: bool,
     pub ttl: Option<i64>,
 }
 
@@ -332,11 +333,12 @@ fn extras() -> impl Strategy<Value = Extras> {
         any::<bool>(),
         option::weighted(0.3, 0..2_u8),
         option::weighted(0.15, any::<bool>()),
+        any::<bool>(),
         option::weighted(0.3, 10..=120_i64),
     );
-    let made = (named, luggage).prop_map(|(named, (context, nonce, return_url, ttl))| {
+    let made = (named, luggage).prop_map(|(named, (context, nonce, return_url, page, ttl))| {
         let (actor, activation, customer_context, line, provider) = named;
-        Extras { actor, activation, customer_context, line, provider, context, nonce, return_url, ttl }
+        Extras { actor, activation, customer_context, line, provider, context, nonce, return_url, page, ttl }
     });
     prop_oneof![1 => Just(Extras::default()), 1 => made]
 }

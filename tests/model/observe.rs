@@ -29,7 +29,9 @@ const ROWS: Sql = Sql {
         SELECT concat_ws('|', quote(user_id), quote(user_name), quote(user_name_key), quote(kind), quote(state),
             quote(providers), quote(display_name), quote(notification_email), quote(reported_end_customer),
             quote(sealed_secret), quote(secret_version), quote(secret_set_at), quote(version), quote(created_at),
-            quote(updated_at))
+            quote(updated_at), quote(reported_at), quote(reported_source), quote(reported_by), quote(end_customer_at),
+            quote(end_customer_by), quote(last_login_succeeded_at), quote(last_login_failed_at), quote(failed_logins),
+            quote(credential_suspect_since))
         FROM concenter_user
         WHERE tenant_id = $1
         UNION ALL
@@ -58,7 +60,8 @@ const ROWS: Sql = Sql {
             quote(line_of_business), quote(provider_id), quote(context), quote(nonce), quote(return_url),
             quote(user_id), quote(way), quote(segment), quote(subject), quote(actor_subject), quote(issued_at),
             quote(expires_at), quote(epoch), quote(config_version), quote(customer_version), quote(catalog_version),
-            quote(redeemed_at), quote(redeem_attempt_id), quote(session_revoked_at), quote(revoked_at))
+            quote(redeemed_at), quote(redeem_attempt_id), quote(session_revoked_at), quote(revoked_at),
+            quote(target_page), quote(redeemed_secret_version), quote(result))
         FROM jump
         WHERE tenant_id = $1
         UNION ALL

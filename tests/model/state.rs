@@ -93,6 +93,8 @@ pub struct Tenant {
     pub made: Made,
     /// Customers who stand in the audit log under a pseudonym that can still be led back to them.
     pub salted: BTreeSet<String>,
+    /// What somebody is to be told of, and about which user.
+    pub notices: BTreeSet<(&'static str, String)>,
 }
 
 /// Ids that were ever given out, the oldest first.
@@ -115,6 +117,16 @@ pub struct User {
     pub password: Option<String>,
     pub passwords_set: i64,
     pub password_set_at: Option<i64>,
+    /// Logins that failed in a row with the password.
+    pub failed_logins: u32,
+    pub suspect_since: Option<i64>,
+    pub last_login_succeeded_at: Option<i64>,
+    pub last_login_failed_at: Option<i64>,
+    /// When Endkunde was set.
+    pub marked_at: Option<i64>,
+    /// What con:center says, and since when that is known.
+    pub remote: v1::RemoteEndCustomer,
+    pub remote_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
     pub version: i64,
@@ -179,6 +191,7 @@ pub struct Jump {
     pub context: Option<String>,
     pub nonce: Option<String>,
     pub return_url: Option<String>,
+    pub page: Option<String>,
     pub issued_at: i64,
     pub expires_at: i64,
     /// When the request was handled: with the fraction that `issued_at` has not.
@@ -186,6 +199,9 @@ pub struct Jump {
     pub redeemed_at: Option<i64>,
     pub revoked_at: Option<i64>,
     pub session_revoked_at: Option<i64>,
+    /// Which password of the user left with it, if one did.
+    pub used_password: Option<i64>,
+    pub result: Option<v1::JumpResult>,
     /// Something that it rests on has changed since.
     pub dead: bool,
     pub proof: Proof,
@@ -265,6 +281,11 @@ pub const fn span(seconds: i64) -> Option<Duration> {
     Some(Duration { seconds, nanos: 0 })
 }
 
+/// Who did what only administrators do, if it was done: there is one.
+fn by_admin(at: Option<i64>) -> String {
+    at.map(|_| "admin".to_owned()).unwrap_or_default()
+}
+
 /// A user name as two of them are compared. The commands have nothing that needs more than this of NFKC and case folding.
 pub fn name_key(name: &str) -> String {
     name.trim().to_lowercase().replace('ß', "ss")
@@ -322,6 +343,7 @@ impl Tenant {
             },
             jumps: BTreeMap::new(),
             salted: BTreeSet::new(),
+            notices: BTreeSet::new(),
         }
     }
 
@@ -390,6 +412,13 @@ impl User {
             password: None,
             passwords_set: 0,
             password_set_at: None,
+            failed_logins: 0,
+            suspect_since: None,
+            last_login_succeeded_at: None,
+            last_login_failed_at: None,
+            marked_at: None,
+            remote: v1::RemoteEndCustomer::Unknown,
+            remote_at: None,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -410,6 +439,19 @@ impl User {
             created_at: instant(self.created_at),
             updated_at: instant(self.updated_at),
             etag: etag(self.version),
+            remote_end_customer: self.remote.into(),
+            remote_end_customer_at: self.remote_at.and_then(instant),
+            remote_end_customer_source: match self.remote_at {
+                Some(_) => v1::RemoteEndCustomerSource::Attestation,
+                None => v1::RemoteEndCustomerSource::Unspecified,
+            }
+            .into(),
+            remote_end_customer_by: by_admin(self.remote_at),
+            end_customer_at: self.marked_at.and_then(instant),
+            end_customer_by: by_admin(self.marked_at),
+            last_login_succeeded_at: self.last_login_succeeded_at.and_then(instant),
+            last_login_failed_at: self.last_login_failed_at.and_then(instant),
+            credential_suspect_since: self.suspect_since.and_then(instant),
         }
     }
 

@@ -14,7 +14,8 @@ use concenter_gateway::domain::audit::{Action, AuditEntry, Pseudonym};
 use concenter_gateway::domain::caller::Role;
 use concenter_gateway::domain::error::{Reason, Refusal, Version};
 use concenter_gateway::domain::ids::{
-    AuditId, BrokerId, CustomerId, JumpId, ProviderId, Random, RequestId, ReturnUrlId, TargetId, TenantId, UserId,
+    AuditId, BrokerId, CustomerId, JumpId, ProviderId, Random, RequestId, ReturnUrlId, SubjectId, TargetId, TenantId,
+    UserId,
 };
 use concenter_gateway::domain::jump::RequestKey;
 use concenter_gateway::domain::kek::{KekId, KnownKek};
@@ -96,6 +97,11 @@ pub(crate) struct Harness {
     clock: SetClock,
 }
 
+/// Who does what an effect does.
+pub(crate) fn admin() -> SubjectId {
+    SubjectId::parse("verwalter").expect("a subject")
+}
+
 impl Harness {
     pub(crate) fn new(store: Arc<dyn Store>, inspect: Box<dyn Inspect>) -> Self {
         Self { store, inspect, dice: Dice(AtomicU64::new(1)), clock: SetClock(AtomicI64::new(1_800_000_000_000_000)) }
@@ -147,7 +153,7 @@ impl Harness {
 
     pub(crate) fn effect_of(&self, scope: TenantId, action: Action, request: RequestKey) -> Effect {
         let audit = self.audit(action, Some(request.request_id));
-        Effect { at: self.now(), scope, request, audit }
+        Effect { at: self.now(), scope, request, by: admin(), audit }
     }
 
     /// The same request once more: later, and with an audit row of its own.

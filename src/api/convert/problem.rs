@@ -2,7 +2,7 @@
 
 use crate::app::users::InvalidPassword;
 use crate::domain::activation::InvalidBrokerList;
-use crate::domain::jump::{InvalidContext, InvalidNonce, InvalidTokenLife};
+use crate::domain::jump::{InvalidContext, InvalidNonce, InvalidTargetPage, InvalidTokenLife};
 use crate::domain::kek::InvalidKekId;
 use crate::domain::page::NegativePageSize;
 use crate::domain::provider::InvalidProviderList;
@@ -76,6 +76,7 @@ problems! {
     InvalidPercent => "must be 1 to 100",
     InvalidProviderList => "must name 1 to 200 product providers",
     InvalidSessionSpan => "must be whole minutes, from 1 up to the longest that is allowed",
+    InvalidTargetPage => "must be 1 to 256 of A-Z a-z 0-9 / _ . ~ - without // and without . or .. between slashes",
     InvalidTokenLife => "must be 10 to 120 whole seconds",
     NegativePageSize => "must not be negative",
     TooManyOrigins => "must name at most 10 origins",

@@ -8,7 +8,7 @@ use crate::app::jump::{Explanation, IssuedJump, Passage};
 use crate::app::redeem::RedeemedJump;
 use crate::app::{Failure, Secret};
 use crate::domain::error::{Reason, Refusal, Related};
-use crate::domain::jump::{ActorClaim, ActorRole, PersonKind, SessionLimits};
+use crate::domain::jump::{ActorClaim, ActorRole, PersonKind, SessionId, SessionLimits};
 use crate::domain::resolve::{Resolution, Rule, StepOutcome, TraceStep, Way};
 use crate::domain::user::ConcenterUser;
 use crate::proto::v1;
@@ -114,6 +114,7 @@ const fn rule(rule: Rule) -> v1::ResolutionRule {
         Rule::UserReportedEndCustomer => v1::ResolutionRule::UserReportedEndCustomer,
         Rule::UserActive => v1::ResolutionRule::UserActive,
         Rule::UserHasSecret => v1::ResolutionRule::UserHasSecret,
+        Rule::UserCredentialTrusted => v1::ResolutionRule::UserCredentialTrusted,
         Rule::ProviderInScope => v1::ResolutionRule::ProviderInScope,
         Rule::NamedProviderInScope => v1::ResolutionRule::NamedProviderInScope,
     }
@@ -124,6 +125,7 @@ const fn rule(rule: Rule) -> v1::ResolutionRule {
 /// # Errors
 /// Refused: `SecretCorrupt` if the password is no text; it came as one.
 pub(super) fn redeemed(jump: RedeemedJump) -> Result<v1::RedeemJumpResponse, Failure> {
+    let session = SessionId { tenant: jump.tenant, jump_id: jump.jump_id };
     let password = jump.password.as_ref().map(password).transpose()?;
     Ok(v1::RedeemJumpResponse {
         jump_id: jump.jump_id.to_string(),
@@ -142,6 +144,8 @@ pub(super) fn redeemed(jump: RedeemedJump) -> Result<v1::RedeemJumpResponse, Fai
         return_url: jump.return_url.map(|url| url.as_str().to_owned()),
         session_limits: Some(session_limits(jump.session)),
         tenant_id: jump.tenant.to_string(),
+        session: session.to_string(),
+        target_page: jump.target_page.map(|page| page.as_str().to_owned()),
     })
 }
 
@@ -163,7 +167,7 @@ pub(super) const fn actor_role_out(role: ActorRole) -> v1::ActorRole {
     }
 }
 
-fn session_limits(limits: SessionLimits) -> v1::SessionLimits {
+pub(super) fn session_limits(limits: SessionLimits) -> v1::SessionLimits {
     v1::SessionLimits { idle: Some(duration(limits.idle)), absolute: Some(duration(limits.absolute)) }
 }
 

@@ -1,9 +1,11 @@
 //! `JumpService`: making, explaining, redeeming and revoking jumps, and their history.
 //!
-//! [`wish`] reads what is asked for, [`answer`] says what came of it, [`history`] tells of it afterwards.
+//! [`wish`] reads what is asked for, [`answer`] says what came of it, [`session`] what became of it at the target, and
+//! [`history`] tells of it afterwards.
 
 mod answer;
 mod history;
+mod session;
 mod wish;
 
 use tonic::Request;
@@ -61,6 +63,23 @@ impl JumpService for Jumps {
         let (proof, nonce) = self.desk.checked(presented(message))?;
         let redeemed = self.desk.checked(self.desk.app.redeem_jump(&call, &proof, nonce.as_ref()).await)?;
         Ok(self.desk.checked(answer::redeemed(redeemed))?.into())
+    }
+
+    async fn report_jump_result(
+        &self,
+        request: Request<v1::ReportJumpResultRequest>,
+    ) -> Answer<v1::ReportJumpResultResponse> {
+        let (call, (session, result)) =
+            self.desk.effect(request, |fields, message| session::report(fields, &message))?;
+        self.desk.checked(self.desk.app.report_jump_result(&call, &session, result).await)?;
+        Ok(v1::ReportJumpResultResponse {}.into())
+    }
+
+    async fn introspect_jump(&self, request: Request<v1::IntrospectJumpRequest>) -> Answer<v1::IntrospectJumpResponse> {
+        let (call, message) = self.desk.open(request)?;
+        let session = self.desk.read(|fields| session::session(fields, &message.session))?;
+        let introspection = self.desk.checked(self.desk.app.introspect_jump(&call, &session).await)?;
+        Ok(v1::IntrospectJumpResponse::from(introspection).into())
     }
 
     async fn get_jump(&self, request: Request<v1::GetJumpRequest>) -> Answer<v1::GetJumpResponse> {

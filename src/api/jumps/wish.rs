@@ -5,7 +5,7 @@ use prost_types::Duration;
 use crate::api::convert::{Fields, Read, segment, token_life};
 use crate::app::jump::JumpWish;
 use crate::domain::ids::{ActivationId, BrokerId, CustomerId, LineOfBusiness, ProviderId, SubjectId, TargetId};
-use crate::domain::jump::{Context, Luggage, Nonce, Person, TokenLife};
+use crate::domain::jump::{Context, Luggage, Nonce, Person, TargetPage, TokenLife};
 use crate::domain::target::{TargetKind, WebUrl};
 use crate::proto::v1;
 use crate::proto::v1::person::Person as WirePerson;
@@ -24,6 +24,7 @@ pub(super) struct WireJump {
     nonce: Option<String>,
     return_url: Option<String>,
     ttl: Option<Duration>,
+    target_page: Option<String>,
 }
 
 impl From<v1::JumpToTarifRequest> for WireJump {
@@ -42,6 +43,7 @@ impl From<v1::JumpToTarifRequest> for WireJump {
             nonce,
             return_url,
             ttl,
+            target_page,
         } = message;
         Self {
             target_id,
@@ -55,6 +57,7 @@ impl From<v1::JumpToTarifRequest> for WireJump {
             nonce,
             return_url,
             ttl,
+            target_page,
         }
     }
 }
@@ -74,6 +77,7 @@ impl From<v1::JumpToInsurerPortalRequest> for WireJump {
             nonce,
             return_url,
             ttl,
+            target_page,
         } = message;
         Self {
             target_id,
@@ -87,6 +91,7 @@ impl From<v1::JumpToInsurerPortalRequest> for WireJump {
             nonce,
             return_url,
             ttl,
+            target_page,
         }
     }
 }
@@ -144,7 +149,10 @@ pub(super) fn jump(
         fields.optional(wire.return_url.as_deref(), |fields, text| fields.keep("return_url", WebUrl::parse(text)));
     let life = wire.ttl.map(|ttl| fields.keep("ttl", token_life(ttl))).transpose();
 
-    let luggage = Luggage { context: context?, nonce: nonce?, return_url: return_url? };
+    let target_page = fields
+        .optional(wire.target_page.as_deref(), |fields, text| fields.keep("target_page", TargetPage::parse(text)));
+
+    let luggage = Luggage { context: context?, nonce: nonce?, return_url: return_url?, target_page: target_page? };
     let wish = JumpWish {
         person: person?,
         actor_id: actor_id?,
@@ -230,6 +238,7 @@ mod tests {
             nonce: bad(),
             return_url: bad(),
             ttl: Some(Duration { seconds: 121, nanos: 0 }),
+            target_page: bad(),
         };
         let expected = [
             "target_id",
@@ -244,6 +253,7 @@ mod tests {
             "nonce",
             "return_url",
             "ttl",
+            "target_page",
         ];
         assert_eq!(read(wire).err(), Some(expected.map(str::to_owned).to_vec()));
     }

@@ -65,6 +65,9 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
         ErrorReason::SecretMissing => {
             (MustAct, "the con:center user has no password: set one with `concenter user set-secret`")
         }
+        ErrorReason::CredentialSuspect => {
+            (MustAct, "logins with the password failed again and again: set it again with `concenter user set-secret`")
+        }
         ErrorReason::StandardNotForJumps => {
             (MustAct, "the Standard user is the mailbox of the transfer: choose another con:center user")
         }
@@ -74,9 +77,10 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
         ErrorReason::EndkundeConflict => {
             (MustAct, "the con:center user is Endkunde or Standard, which excludes this: choose another one")
         }
-        ErrorReason::EndkundeRemoteMismatch => {
-            (MustAct, "con:center says that the user is no Endkunde: set the mark there, too")
-        }
+        ErrorReason::EndkundeRemoteMismatch => (
+            MustAct,
+            "con:center says that the user is no Endkunde: set the mark there, then see `concenter user attest`",
+        ),
         ErrorReason::ProviderNotAllowed => {
             (MustAct, "the product provider is not in the con:center user's scope: see `concenter user update`")
         }
@@ -119,6 +123,10 @@ pub(super) const fn advice(reason: ErrorReason) -> (Exit, &'static str) {
         ErrorReason::JumpRevoked => (MustAct, "the jump was revoked: make another one"),
         ErrorReason::SecretCorrupt => {
             (MustAct, "the stored password does not open: set it again with `concenter user set-secret`")
+        }
+
+        ErrorReason::ResultAlreadyReported => {
+            (MustAct, "another result was reported for this jump: the first one counts")
         }
 
         ErrorReason::RateLimited => (

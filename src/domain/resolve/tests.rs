@@ -45,6 +45,7 @@ fn user(n: u8, kind: UserKind) -> CandidateUser {
         kind,
         state: State::Active,
         has_secret: true,
+        is_suspect: false,
         scope: only(&["comparator", "insurer"]),
         reported_end_customer: None,
     }
@@ -239,7 +240,7 @@ fn the_segment_comes_from_the_record_or_else_from_the_portal() {
 type Spoil = (Reason, fn(&mut JumpOrder, &mut Candidates));
 
 /// Whatever the person, these spoil his jump.
-const SPOILS: [Spoil; 11] = [
+const SPOILS: [Spoil; 12] = [
     (Reason::TenantStopped, |_, c| c.tenant = TenantState::Stopped),
     (Reason::NotFound, |_, c| c.target = None),
     (Reason::TargetKindMismatch, |o, _| o.wanted = Some(TargetKind::InsurerPortal)),
@@ -253,6 +254,7 @@ const SPOILS: [Spoil; 11] = [
     }),
     (Reason::UserDisabled, |_, c| c.users.iter_mut().for_each(|user| user.state = State::Disabled)),
     (Reason::SecretMissing, |_, c| c.users.iter_mut().for_each(|user| user.has_secret = false)),
+    (Reason::CredentialSuspect, |_, c| c.users.iter_mut().for_each(|user| user.is_suspect = true)),
     (Reason::StandardNotForJumps, |_, c| c.users.iter_mut().for_each(|user| user.kind = UserKind::Standard)),
     (Reason::ProviderNotAllowed, |_, c| c.users.iter_mut().for_each(|user| user.scope = only(&["insurer"]))),
 ];
@@ -367,12 +369,13 @@ fn any_state() -> impl Strategy<Value = State> {
 fn any_user(n: u8) -> impl Strategy<Value = CandidateUser> {
     let kind = prop_oneof![Just(UserKind::Standard), Just(UserKind::Broker), Just(UserKind::EndCustomer)];
     let scope = prop_oneof![Just(ProviderScope::All), Just(only(&["comparator"])), Just(only(&["insurer"]))];
-    (kind, any_state(), any::<bool>(), scope, any::<Option<bool>>()).prop_map(
-        move |(kind, state, has_secret, scope, reported_end_customer)| CandidateUser {
+    (kind, any_state(), any::<bool>(), any::<bool>(), scope, any::<Option<bool>>()).prop_map(
+        move |(kind, state, has_secret, is_suspect, scope, reported_end_customer)| CandidateUser {
             user_id: user_id(n),
             kind,
             state,
             has_secret,
+            is_suspect,
             scope,
             reported_end_customer,
         },
@@ -423,7 +426,7 @@ proptest! {
             prop_assert_eq!(user.kind, UserKind::EndCustomer);
             prop_assert_ne!(user.reported_end_customer, Some(false));
             prop_assert_eq!(user.state, State::Active);
-            prop_assert!(user.has_secret);
+            prop_assert!(user.has_secret && !user.is_suspect);
             prop_assert!(user.scope.allows(&provider("comparator")));
             if resolution.segment == Some(Segment::Private) {
                 prop_assert!(matches!(resolution.way, Way::OwnUser | Way::SharedPrivate));

@@ -24,7 +24,7 @@ use crate::domain::error::Reason;
 use crate::domain::ids::{AttemptId, CustomerId, JumpId, ProviderId, TenantId};
 use crate::domain::jump::{
     CLOCK_LEEWAY, Context, JUMP_RATE_WINDOW, JUMPS_A_MINUTE, Jump, Nonce, Person, RecordOutcome, RedeemAttempt,
-    RedeemOutcome, Subject,
+    RedeemOutcome, Subject, TargetPage,
 };
 use crate::domain::target::WebUrl;
 use crate::domain::time::Timestamp;
@@ -146,7 +146,7 @@ INSERT INTO jump (
     person_kind, person_id, stated_segment, actor_role, actor_id, target_id, wanted_kind, activation_id,
     customer_context, line_of_business, provider_id, context, nonce, return_url,
     user_id, way, segment, subject, actor_subject, issued_at, expires_at,
-    epoch, config_version, customer_version, catalog_version
+    epoch, config_version, customer_version, catalog_version, target_page
 )
 SELECT
     item.tenant_id, item.jump_id, item.jti_hash, item.handle_hash, item.caller, item.request_id, item.content,
@@ -154,19 +154,19 @@ SELECT
     item.wanted_kind, item.activation_id, item.customer_context, item.line_of_business, item.provider_id,
     item.context, item.nonce, item.return_url, item.user_id, item.way, item.segment, item.subject,
     item.actor_subject, item.issued_at, item.expires_at, item.epoch, item.config_version, item.customer_version,
-    item.catalog_version
+    item.catalog_version, item.target_page
 FROM unnest(
     $1::UUID[], $2::UUID[], $3::BYTEA[], $4::BYTEA[], $5::BYTEA[], $6::UUID[], $7::BYTEA[],
     $8::TEXT[], $9::TEXT[], $10::TEXT[], $11::TEXT[], $12::TEXT[], $13::TEXT[], $14::TEXT[], $15::UUID[],
     $16::TEXT[], $17::TEXT[], $18::TEXT[], $19::TEXT[], $20::TEXT[], $21::TEXT[],
     $22::UUID[], $23::TEXT[], $24::TEXT[], $25::TEXT[], $26::TEXT[], $27::BIGINT[], $28::BIGINT[],
-    $29::BIGINT[], $30::BIGINT[], $31::BIGINT[], $32::BIGINT[], $33::UUID[], $34::BIGINT[]
+    $29::BIGINT[], $30::BIGINT[], $31::BIGINT[], $32::BIGINT[], $33::TEXT[], $34::UUID[], $35::BIGINT[]
 ) AS item (
     tenant_id, jump_id, jti_hash, handle_hash, caller, request_id, content,
     person_kind, person_id, stated_segment, actor_role, actor_id, target_id, wanted_kind, activation_id,
     customer_context, line_of_business, provider_id, context, nonce, return_url,
     user_id, way, segment, subject, actor_subject, issued_at, expires_at,
-    epoch, config_version, customer_version, catalog_version, counts_from, others
+    epoch, config_version, customer_version, catalog_version, target_page, counts_from, others
 )
 JOIN service AS s ON s.singleton = 1
 JOIN tenant AS t ON t.tenant_id = item.tenant_id
@@ -184,6 +184,7 @@ WHERE s.epoch = item.epoch
         AND u.user_id = item.user_id
         AND u.state = 'active'
         AND (u.kind = 'broker' OR u.reported_end_customer IS NOT FALSE)
+        AND u.credential_suspect_since IS NULL
   ) = CASE item.person_kind WHEN 'customer' THEN 'end_customer' ELSE 'broker' END
   -- IS NOT DISTINCT FROM, not =: decided on no record, and there is still none.
   AND (
@@ -213,7 +214,7 @@ WHERE s.epoch = item.epoch
         AND j.person_kind = item.person_kind
         AND j.person_id = item.person_id
         AND j.jump_id >= item.counts_from
-  ) + item.others < $35
+  ) + item.others < $36
 -- In one order for everybody: two batches with the same requests do not wait for each other.
 ORDER BY item.tenant_id, item.caller, item.request_id
 ON CONFLICT DO NOTHING
@@ -284,7 +285,15 @@ FOR NO KEY UPDATE OF j
 pub(super) const REDEEM: &str = "
 UPDATE jump
 SET redeemed_at = item.at,
-    redeem_attempt_id = item.attempt_id
+    redeem_attempt_id = item.attempt_id,
+    -- Which password leaves, if one does: how a login with it went is told later.
+    redeemed_secret_version = (
+        SELECT u.secret_version
+        FROM concenter_user AS u
+        WHERE g.hands_over_secret
+          AND u.tenant_id = jump.tenant_id
+          AND u.user_id = jump.user_id
+    )
 -- Each joined by its whole key: one row or none.
 FROM unnest($1::UUID[], $2::UUID[], $3::TEXT[], $4::UUID[], $5::BIGINT[])
     AS item (tenant_id, jump_id, target_id, attempt_id, at)
@@ -322,6 +331,7 @@ WHERE jump.tenant_id = item.tenant_id
         AND u.user_id = jump.user_id
         AND u.state = 'active'
         AND (u.kind = 'broker' OR u.reported_end_customer IS NOT FALSE)
+        AND u.credential_suspect_since IS NULL
         AND u.sealed_secret IS NOT NULL
   ) = CASE jump.person_kind WHEN 'customer' THEN 'end_customer' ELSE 'broker' END
 RETURNING jump.redeem_attempt_id
@@ -480,6 +490,7 @@ struct JumpColumns<'w> {
     config_version: Vec<i64>,
     customer_version: Vec<Option<i64>>,
     catalog_version: Vec<i64>,
+    target_page: Vec<Option<&'w str>>,
     /// From which id on the jumps of the person count for its rate.
     counts_from: Vec<Uuid>,
     /// How many before it in the batch are of the same person.
@@ -537,6 +548,7 @@ impl<'w> JumpColumns<'w> {
         self.config_version.push(versions.config);
         self.customer_version.push(versions.customer);
         self.catalog_version.push(versions.catalog);
+        self.target_page.push(luggage.target_page.as_ref().map(TargetPage::as_str));
         self.counts_from.push(uuid(minute_before(jump.jump_id.made_at()).as_bytes()));
         self.others.push(others);
     }
@@ -576,6 +588,7 @@ impl<'w> JumpColumns<'w> {
             .bind(self.config_version)
             .bind(self.customer_version)
             .bind(self.catalog_version)
+            .bind(self.target_page)
             .bind(self.counts_from)
             .bind(self.others)
     }

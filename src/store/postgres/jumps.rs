@@ -1,5 +1,5 @@
-//! Jumps: what deciding and redeeming read. What they write stands in [`super::hot`], what is told of them afterwards in
-//! [`super::jump_history`].
+//! Jumps: what deciding and redeeming read. What they write stands in [`super::hot`], what comes behind the redeem in
+//! [`super::results`], what is told of them afterwards in [`super::jump_history`].
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -9,6 +9,7 @@ use super::error::{Gone, Step};
 use super::hot::{RecordWork, RedeemWork};
 use super::jump_history;
 pub(super) use super::jump_history::forget_customer;
+use super::results;
 use super::row::Cells;
 use super::session::Rows;
 use super::settings::settings_of;
@@ -20,9 +21,10 @@ use crate::domain::ids::{
     UserId,
 };
 use crate::domain::jump::{
-    Actor, Context, Jump, JumpFilter, JumpInputs, JumpMarks, JumpOrder, JumpQuery, JumpRecord, JumpSelection,
-    JumpState, JumpVersions, Luggage, Nonce, Person, PersonInputs, PersonKind, PersonQuery, ProofHash, RecordOutcome,
-    RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RedeemUser, RequestKey, RevokedCounts, Standing, Subject,
+    Actor, Context, Jump, JumpFilter, JumpInputs, JumpMarks, JumpOrder, JumpQuery, JumpRecord, JumpResult,
+    JumpSelection, JumpState, JumpVersions, Luggage, Nonce, Person, PersonInputs, PersonKind, PersonQuery, ProofHash,
+    RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RedeemUser, RequestKey, RevokedCounts,
+    Session, Standing, Subject, TargetPage,
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::target::WebUrl;
@@ -69,6 +71,30 @@ impl JumpStore for PostgresStore {
         audit: &AuditEntry,
     ) -> Result<RedeemOutcome, StoreError> {
         self.writer()?.redeem(RedeemWork::new(tenant, attempt, audit)).await
+    }
+
+    async fn get_session(
+        &self,
+        tenant: &TenantId,
+        jump: &JumpId,
+        target: &TargetId,
+    ) -> Result<Option<Session>, StoreError> {
+        let (tenant, jump, target) = (*tenant, *jump, target.clone());
+        self.read(Rows::of(&tenant), move |tx| {
+            Box::pin(async move { results::get_session(tx, &tenant, &jump, &target).await })
+        })
+        .await
+    }
+
+    async fn report_result(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        jump: &JumpId,
+        target: &TargetId,
+        result: JumpResult,
+    ) -> Result<Outcome<()>, StoreError> {
+        results::report(self, tenant, effect, jump, target, result).await
     }
 
     async fn get_jump(
@@ -182,6 +208,7 @@ pub(super) fn jump_of(row: &PgRow, standing: &Standing, now: Timestamp) -> Step<
             context: cells.parsed_or_null("context", Context::parse)?,
             nonce: cells.parsed_or_null("nonce", Nonce::parse)?,
             return_url: cells.parsed_or_null("return_url", WebUrl::parse)?,
+            target_page: cells.parsed_or_null("target_page", TargetPage::parse)?,
         },
         user_id: cells.id("user_id", UserId::parse)?,
         way: cells.code("way")?,

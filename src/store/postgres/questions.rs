@@ -127,7 +127,8 @@ SELECT
     u.state,
     u.providers,
     u.reported_end_customer,
-    u.sealed_secret IS NOT NULL AS has_secret
+    u.sealed_secret IS NOT NULL AS has_secret,
+    u.credential_suspect_since IS NOT NULL AS is_suspect
 FROM unnest($1::BIGINT[], $2::UUID[], $3::TEXT[]) AS q (place, tenant_id, broker_id)
 JOIN activation_broker AS b
     ON b.tenant_id = q.tenant_id
@@ -183,7 +184,8 @@ SELECT
     u.state,
     u.providers,
     u.reported_end_customer,
-    u.sealed_secret IS NOT NULL AS has_secret
+    u.sealed_secret IS NOT NULL AS has_secret,
+    u.credential_suspect_since IS NOT NULL AS is_suspect
 FROM unnest($1::UUID[], $2::UUID[]) AS q (tenant_id, user_id)
 CROSS JOIN LATERAL (
     SELECT *
@@ -593,6 +595,7 @@ fn user_of(row: &PgRow) -> Step<CandidateUser> {
         kind: cells.code("kind")?,
         state: cells.code("state")?,
         has_secret: cells.plain("has_secret")?,
+        is_suspect: cells.plain("is_suspect")?,
         scope: scope_of(cells)?,
         reported_end_customer: cells.plain("reported_end_customer")?,
     })

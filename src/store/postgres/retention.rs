@@ -1,4 +1,4 @@
-//! What goes because its time is over: requests, jumps, and whole tenants.
+//! What goes because its time is over: requests, notices, jumps, and whole tenants.
 //!
 //! PostgreSQL has no LIMIT in a DELETE, hence the rows by a subquery: it walks along an index, and never further than is
 //! deleted. It gives where they stand, since by a key PostgreSQL would rather walk through all that the tenant has. A row
@@ -31,6 +31,15 @@ impl RetentionStore for PostgresStore {
         self.write(
             Rows::AllTenants,
             move |tx| Box::pin(delete_requests(tx, before, most)),
+            |_| Box::pin(how_many_is_unknown()),
+        )
+        .await
+    }
+
+    async fn delete_notices_all_tenants(&self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.write(
+            Rows::AllTenants,
+            move |tx| Box::pin(delete_notices(tx, before, most)),
             |_| Box::pin(how_many_is_unknown()),
         )
         .await
@@ -104,6 +113,8 @@ fn how_many_is_unknown() -> Ready<Step<Option<u64>>> {
 
 /// Names the lock of whoever deletes requests, in this engine: there is no row of a tenant to take.
 const REQUESTS_TURN: i64 = 0x636f_6e63_656e_7465;
+/// The same, of whoever deletes notices.
+const NOTICES_TURN: i64 = 0x636f_6e63_656e_6e6f;
 
 const DELETE_REQUESTS: &str = "
 DELETE FROM request_log
@@ -112,6 +123,17 @@ WHERE ctid = ANY (ARRAY (
     FROM request_log
     WHERE created_at < $1
     ORDER BY created_at
+    LIMIT $2
+))
+";
+
+const DELETE_NOTICES: &str = "
+DELETE FROM notice
+WHERE ctid = ANY (ARRAY (
+    SELECT ctid
+    FROM notice
+    WHERE sent_at < $1
+    ORDER BY sent_at
     LIMIT $2
 ))
 ";
@@ -161,6 +183,12 @@ LIMIT $2
 async fn delete_requests(tx: &mut PgConnection, before: Timestamp, most: u32) -> Step<u64> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(REQUESTS_TURN).execute(&mut *tx).await?;
     let deleted = sqlx::query(DELETE_REQUESTS).bind(before.unix_micros()).bind(i64::from(most)).execute(tx).await?;
+    Ok(deleted.rows_affected())
+}
+
+async fn delete_notices(tx: &mut PgConnection, before: Timestamp, most: u32) -> Step<u64> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(NOTICES_TURN).execute(&mut *tx).await?;
+    let deleted = sqlx::query(DELETE_NOTICES).bind(before.unix_micros()).bind(i64::from(most)).execute(tx).await?;
     Ok(deleted.rows_affected())
 }
 
@@ -232,7 +260,7 @@ async fn destroy_keys(tx: &mut PgConnection, tenant: &TenantId, before: Timestam
 }
 
 /// The statements that delete a tenant's rows, each at most `$2` of them: what refers to something goes before it.
-const DELETE_DATA: [&str; 10] = [
+const DELETE_DATA: [&str; 11] = [
     "
     DELETE FROM activation_broker
     WHERE ctid = ANY (ARRAY (
@@ -270,6 +298,15 @@ const DELETE_DATA: [&str; 10] = [
     WHERE ctid = ANY (ARRAY (
         SELECT ctid
         FROM concenter_user
+        WHERE tenant_id = $1
+        LIMIT $2
+    ))
+    ",
+    "
+    DELETE FROM notice
+    WHERE ctid = ANY (ARRAY (
+        SELECT ctid
+        FROM notice
         WHERE tenant_id = $1
         LIMIT $2
     ))
@@ -355,6 +392,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_too_old_is_found_by_its_age() {
         assert_plan(DELETE_REQUESTS, &["request_log (created_at <)", "request_log (ctid =)"]).await;
+        assert_plan(DELETE_NOTICES, &["notice (sent_at <)", "notice (ctid =)"]).await;
         assert_plan(TENANT_IDS, &["tenant (tenant_id >)"]).await;
         assert_plan(OLD_JUMP_EXISTS, &["jump (jump_id <, tenant_id =)"]).await;
         assert_plan(DELETE_JUMPS, &["jump (jump_id <, tenant_id =)", "jump (ctid =)"]).await;

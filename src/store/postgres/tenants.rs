@@ -231,7 +231,7 @@ async fn create(tx: &mut PgConnection, at: Timestamp, new: &NewTenant) -> Change
     .execute(&mut *tx)
     .await?;
     if let Some(user) = &new.standard_user {
-        users::insert(tx, at, &new.tenant_id, user, UserKind::Standard).await?;
+        users::insert(tx, at, &new.tenant_id, user, UserKind::Standard, None).await?;
     }
     Ok(new.tenant_id.to_string())
 }

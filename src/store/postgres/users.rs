@@ -8,19 +8,23 @@ use sqlx::postgres::{PgConnection, PgRow};
 
 use super::PostgresStore;
 use super::error::Step;
+use super::notices;
 use super::requests::{Changed, Stop, unreadable_resource};
 use super::row::{Cells, after_id, page_of, rows_to_ask, uuid};
 use super::session::Rows;
 use super::versions::{check_etag, move_config, tenant_exists};
 use super::{activations, customers};
 use crate::domain::error::{Reason, Refusal, Related, Version};
-use crate::domain::ids::{ProviderId, TenantId, UserId};
+use crate::domain::ids::{AuditId, ProviderId, SubjectId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProviderList, ProviderScope, State};
 use crate::domain::text::{EmailAddress, Line, UserName};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserChange, UserKind};
-use crate::store::codes::Code as _;
+use crate::domain::user::{
+    ConcenterUser, EndCustomerChange, EndCustomerMark, LoginHealth, NewUser, Report, ReportSource, SecretChange,
+    SecretState, UserChange, UserKind,
+};
+use crate::store::codes::{Code as _, NoticeCause};
 use crate::store::{Effect, MOST_USERS, Outcome, StandardMoved, StoreError, UserStore};
 
 #[async_trait]
@@ -31,11 +35,11 @@ impl UserStore for PostgresStore {
         effect: &Effect,
         new: &NewUser,
     ) -> Result<Outcome<ConcenterUser>, StoreError> {
-        let (tenant, new) = (*tenant, new.clone());
+        let (tenant, new, by) = (*tenant, new.clone(), effect.by.clone());
         self.change(
             tenant,
             effect,
-            move |tx, at| Box::pin(async move { create(tx, at, &tenant, &new).await }),
+            move |tx, at| Box::pin(async move { create(tx, at, &tenant, &new, &by).await }),
             move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
         )
         .await
@@ -127,14 +131,37 @@ impl UserStore for PostgresStore {
         version: Version,
         change: &EndCustomerChange,
     ) -> Result<Outcome<ConcenterUser>, StoreError> {
-        let (tenant, user, change) = (*tenant, *user, change.clone());
+        let (tenant, user, change, author) = (*tenant, *user, change.clone(), Author::of(effect));
         self.change(
             tenant,
             effect,
-            move |tx, at| {
+            move |tx, _| {
                 Box::pin(async move {
                     let current = load_known(tx, &tenant, &user, version).await?;
-                    set_end_customer(tx, at, &tenant, &current, change).await
+                    set_end_customer(tx, &author, &tenant, &current, change).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn attest_end_customer(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        reported: Option<bool>,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user, author) = (*tenant, *user, Author::of(effect));
+        self.change(
+            tenant,
+            effect,
+            move |tx, _| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    attest(tx, &author, &tenant, &current, reported).await
                 })
             },
             move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
@@ -188,6 +215,20 @@ impl UserStore for PostgresStore {
     }
 }
 
+/// Who does something to a user, when, and the audit row that tells of it.
+#[derive(Clone)]
+struct Author {
+    at: Timestamp,
+    by: SubjectId,
+    audit_id: AuditId,
+}
+
+impl Author {
+    fn of(effect: &Effect) -> Self {
+        Self { at: effect.at, by: effect.by.clone(), audit_id: effect.audit.audit_id }
+    }
+}
+
 /// What depends on a user: at least the first [`RELATED_SHOWN`](crate::domain::error::RELATED_SHOWN), and how much it is
 /// in all.
 #[derive(Default)]
@@ -223,6 +264,13 @@ fn user_of(row: &PgRow) -> Step<ConcenterUser> {
         display_name: cells.parsed_or_null("display_name", Line::parse)?,
         notification_email: cells.parsed_or_null("notification_email", EmailAddress::parse)?,
         reported_end_customer: cells.plain("reported_end_customer")?,
+        report: report_of(cells)?,
+        end_customer_mark: mark_of(cells)?,
+        logins: LoginHealth {
+            last_succeeded_at: cells.instant_or_null("last_login_succeeded_at")?,
+            last_failed_at: cells.instant_or_null("last_login_failed_at")?,
+            suspect_since: cells.instant_or_null("credential_suspect_since")?,
+        },
         secret: SecretState {
             version: cells.plain("secret_version")?,
             set_at: cells.instant_or_null("secret_set_at")?,
@@ -231,6 +279,21 @@ fn user_of(row: &PgRow) -> Step<ConcenterUser> {
         updated_at: cells.instant("updated_at")?,
         version: cells.version()?,
     })
+}
+
+fn report_of(cells: Cells<'_>) -> Step<Option<Report>> {
+    let Some(at) = cells.instant_or_null("reported_at")? else {
+        return Ok(None);
+    };
+    let by = cells.parsed("reported_by", SubjectId::parse)?;
+    Ok(Some(Report { at, source: cells.code("reported_source")?, by }))
+}
+
+fn mark_of(cells: Cells<'_>) -> Step<Option<EndCustomerMark>> {
+    match cells.instant_or_null("end_customer_at")? {
+        Some(at) => Ok(Some(EndCustomerMark { at, by: cells.parsed("end_customer_by", SubjectId::parse)? })),
+        None => Ok(None),
+    }
 }
 
 /// Reads which providers a user supports.
@@ -254,7 +317,9 @@ pub(super) async fn load(tx: &mut PgConnection, tenant: &TenantId, user: &UserId
         "
         SELECT
             user_id, user_name, kind, state, providers, display_name, notification_email,
-            reported_end_customer, secret_version, secret_set_at, created_at, updated_at, version
+            reported_end_customer, reported_at, reported_source, reported_by, end_customer_at, end_customer_by,
+            last_login_succeeded_at, last_login_failed_at, credential_suspect_since,
+            secret_version, secret_set_at, created_at, updated_at, version
         FROM concenter_user
         WHERE tenant_id = $1
           AND user_id = $2
@@ -272,7 +337,9 @@ async fn list(tx: &mut PgConnection, tenant: &TenantId, page: &PageRequest) -> S
         "
         SELECT
             user_id, user_name, kind, state, providers, display_name, notification_email,
-            reported_end_customer, secret_version, secret_set_at, created_at, updated_at, version
+            reported_end_customer, reported_at, reported_source, reported_by, end_customer_at, end_customer_by,
+            last_login_succeeded_at, last_login_failed_at, credential_suspect_since,
+            secret_version, secret_set_at, created_at, updated_at, version
         FROM concenter_user
         WHERE tenant_id = $1
           AND user_id > $2
@@ -322,7 +389,7 @@ async fn load_moved(tx: &mut PgConnection, tenant: TenantId, resource: String) -
     Ok(Some(StandardMoved { user, previous }))
 }
 
-async fn create(tx: &mut PgConnection, at: Timestamp, tenant: &TenantId, new: &NewUser) -> Changed {
+async fn create(tx: &mut PgConnection, at: Timestamp, tenant: &TenantId, new: &NewUser, by: &SubjectId) -> Changed {
     if !tenant_exists(&mut *tx, tenant).await? {
         return Err(Reason::NotFound.into());
     }
@@ -339,28 +406,33 @@ async fn create(tx: &mut PgConnection, at: Timestamp, tenant: &TenantId, new: &N
     if users >= i64::from(MOST_USERS) {
         return Err(Reason::LimitReached.into());
     }
-    insert(tx, at, tenant, new, new.kind).await?;
+    let marked_by = (new.kind == UserKind::EndCustomer).then_some(by);
+    insert(tx, at, tenant, new, new.kind, marked_by).await?;
     Ok(new.user_id.to_string())
 }
 
-/// Makes a user, of the kind given and not that of `new`; its checks are done.
+/// Makes a user, of the kind given and not that of `new`; its checks are done. `marked_by`: who marks it Endkunde, and nobody
+/// if it is none.
 pub(super) async fn insert(
     tx: &mut PgConnection,
     at: Timestamp,
     tenant: &TenantId,
     new: &NewUser,
     kind: UserKind,
+    marked_by: Option<&SubjectId>,
 ) -> Step<()> {
     sqlx::query(
         "
         INSERT INTO concenter_user (
             tenant_id, user_id, user_name, user_name_key, kind, state, providers, display_name,
-            notification_email, sealed_secret, secret_version, secret_set_at, version, created_at, updated_at
+            notification_email, sealed_secret, secret_version, secret_set_at, version, created_at, updated_at,
+            end_customer_at, end_customer_by
         )
         VALUES (
             $1, $2, $3, $4, $5, 'active', $6, $7,
             $8, $9::BYTEA, CASE WHEN $9::BYTEA IS NULL THEN 0 ELSE 1 END,
-            CASE WHEN $9::BYTEA IS NULL THEN NULL ELSE $10::BIGINT END, 1, $10::BIGINT, $10::BIGINT
+            CASE WHEN $9::BYTEA IS NULL THEN NULL ELSE $10::BIGINT END, 1, $10::BIGINT, $10::BIGINT,
+            CASE WHEN $11::TEXT IS NULL THEN NULL ELSE $10::BIGINT END, $11::TEXT
         )
         ",
     )
@@ -374,6 +446,7 @@ pub(super) async fn insert(
     .bind(new.notification_email.as_ref().map(EmailAddress::as_str))
     .bind(new.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
     .bind(at.unix_micros())
+    .bind(marked_by.map(SubjectId::as_str))
     .execute(tx)
     .await?;
     Ok(())
@@ -485,6 +558,9 @@ async fn set_secret(
         SET sealed_secret = $3,
             secret_version = $4,
             secret_set_at = $5,
+            -- Of another password.
+            failed_logins = 0,
+            credential_suspect_since = NULL,
             version = version + 1,
             updated_at = $5
         WHERE tenant_id = $1
@@ -560,7 +636,7 @@ async fn write_kind(
 
 async fn set_end_customer(
     tx: &mut PgConnection,
-    at: Timestamp,
+    author: &Author,
     tenant: &TenantId,
     current: &ConcenterUser,
     change: EndCustomerChange,
@@ -592,6 +668,16 @@ async fn set_end_customer(
             UPDATE concenter_user
             SET kind = $3,
                 providers = $4,
+                end_customer_at = CASE
+                    WHEN $3 <> 'end_customer' THEN NULL
+                    WHEN kind = $3 THEN end_customer_at
+                    ELSE $5
+                END,
+                end_customer_by = CASE
+                    WHEN $3 <> 'end_customer' THEN NULL
+                    WHEN kind = $3 THEN end_customer_by
+                    ELSE $6
+                END,
                 version = version + 1,
                 updated_at = $5
             WHERE tenant_id = $1
@@ -602,12 +688,59 @@ async fn set_end_customer(
         .bind(uuid(user.as_bytes()))
         .bind(kind.code())
         .bind(scope_array(&scope))
-        .bind(at.unix_micros())
+        .bind(author.at.unix_micros())
+        .bind(author.by.as_str())
         .execute(&mut *tx)
         .await?;
         move_config(tx, tenant).await?;
     }
+    if kind != current.kind && end_customer && current.reported_end_customer == Some(false) {
+        tell_of_mismatch(tx, author, tenant, &user).await?;
+    }
     Ok(user.to_string())
+}
+
+async fn attest(
+    tx: &mut PgConnection,
+    author: &Author,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    reported: Option<bool>,
+) -> Changed {
+    let user = current.user_id;
+    sqlx::query(
+        "
+        UPDATE concenter_user
+        SET reported_end_customer = $3,
+            reported_at = $4,
+            reported_source = $5,
+            reported_by = $6,
+            version = version + 1,
+            updated_at = $4
+        WHERE tenant_id = $1
+          AND user_id = $2
+        ",
+    )
+    .bind(uuid(tenant.as_bytes()))
+    .bind(uuid(user.as_bytes()))
+    .bind(reported)
+    .bind(author.at.unix_micros())
+    .bind(ReportSource::Attestation.code())
+    .bind(author.by.as_str())
+    .execute(&mut *tx)
+    .await?;
+    if reported != current.reported_end_customer {
+        move_config(tx, tenant).await?;
+        if reported == Some(false) && current.kind == UserKind::EndCustomer {
+            tell_of_mismatch(tx, author, tenant, &user).await?;
+        }
+    }
+    Ok(user.to_string())
+}
+
+/// Somebody is to be told that a user is Endkunde here, and that con:center says otherwise.
+async fn tell_of_mismatch(tx: &mut PgConnection, author: &Author, tenant: &TenantId, user: &UserId) -> Step<()> {
+    notices::add(tx, tenant, &author.audit_id, (NoticeCause::EndCustomerMismatch, user), author.at).await
 }
 
 async fn set_state(

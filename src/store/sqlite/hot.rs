@@ -21,7 +21,7 @@ use crate::domain::error::Reason;
 use crate::domain::ids::{AttemptId, CustomerId, JumpId, ProviderId, TenantId};
 use crate::domain::jump::{
     CLOCK_LEEWAY, Context, JUMP_RATE_WINDOW, JUMPS_A_MINUTE, Jump, Nonce, Person, PersonKind, RecordOutcome,
-    RedeemAttempt, RedeemOutcome, Subject,
+    RedeemAttempt, RedeemOutcome, Subject, TargetPage,
 };
 use crate::domain::target::WebUrl;
 use crate::domain::time::Timestamp;
@@ -122,7 +122,7 @@ WITH item AS MATERIALIZED (
 INSERT INTO jump (
     tenant_id, jump_id, jti_hash, handle_hash, caller, request_id, content,
     person_kind, person_id, stated_segment, actor_role, actor_id, target_id, wanted_kind, activation_id,
-    customer_context, line_of_business, provider_id, context, nonce, return_url,
+    customer_context, line_of_business, provider_id, context, nonce, return_url, target_page,
     user_id, way, segment, subject, actor_subject, issued_at, expires_at,
     epoch, config_version, customer_version, catalog_version
 )
@@ -148,6 +148,7 @@ SELECT
     item.work ->> 'context',
     item.work ->> 'nonce',
     item.work ->> 'return_url',
+    item.work ->> 'target_page',
     item.work ->> 'user_id',
     item.work ->> 'way',
     item.work ->> 'segment',
@@ -175,6 +176,7 @@ WHERE s.epoch = item.work ->> 'epoch'
   AND u.state = 'active'
   AND u.kind = CASE item.work ->> 'person_kind' WHEN 'customer' THEN 'end_customer' ELSE 'broker' END
   AND (u.kind = 'broker' OR u.reported_end_customer IS NOT 0)
+  AND u.credential_suspect_since IS NULL
   -- IS, not =: decided on no record, and there is still none.
   AND (
       item.work ->> 'person_kind' = 'broker'
@@ -275,7 +277,9 @@ WITH item AS MATERIALIZED (
 )
 UPDATE jump
 SET redeemed_at = item.work ->> 'at',
-    redeem_attempt_id = item.work ->> 'attempt_id'
+    redeem_attempt_id = item.work ->> 'attempt_id',
+    -- Which password leaves, if one does: how a login with it went is told later.
+    redeemed_secret_version = iif(g.hands_over_secret, u.secret_version, NULL)
 -- Each joined by its whole key: one row or none.
 FROM item
 JOIN service AS s ON s.singleton = 1
@@ -311,6 +315,7 @@ WHERE jump.tenant_id = item.work ->> 'tenant_id'
   AND u.state = 'active'
   AND u.kind = CASE jump.person_kind WHEN 'customer' THEN 'end_customer' ELSE 'broker' END
   AND (u.kind = 'broker' OR u.reported_end_customer IS NOT 0)
+  AND u.credential_suspect_since IS NULL
   AND u.sealed_secret IS NOT NULL
 RETURNING redeem_attempt_id
 ";
@@ -421,6 +426,7 @@ struct JumpRow<'a> {
     context: Option<&'a str>,
     nonce: Option<&'a str>,
     return_url: Option<&'a str>,
+    target_page: Option<&'a str>,
     user_id: String,
     way: &'static str,
     segment: Option<&'static str>,
@@ -465,6 +471,7 @@ impl<'a> JumpRow<'a> {
             context: luggage.context.as_ref().map(Context::as_str),
             nonce: luggage.nonce.as_ref().map(Nonce::as_str),
             return_url: luggage.return_url.as_ref().map(WebUrl::as_str),
+            target_page: luggage.target_page.as_ref().map(TargetPage::as_str),
             user_id: jump.user_id.to_string(),
             way: jump.way.code(),
             segment: jump.segment.map(Code::code),

@@ -221,7 +221,8 @@ SELECT
     u.state,
     u.providers,
     u.reported_end_customer,
-    u.sealed_secret IS NOT NULL AS has_secret
+    u.sealed_secret IS NOT NULL AS has_secret,
+    u.credential_suspect_since IS NOT NULL AS is_suspect
 FROM item
 CROSS JOIN concenter_user AS u
     ON u.tenant_id = item.asked ->> 'tenant_id'
@@ -717,6 +718,7 @@ fn user_of(row: &SqliteRow) -> Step<CandidateUser> {
         kind: cells.code("kind")?,
         state: cells.code("state")?,
         has_secret: cells.plain("has_secret")?,
+        is_suspect: cells.plain("is_suspect")?,
         scope: scope_of(cells)?,
         reported_end_customer: cells.plain("reported_end_customer")?,
     })

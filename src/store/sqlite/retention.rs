@@ -1,4 +1,4 @@
-//! What goes because its time is over: requests, jumps, and whole tenants.
+//! What goes because its time is over: requests, notices, jumps, and whole tenants.
 //!
 //! SQLite as it is built here has no LIMIT in a DELETE, hence the keys by a subquery; each walks along an index, and
 //! never further than it deletes.
@@ -24,6 +24,17 @@ impl RetentionStore for SqliteStore {
                 Box::pin(async move {
                     let deleted =
                         sqlx::query(DELETE_REQUESTS).bind(before.unix_micros()).bind(most).execute(tx).await?;
+                    Ok(deleted.rows_affected())
+                })
+            })
+            .await
+    }
+
+    async fn delete_notices_all_tenants(&self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.writer()?
+            .effect(move |tx| {
+                Box::pin(async move {
+                    let deleted = sqlx::query(DELETE_NOTICES).bind(before.unix_micros()).bind(most).execute(tx).await?;
                     Ok(deleted.rows_affected())
                 })
             })
@@ -108,6 +119,17 @@ WHERE (tenant_id, caller, request_id) IN (
 )
 ";
 
+const DELETE_NOTICES: &str = "
+DELETE FROM notice
+WHERE (tenant_id, notice_id) IN (
+    SELECT tenant_id, notice_id
+    FROM notice
+    WHERE sent_at < ?1
+    ORDER BY sent_at
+    LIMIT ?2
+)
+";
+
 const TENANT_IDS: &str = "
 SELECT tenant_id
 FROM tenant
@@ -171,7 +193,7 @@ async fn destroy_keys(tx: &mut SqliteConnection, tenant: &TenantId, before: Time
 }
 
 /// The statements that delete a tenant's rows, each at most `?2` of them: what refers to something goes before it.
-const DELETE_DATA: [&str; 10] = [
+const DELETE_DATA: [&str; 11] = [
     "
     DELETE FROM activation_broker
     WHERE tenant_id = ?1
@@ -213,6 +235,16 @@ const DELETE_DATA: [&str; 10] = [
       AND user_id IN (
           SELECT user_id
           FROM concenter_user
+          WHERE tenant_id = ?1
+          LIMIT ?2
+      )
+    ",
+    "
+    DELETE FROM notice
+    WHERE tenant_id = ?1
+      AND notice_id IN (
+          SELECT notice_id
+          FROM notice
           WHERE tenant_id = ?1
           LIMIT ?2
       )
@@ -299,6 +331,8 @@ mod tests {
         assert_plan(DELETE_REQUESTS, &[], "SEARCH request_log USING COVERING INDEX request_log_by_age (created_at<?)")
             .await;
         assert_plan(DELETE_REQUESTS, &[], "(tenant_id=? AND caller=? AND request_id=?)").await;
+        assert_plan(DELETE_NOTICES, &[], "SEARCH notice USING COVERING INDEX notice_by_sending (sent_at<?)").await;
+        assert_plan(DELETE_NOTICES, &[], "(tenant_id=? AND notice_id=?)").await;
         assert_plan(TENANT_IDS, &[], "SEARCH tenant USING PRIMARY KEY (tenant_id>?)").await;
         assert_plan(DELETE_JUMPS, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id<?)").await;
         assert_plan(DELETE_JUMPS, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;

@@ -9,18 +9,22 @@ use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::SqliteStore;
 use super::error::{Failure, Step};
+use super::notices;
 use super::requests::{Changed, Stop, unreadable_resource};
 use super::row::{Cells, page_of, rows_to_ask};
 use super::versions::{check_etag, move_config, tenant_exists};
 use super::{activations, customers};
 use crate::domain::error::{Reason, Refusal, Related, Version};
-use crate::domain::ids::{ProviderId, TenantId, UserId};
+use crate::domain::ids::{AuditId, ProviderId, SubjectId, TenantId, UserId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::provider::{ProviderList, ProviderScope, State};
 use crate::domain::text::{EmailAddress, Line, UserName};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserChange, UserKind};
-use crate::store::codes::Code as _;
+use crate::domain::user::{
+    ConcenterUser, EndCustomerChange, EndCustomerMark, LoginHealth, NewUser, Report, ReportSource, SecretChange,
+    SecretState, UserChange, UserKind,
+};
+use crate::store::codes::{Code as _, NoticeCause};
 use crate::store::{Effect, MOST_USERS, Outcome, StandardMoved, StoreError, UserStore};
 
 #[async_trait]
@@ -31,11 +35,11 @@ impl UserStore for SqliteStore {
         effect: &Effect,
         new: &NewUser,
     ) -> Result<Outcome<ConcenterUser>, StoreError> {
-        let (tenant, new) = (*tenant, new.clone());
+        let (tenant, new, by) = (*tenant, new.clone(), effect.by.clone());
         self.change(
             tenant,
             effect,
-            move |tx, at| Box::pin(async move { create(tx, at, &tenant, &new).await }),
+            move |tx, at| Box::pin(async move { create(tx, at, &tenant, &new, &by).await }),
             move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
         )
         .await
@@ -50,7 +54,9 @@ impl UserStore for SqliteStore {
             "
             SELECT
                 user_id, user_name, kind, state, providers, display_name, notification_email,
-                reported_end_customer, secret_version, secret_set_at, created_at, updated_at, version
+                reported_end_customer, reported_at, reported_source, reported_by, end_customer_at, end_customer_by,
+                last_login_succeeded_at, last_login_failed_at, credential_suspect_since,
+                secret_version, secret_set_at, created_at, updated_at, version
             FROM concenter_user
             WHERE tenant_id = ?1
               AND user_id > ?2
@@ -144,14 +150,37 @@ impl UserStore for SqliteStore {
         version: Version,
         change: &EndCustomerChange,
     ) -> Result<Outcome<ConcenterUser>, StoreError> {
-        let (tenant, user, change) = (*tenant, *user, change.clone());
+        let (tenant, user, change, author) = (*tenant, *user, change.clone(), Author::of(effect));
         self.change(
             tenant,
             effect,
-            move |tx, at| {
+            move |tx, _| {
                 Box::pin(async move {
                     let current = load_known(tx, &tenant, &user, version).await?;
-                    set_end_customer(tx, at, &tenant, &current, change).await
+                    set_end_customer(tx, &author, &tenant, &current, change).await
+                })
+            },
+            move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
+        )
+        .await
+    }
+
+    async fn attest_end_customer(
+        &self,
+        tenant: &TenantId,
+        effect: &Effect,
+        user: &UserId,
+        version: Version,
+        reported: Option<bool>,
+    ) -> Result<Outcome<ConcenterUser>, StoreError> {
+        let (tenant, user, author) = (*tenant, *user, Author::of(effect));
+        self.change(
+            tenant,
+            effect,
+            move |tx, _| {
+                Box::pin(async move {
+                    let current = load_known(tx, &tenant, &user, version).await?;
+                    attest(tx, &author, &tenant, &current, reported).await
                 })
             },
             move |tx, resource| Box::pin(load_resource(tx, tenant, resource)),
@@ -205,6 +234,20 @@ impl UserStore for SqliteStore {
     }
 }
 
+/// Who does something to a user, when, and the audit row that tells of it.
+#[derive(Clone)]
+struct Author {
+    at: Timestamp,
+    by: SubjectId,
+    audit_id: AuditId,
+}
+
+impl Author {
+    fn of(effect: &Effect) -> Self {
+        Self { at: effect.at, by: effect.by.clone(), audit_id: effect.audit.audit_id }
+    }
+}
+
 /// What depends on a user: at least the first [`RELATED_SHOWN`](crate::domain::error::RELATED_SHOWN), and how much it is
 /// in all.
 #[derive(Default)]
@@ -240,6 +283,13 @@ fn user_of(row: &SqliteRow) -> Step<ConcenterUser> {
         display_name: cells.parsed_or_null("display_name", Line::parse)?,
         notification_email: cells.parsed_or_null("notification_email", EmailAddress::parse)?,
         reported_end_customer: cells.plain("reported_end_customer")?,
+        report: report_of(cells)?,
+        end_customer_mark: mark_of(cells)?,
+        logins: LoginHealth {
+            last_succeeded_at: cells.instant_or_null("last_login_succeeded_at")?,
+            last_failed_at: cells.instant_or_null("last_login_failed_at")?,
+            suspect_since: cells.instant_or_null("credential_suspect_since")?,
+        },
         secret: SecretState {
             version: cells.plain("secret_version")?,
             set_at: cells.instant_or_null("secret_set_at")?,
@@ -248,6 +298,21 @@ fn user_of(row: &SqliteRow) -> Step<ConcenterUser> {
         updated_at: cells.instant("updated_at")?,
         version: cells.version()?,
     })
+}
+
+fn report_of(cells: Cells<'_>) -> Step<Option<Report>> {
+    let Some(at) = cells.instant_or_null("reported_at")? else {
+        return Ok(None);
+    };
+    let by = cells.parsed("reported_by", SubjectId::parse)?;
+    Ok(Some(Report { at, source: cells.code("reported_source")?, by }))
+}
+
+fn mark_of(cells: Cells<'_>) -> Step<Option<EndCustomerMark>> {
+    match cells.instant_or_null("end_customer_at")? {
+        Some(at) => Ok(Some(EndCustomerMark { at, by: cells.parsed("end_customer_by", SubjectId::parse)? })),
+        None => Ok(None),
+    }
 }
 
 /// Reads which providers a user supports.
@@ -278,7 +343,9 @@ pub(super) async fn load(
         "
         SELECT
             user_id, user_name, kind, state, providers, display_name, notification_email,
-            reported_end_customer, secret_version, secret_set_at, created_at, updated_at, version
+            reported_end_customer, reported_at, reported_source, reported_by, end_customer_at, end_customer_by,
+            last_login_succeeded_at, last_login_failed_at, credential_suspect_since,
+            secret_version, secret_set_at, created_at, updated_at, version
         FROM concenter_user
         WHERE tenant_id = ?1
           AND user_id = ?2
@@ -324,7 +391,7 @@ async fn load_moved(tx: &mut SqliteConnection, tenant: TenantId, resource: Strin
     Ok(Some(StandardMoved { user, previous }))
 }
 
-async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new: &NewUser) -> Changed {
+async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new: &NewUser, by: &SubjectId) -> Changed {
     if !tenant_exists(&mut *tx, tenant).await? {
         return Err(Reason::NotFound.into());
     }
@@ -341,27 +408,32 @@ async fn create(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, new
     if users >= i64::from(MOST_USERS) {
         return Err(Reason::LimitReached.into());
     }
-    insert(tx, at, tenant, new, new.kind).await?;
+    let marked_by = (new.kind == UserKind::EndCustomer).then_some(by);
+    insert(tx, at, tenant, new, new.kind, marked_by).await?;
     Ok(new.user_id.to_string())
 }
 
-/// Makes a user, of the kind given and not that of `new`; its checks are done.
+/// Makes a user, of the kind given and not that of `new`; its checks are done. `marked_by`: who marks it Endkunde, and nobody
+/// if it is none.
 pub(super) async fn insert(
     tx: &mut SqliteConnection,
     at: Timestamp,
     tenant: &TenantId,
     new: &NewUser,
     kind: UserKind,
+    marked_by: Option<&SubjectId>,
 ) -> Step<()> {
     sqlx::query(
         "
         INSERT INTO concenter_user (
             tenant_id, user_id, user_name, user_name_key, kind, state, providers, display_name,
-            notification_email, sealed_secret, secret_version, secret_set_at, version, created_at, updated_at
+            notification_email, sealed_secret, secret_version, secret_set_at, version, created_at, updated_at,
+            end_customer_at, end_customer_by
         )
         VALUES (
             ?1, ?2, ?3, ?4, ?5, 'active', ?6, ?7,
-            ?8, ?9, iif(?9 IS NULL, 0, 1), iif(?9 IS NULL, NULL, ?10), 1, ?10, ?10
+            ?8, ?9, iif(?9 IS NULL, 0, 1), iif(?9 IS NULL, NULL, ?10), 1, ?10, ?10,
+            iif(?11 IS NULL, NULL, ?10), ?11
         )
         ",
     )
@@ -375,6 +447,7 @@ pub(super) async fn insert(
     .bind(new.notification_email.as_ref().map(EmailAddress::as_str))
     .bind(new.sealed_secret.as_ref().map(|sealed| sealed.0.as_slice()))
     .bind(at.unix_micros())
+    .bind(marked_by.map(SubjectId::as_str))
     .execute(tx)
     .await?;
     Ok(())
@@ -486,6 +559,9 @@ async fn set_secret(
         SET sealed_secret = ?3,
             secret_version = ?4,
             secret_set_at = ?5,
+            -- Of another password.
+            failed_logins = 0,
+            credential_suspect_since = NULL,
             version = version + 1,
             updated_at = ?5
         WHERE tenant_id = ?1
@@ -566,7 +642,7 @@ async fn write_kind(
 
 async fn set_end_customer(
     tx: &mut SqliteConnection,
-    at: Timestamp,
+    author: &Author,
     tenant: &TenantId,
     current: &ConcenterUser,
     change: EndCustomerChange,
@@ -598,6 +674,8 @@ async fn set_end_customer(
             UPDATE concenter_user
             SET kind = ?3,
                 providers = ?4,
+                end_customer_at = iif(?3 = 'end_customer', iif(kind = ?3, end_customer_at, ?5), NULL),
+                end_customer_by = iif(?3 = 'end_customer', iif(kind = ?3, end_customer_by, ?6), NULL),
                 version = version + 1,
                 updated_at = ?5
             WHERE tenant_id = ?1
@@ -608,12 +686,59 @@ async fn set_end_customer(
         .bind(user.to_string())
         .bind(kind.code())
         .bind(scope_json(&scope)?)
-        .bind(at.unix_micros())
+        .bind(author.at.unix_micros())
+        .bind(author.by.as_str())
         .execute(&mut *tx)
         .await?;
         move_config(tx, tenant).await?;
     }
+    if kind != current.kind && end_customer && current.reported_end_customer == Some(false) {
+        tell_of_mismatch(tx, author, tenant, &user).await?;
+    }
     Ok(user.to_string())
+}
+
+async fn attest(
+    tx: &mut SqliteConnection,
+    author: &Author,
+    tenant: &TenantId,
+    current: &ConcenterUser,
+    reported: Option<bool>,
+) -> Changed {
+    let user = current.user_id;
+    sqlx::query(
+        "
+        UPDATE concenter_user
+        SET reported_end_customer = ?3,
+            reported_at = ?4,
+            reported_source = ?5,
+            reported_by = ?6,
+            version = version + 1,
+            updated_at = ?4
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(user.to_string())
+    .bind(reported)
+    .bind(author.at.unix_micros())
+    .bind(ReportSource::Attestation.code())
+    .bind(author.by.as_str())
+    .execute(&mut *tx)
+    .await?;
+    if reported != current.reported_end_customer {
+        move_config(tx, tenant).await?;
+        if reported == Some(false) && current.kind == UserKind::EndCustomer {
+            tell_of_mismatch(tx, author, tenant, &user).await?;
+        }
+    }
+    Ok(user.to_string())
+}
+
+/// Somebody is to be told that a user is Endkunde here, and that con:center says otherwise.
+async fn tell_of_mismatch(tx: &mut SqliteConnection, author: &Author, tenant: &TenantId, user: &UserId) -> Step<()> {
+    notices::add(tx, tenant, &author.audit_id, (NoticeCause::EndCustomerMismatch, user), author.at).await
 }
 
 async fn set_state(

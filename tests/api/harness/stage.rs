@@ -49,6 +49,8 @@ pub enum Confidence {
     Context,
     /// What ties a jump to a browser session of the target.
     Nonce,
+    /// Which page a portal has the target open.
+    Page,
 }
 
 /// An id and the etag that goes with it.

@@ -98,6 +98,7 @@ async fn all_fields_that_cannot_be_taken_are_named_at_once() {
         nonce: Some("a b".to_owned()),
         return_url: Some("javascript:alert(1)".to_owned()),
         ttl: Some(Duration { seconds: 0, nanos: 0 }),
+        target_page: Some("../admin".to_owned()),
     };
     let fields = [
         "activation_id",
@@ -111,10 +112,11 @@ async fn all_fields_that_cannot_be_taken_are_named_at_once() {
         "request_id",
         "return_url",
         "target_id",
+        "target_page",
         "ttl",
     ];
     let status = world.service.refuses_fields(&fields, world.a.portal.jumps().jump_to_tarif(wish)).await;
-    for sent in ["Rechner X", "c 1", "OR 1=1", "Sicher AG", "[2J", "a b", "alert"] {
+    for sent in ["Rechner X", "c 1", "OR 1=1", "Sicher AG", "[2J", "a b", "alert", "admin"] {
         assert!(!everything(&status).contains(sent), "{sent} is echoed");
     }
 }

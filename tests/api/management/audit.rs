@@ -72,13 +72,14 @@ async fn no_change_is_made_that_cannot_be_written_down() {
     let world = World::example().await;
     world.a.jump(X, customer(K1)).await.expect("a jump");
     let (admins, operators) = (effects::of_administrators(&world).await, effects::of_operators(&world).await);
-    let operator = world.service.operator();
+    let (operator, target) = (world.service.operator(), world.service.target(X));
+    let targets = effects::of_target_x(&world).await;
     // Who has called before is known to the log.
     world.a.share(None, None, Some(true)).await;
     world.a.share(None, None, Some(false)).await;
     break_the_audit_log(&mut world.service.shell().await).await;
     let state = world.service.state().await;
-    for (caller, effects) in [(&world.a.admin, admins), (&operator, operators)] {
+    for (caller, effects) in [(&world.a.admin, admins), (&target, targets), (&operator, operators)] {
         for effect in effects {
             closes(&world, &effect.path, &state, effect.send(caller, &request_id()).await.map(drop)).await;
         }
@@ -110,12 +111,13 @@ async fn with_a_read_only_audit_log_every_effect_is_unavailable() {
     let world = World::example().await;
     let jump = world.a.jump(X, customer(C1)).await.expect("a jump").into_inner();
     let (admins, operators) = (effects::of_administrators(&world).await, effects::of_operators(&world).await);
-    let operator = world.service.operator();
+    let (operator, target) = (world.service.operator(), world.service.target(X));
+    let targets = effects::of_target_x(&world).await;
     world.a.share(None, None, Some(true)).await;
     world.a.share(None, None, Some(false)).await;
     make_the_audit_log_read_only(&mut world.service.shell().await).await;
     let state = world.service.state().await;
-    for (caller, effects) in [(&world.a.admin, admins), (&operator, operators)] {
+    for (caller, effects) in [(&world.a.admin, admins), (&target, targets), (&operator, operators)] {
         for effect in effects {
             closes(&world, &effect.path, &state, effect.send(caller, &request_id()).await.map(drop)).await;
         }

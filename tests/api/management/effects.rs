@@ -133,6 +133,9 @@ async fn of_users(world: &World) -> Vec<Effect> {
     let (user_id, tag) = etag(&spare(world, "endkunde").await);
     let (end_customer, provider_scope) = (Some(true), None);
     let end = v1::SetEndCustomerRequest { request_id: id(), user_id, etag: tag, end_customer, provider_scope };
+    let (user_id, tag) = etag(&spare(world, "bescheinigt").await);
+    let remote_end_customer = v1::RemoteEndCustomer::Yes.into();
+    let attest = v1::AttestEndCustomerRequest { request_id: id(), user_id, etag: tag, remote_end_customer };
     let (user_id, tag) = etag(&spare(world, "an").await);
     let disable = v1::DisableUserRequest { request_id: id(), user_id, etag: tag };
     let disabled = spare(world, "aus").await.user_id;
@@ -147,6 +150,7 @@ async fn of_users(world: &World) -> Vec<Effect> {
         Effect::new(USERS, "SetUserSecret", "user.set_secret", &secret),
         Effect::new(USERS, "SetStandardUser", "user.set_standard", &standard),
         Effect::new(USERS, "SetEndCustomer", "user.mark_end_customer", &end),
+        Effect::new(USERS, "AttestEndCustomer", "user.attest_end_customer", &attest),
         Effect::new(USERS, "DisableUser", "user.disable", &disable),
         Effect::new(USERS, "EnableUser", "user.enable", &enable),
         Effect::new(USERS, "DeleteUser", "user.delete", &delete),
@@ -213,6 +217,15 @@ async fn of_customers(world: &World) -> Vec<Effect> {
         Effect::new("/concenter.v1.SettingsService", "UpdateSettings", "settings.update", &settings),
         Effect::new("/concenter.v1.JumpService", "RevokeJump", "jump.revoke", &revoke),
     ]
+}
+
+/// What the target [`X`] can change, likewise.
+pub(super) async fn of_target_x(world: &World) -> Vec<Effect> {
+    let jump = world.a.jump(X, customer(C1)).await.expect("a jump").into_inner();
+    let session = world.redeem(X, proof(&jump)).await.expect("a redemption").into_inner().session.clone();
+    let result = v1::JumpResult::LoginFailed.into();
+    let report = v1::ReportJumpResultRequest { request_id: String::new(), session, result };
+    vec![Effect::new("/concenter.v1.JumpService", "ReportJumpResult", "jump.report_failed", &report)]
 }
 
 /// What an operator can change, likewise.
@@ -345,7 +358,7 @@ async fn of_return_urls(world: &World) -> Vec<Effect> {
 #[tokio::test]
 async fn every_rpc_that_changes_something_is_in_the_tables() {
     let world = World::example().await;
-    let tables = [of_administrators(&world).await, of_operators(&world).await];
+    let tables = [of_administrators(&world).await, of_target_x(&world).await, of_operators(&world).await];
     let rows: BTreeSet<_> = tables.iter().flatten().map(|effect| effect.path.clone()).collect();
     let changing = methods().filter(|method| method.input().get_field_by_name("request_id").is_some());
     let changing: BTreeSet<_> = changing.map(|method| path_of(&method)).collect();
@@ -359,8 +372,8 @@ async fn every_change_leaves_exactly_one_audit_row() {
     let world = World::example().await;
     world.a.jump(X, customer(K1)).await.expect("a jump");
     let (admins, operators) = (of_administrators(&world).await, of_operators(&world).await);
-    let operator = world.service.operator();
-    let callers = [(&world.a.admin, admins), (&operator, operators)];
+    let (operator, target) = (world.service.operator(), world.service.target(X));
+    let callers = [(&target, of_target_x(&world).await), (&world.a.admin, admins), (&operator, operators)];
     for (caller, effect) in callers.iter().flat_map(|(caller, effects)| effects.iter().map(move |e| (*caller, e))) {
         let before = world.service.audit().await;
         effect.send(caller, &request_id()).await.unwrap_or_else(|status| panic!("{}: {status:?}", effect.path));

@@ -39,7 +39,7 @@ async fn of_two_administrators_with_one_etag_one_is_aborted_and_told_the_etag_of
     let world = World::example().await;
     let effects = effects::of_administrators(&world).await;
     let second = world.service.second_admin(&world.a.tenant);
-    assert_eq!(one_of_two(&world, &world.a.admin, &second, effects).await, 12);
+    assert_eq!(one_of_two(&world, &world.a.admin, &second, effects).await, 13);
 }
 
 /// T39

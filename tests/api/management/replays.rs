@@ -46,6 +46,14 @@ async fn a_request_of_an_administrator_has_one_effect_under_its_id() {
 
 /// T40
 #[tokio::test]
+async fn a_request_of_a_target_has_one_effect_under_its_id() {
+    let world = World::example().await;
+    let effects = effects::of_target_x(&world).await;
+    one_effect_each(&world, &world.service.target(X), &world.service.target(Y), effects).await;
+}
+
+/// T40
+#[tokio::test]
 async fn a_request_of_an_operator_has_one_effect_under_its_id() {
     let world = World::example().await;
     let effects = effects::of_operators(&world).await;

@@ -143,6 +143,7 @@ impl Model {
             jump.customer_context = None;
             jump.context = None;
             jump.return_url = None;
+            jump.page = None;
         }
         self.forget_requests(side, customer);
         if was_known { Ok(Thing::Nothing) } else { Err(not_found()) }

@@ -27,6 +27,7 @@ struct Wish<'c> {
     context: Option<&'c String>,
     nonce: Option<&'c String>,
     return_url: Option<&'c String>,
+    page: Option<&'c String>,
     ttl: Option<i64>,
 }
 
@@ -52,6 +53,7 @@ macro_rules! wish {
             context: $request.context.as_ref(),
             nonce: $request.nonce.as_ref(),
             return_url: $request.return_url.as_ref(),
+            page: $request.target_page.as_ref(),
             ttl: $request.ttl.map(|ttl| ttl.seconds),
         }
     };
@@ -73,6 +75,7 @@ fn wish(request: &Request) -> Wish<'_> {
             context: None,
             nonce: None,
             return_url: None,
+            page: None,
             ttl: None,
         },
         other => panic!("{other:?} asks for no jump"),
@@ -202,12 +205,15 @@ impl Model {
             context: wish.context.cloned(),
             nonce: wish.nonce.cloned(),
             return_url: wish.return_url.cloned(),
+            page: wish.page.cloned(),
             issued_at,
             expires_at: issued_at + ttl * SECOND,
             made_at: self.now,
             redeemed_at: None,
             revoked_at: None,
             session_revoked_at: None,
+            used_password: None,
+            result: None,
             dead: false,
             proof: seen.proof.clone().unwrap_or(Proof::Token(String::new())),
         };

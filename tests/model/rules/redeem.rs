@@ -55,6 +55,8 @@ impl Model {
             return Err(self.refuse_redeem(call, Some(tenant), None, "JUMP_INVALID"));
         }
         let now = self.now;
+        let used = self.sides[side].users.get(&jump.user).map(|user| user.passwords_set);
+        let used = used.filter(|_| self.catalog.targets[&jump.target].gets_password);
         let kept = self.sides[side].jumps.get_mut(&id).expect("the jump");
         if let Some(reason) = refusal_of(jump.state(now)) {
             if reason == "JUMP_ALREADY_REDEEMED" {
@@ -63,6 +65,7 @@ impl Model {
             return Err(self.refuse_redeem(call, Some(tenant), Some(id), reason));
         }
         kept.redeemed_at = Some(now);
+        kept.used_password = used;
         self.log(tenant, call.who, Deed { action: "jump.redeem", object: Some(id.clone()) }, None);
         Ok(self.hand_over(side, id, &jump, seen))
     }
@@ -94,6 +97,8 @@ impl Model {
         let (idle, absolute) = tenant.settings.session(jump.person_kind);
         let gets_password = self.catalog.targets[&jump.target].gets_password;
         Answer::RedeemJump(v1::RedeemJumpResponse {
+            session: format!("{}.{id}", tenant.id),
+            target_page: jump.page.clone(),
             jump_id: id,
             concenter_user_name: user.name.clone(),
             password: user.password.clone().filter(|_| gets_password),

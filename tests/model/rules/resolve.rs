@@ -163,6 +163,8 @@ impl Decision<'_> {
         }
         self.must(ResolutionRule::UserActive, user.active, "USER_DISABLED")?;
         self.must(ResolutionRule::UserHasSecret, user.password.is_some(), "SECRET_MISSING")?;
+        let trusted = user.suspect_since.is_none();
+        self.must(ResolutionRule::UserCredentialTrusted, trusted, "CREDENTIAL_SUSPECT")?;
         let reaches = |provider: &String| user.scope.as_ref().is_none_or(|scope| scope.contains(provider));
         self.must(ResolutionRule::ProviderInScope, reaches(&target.provider), "PROVIDER_NOT_ALLOWED")?;
         if let Some(named) = &order.provider {

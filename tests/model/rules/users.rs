@@ -71,6 +71,13 @@ impl Tenant {
             passwords_set: i64::from(request.password.is_some()),
             password_set_at: request.password.as_ref().map(|_| now),
             password: request.password.clone(),
+            failed_logins: 0,
+            suspect_since: None,
+            last_login_succeeded_at: None,
+            last_login_failed_at: None,
+            marked_at: (request.kind() == UserKind::EndCustomer).then_some(now),
+            remote: v1::RemoteEndCustomer::Unknown,
+            remote_at: None,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -120,6 +127,7 @@ impl Tenant {
         user.password = Some(request.password.clone());
         user.passwords_set += 1;
         user.password_set_at = Some(now);
+        (user.failed_logins, user.suspect_since) = (0, None);
         user.touch(now);
         self.users.insert(request.user_id.clone(), user);
         self.kill_jumps();
@@ -170,6 +178,9 @@ impl Tenant {
             nothing_in_the_way("SLOT_IN_USE", shared)?;
         }
         if (user.kind, user.scope.clone()) != before {
+            if user.kind != before.0 {
+                user.marked_at = end_customer.then_some(now);
+            }
             user.touch(now);
             self.users.insert(request.user_id.clone(), user);
             self.kill_jumps();

@@ -31,6 +31,7 @@ fn candidate(user: ConcenterUser) -> CandidateUser {
         kind: user.kind,
         state: user.state,
         has_secret: user.secret.is_set(),
+        is_suspect: user.logins.suspect_since.is_some(),
         scope: user.scope,
         reported_end_customer: user.reported_end_customer,
     }

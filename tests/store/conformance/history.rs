@@ -8,7 +8,7 @@ use concenter_gateway::domain::ids::{JumpId, LineOfBusiness, SubjectId, TenantId
 use concenter_gateway::domain::jump::{
     Actor, ActorRole, CLOCK_LEEWAY, Context, Jump, JumpFilter, JumpMarks, JumpOrder, JumpRecord, JumpSelection,
     JumpState, LONGEST_SESSION, Luggage, Nonce, PersonKind, ProofHash, RecordOutcome, RedeemAttempt, RedeemOutcome,
-    Standing, Subject,
+    Standing, Subject, TargetPage,
 };
 use concenter_gateway::domain::page::PageRequest;
 use concenter_gateway::domain::provider::State;
@@ -54,6 +54,7 @@ fn personal(jump: Jump) -> Jump {
             context: Some(Context::parse("Angebot 7").expect("a context")),
             nonce: Some(Nonce::parse("n-once").expect("a nonce")),
             return_url: Some(url("https://portal.example/zurueck")),
+            target_page: Some(TargetPage::parse("kunden/k-1").expect("a page")),
         },
         actor_subject: Some(Subject::from_computed("a".repeat(43))),
         ..jump

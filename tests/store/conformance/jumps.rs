@@ -8,7 +8,7 @@ use concenter_gateway::domain::customer::{AccessChange, Segment};
 use concenter_gateway::domain::ids::{JumpId, LineOfBusiness, SubjectId, TenantId, UserId};
 use concenter_gateway::domain::jump::{
     Actor, ActorRole, Context, JUMP_RATE_WINDOW, JUMPS_A_MINUTE, Jump, JumpOrder, JumpQuery, JumpState, Luggage, Nonce,
-    Person, ProofHash, RecordOutcome, RedeemOutcome, RequestKey, Subject,
+    Person, ProofHash, RecordOutcome, RedeemOutcome, RequestKey, Subject, TargetPage,
 };
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::resolve::Way;
@@ -37,6 +37,7 @@ fn filled(h: &Harness, jump: Jump, role: ActorRole) -> Jump {
             context: Some(Context::parse("Angebot 7\n\"Kfz\" ünd mehr").expect("a context")),
             nonce: Some(Nonce::parse("n-once_1.~").expect("a nonce")),
             return_url: Some(url("https://portal.example/zurueck?a=1&b=2")),
+            target_page: Some(TargetPage::parse("kfz/antrag-1.html").expect("a page")),
         },
         subject: Subject::from_computed("p".repeat(43)),
         actor_subject: Some(Subject::from_computed("a".repeat(43))),

@@ -8,13 +8,16 @@ use concenter_gateway::domain::ids::UserId;
 use concenter_gateway::domain::provider::{ProviderScope, State};
 use concenter_gateway::domain::text::EmailAddress;
 use concenter_gateway::domain::user::{
-    ConcenterUser, EndCustomerChange, NewUser, SecretChange, SecretState, UserChange, UserKind,
+    ConcenterUser, EndCustomerChange, EndCustomerMark, LoginHealth, NewUser, SecretChange, SecretState, UserChange,
+    UserKind,
 };
 use concenter_gateway::store::{MOST_USERS, Outcome, StandardMoved, StoreError};
 
 use crate::fixture::firm::{Firm, entry};
 use crate::fixture::jump::{for_broker, for_customer};
-use crate::fixture::{Harness, STALE, customer, done, first, line, next, only, reason, refusal, user_name, walks};
+use crate::fixture::{
+    Harness, STALE, admin, customer, done, first, line, next, only, reason, refusal, user_name, walks,
+};
 
 /// Marks a user Endkunde or not, with the etag that it has.
 async fn mark(
@@ -59,6 +62,9 @@ pub(crate) async fn a_new_user_reads_back(h: &Harness) {
         display_name: new.display_name,
         notification_email: new.notification_email,
         reported_end_customer: None,
+        report: None,
+        end_customer_mark: Some(EndCustomerMark { at: effect.at, by: admin() }),
+        logins: LoginHealth::default(),
         secret: SecretState { version: 1, set_at: Some(effect.at) },
         created_at: effect.at,
         updated_at: effect.at,

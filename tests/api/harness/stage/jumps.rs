@@ -4,10 +4,11 @@ use concenter_gateway::domain::caller::Role;
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 
-use super::super::request_id;
 use super::super::texts::text_at;
+use super::super::{path_of, request_id};
 use super::{
-    BACK, Confidence, POSTED, PROVIDER, People, STAGE_BROKER, STAGE_CUSTOMER, STAGE_PORTAL, Stage, first_of_many, fresh,
+    BACK, Confidence, POSTED, PROVIDER, People, STAGE_BROKER, STAGE_CUSTOMER, STAGE_PORTAL, Stage, first_of_many,
+    fresh, message, method,
 };
 
 impl Stage<'_> {
@@ -26,6 +27,22 @@ impl Stage<'_> {
         let wish = self.wish(target, Role::Portal);
         let nonce = wish["nonce"].as_str().expect("a nonce").to_owned();
         (self.ask(Role::Portal, "v1.JumpService/JumpToTarif", wish).await, nonce)
+    }
+
+    /// Jumps to a calculator that takes a token, and has it redeem; gives the session.
+    pub async fn session(&self, target: &str) -> String {
+        let (jump, nonce) = self.jump_to(target).await;
+        let token = match text_at(&jump, "form_post.token") {
+            token if token.is_empty() => {
+                let link = text_at(&jump, "deep_link");
+                link.split_once("#token=").map(|(_, token)| token.to_owned()).expect("a token in the link")
+            }
+            token => token,
+        };
+        let redeem = method("v1.JumpService/RedeemJump");
+        let wish = message(&redeem, json!({ "token": token, "nonce": nonce }));
+        let redeemed = self.target(target).send_dynamic(&path_of(&redeem), &wish).await;
+        text_at(redeemed.expect("a redemption").get_ref(), "session")
     }
 
     /// People whom nobody else knows, and who jumped.
@@ -55,7 +72,7 @@ impl Stage<'_> {
             "JumpToInsurerPortal" => about_a_customer(self.wish(STAGE_PORTAL, role), about),
             "ExplainJump" => {
                 let mut wish = about_a_customer(self.wish(POSTED, Role::Portal), about);
-                for other in ["request_id", "context", "nonce", "return_url", "ttl"] {
+                for other in ["request_id", "context", "nonce", "return_url", "ttl", "target_page"] {
                     wish.as_object_mut().expect("an object").remove(other);
                 }
                 wish
@@ -64,6 +81,11 @@ impl Stage<'_> {
                 let (jump, nonce) = self.jump_to(POSTED).await;
                 json!({ "token": text_at(&jump, "form_post.token"), "nonce": nonce })
             }
+            "ReportJumpResult" => {
+                let session = self.session(POSTED).await;
+                json!({ "request_id": request_id(), "session": session, "result": "JUMP_RESULT_LOGIN_SUCCEEDED" })
+            }
+            "IntrospectJump" => json!({ "session": self.session(POSTED).await }),
             "GetJump" => json!({ "jump_id": self.jump(role).await }),
             "ListJumps" => first_of_many(),
             "RevokeJump" => json!({ "request_id": request_id(), "jump_id": self.jump(role).await }),
@@ -81,6 +103,7 @@ impl Stage<'_> {
             "context": self.tell(Confidence::Context),
             "nonce": self.tell(Confidence::Nonce),
             "return_url": BACK,
+            "target_page": self.tell(Confidence::Page),
             "ttl": "60s",
         });
         if role == Role::Portal {

@@ -87,6 +87,11 @@ impl Stage<'_> {
                 wish["provider_scope"] = provider_scope();
                 wish
             }
+            "AttestEndCustomer" => {
+                let mut wish = changed("user_id", &self.user(BROKER).await);
+                wish["remote_end_customer"] = json!("REMOTE_END_CUSTOMER_NO");
+                wish
+            }
             "EnableUser" => {
                 let disable = changed("user_id", &self.user(BROKER).await);
                 let disabled = self.ask(Role::Admin, "v1.UserService/DisableUser", disable).await;

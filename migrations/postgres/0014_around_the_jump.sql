@@ -1,0 +1,122 @@
+-- Around the jump: which page it opens, how its login went, what con:center says of a user, and what somebody is to be told.
+
+-- Page of the target to open. Forgotten with the customer.
+ALTER TABLE jump ADD COLUMN target_page TEXT CHECK (length(target_page) BETWEEN 1 AND 256);
+-- Which password of the user the redeem handed over; NULL where it handed none over, and where nobody noted it yet.
+ALTER TABLE jump ADD COLUMN redeemed_secret_version BIGINT
+CHECK (redeemed_secret_version IS NULL OR redeemed_at IS NOT NULL);
+-- How the login went, as the target tells it.
+ALTER TABLE jump ADD COLUMN result TEXT
+CHECK (result IN ('login_succeeded', 'login_failed'))
+CHECK (result IS NULL OR redeemed_at IS NOT NULL);
+
+CREATE TRIGGER jump_has_one_result
+BEFORE UPDATE OF result ON jump
+FOR EACH ROW
+WHEN (OLD.result IS NOT NULL)
+EXECUTE FUNCTION concenter_refuse('a jump has one result');
+
+-- What was consumed stays consumed, by whom and with which password it was consumed.
+DROP TRIGGER jump_is_redeemed_once ON jump;
+
+CREATE TRIGGER jump_is_redeemed_once
+BEFORE UPDATE OF redeemed_at, redeem_attempt_id, redeemed_secret_version ON jump
+FOR EACH ROW
+WHEN (OLD.redeemed_at IS NOT NULL)
+EXECUTE FUNCTION concenter_refuse('a jump is redeemed once');
+
+-- A customer is forgotten whole, or not at all: no id, no code over his id, nothing that a portal wrote of him. In his place
+-- stands what leads to the jump alone. Whoever could still redeem it no longer can.
+DROP TRIGGER jump_forgets_a_customer_whole ON jump;
+
+CREATE TRIGGER jump_forgets_a_customer_whole
+BEFORE UPDATE OF
+    caller, content, person_id, actor_role, actor_id, subject, actor_subject, customer_context, context, nonce, return_url,
+    target_page
+ON jump
+FOR EACH ROW
+WHEN (NOT (
+    -- The jump was his, or he was its context.
+    (
+        (OLD.person_kind = 'customer' AND NEW.person_id = '' AND NEW.subject = repeat('0', 43)
+            AND NEW.actor_id IS NULL AND NEW.caller = NEW.jti_hash AND NEW.nonce IS NULL)
+        OR (OLD.customer_context IS NOT NULL AND NEW.person_id = OLD.person_id
+            AND NEW.subject = OLD.subject AND NEW.actor_id IS NOT DISTINCT FROM OLD.actor_id
+            AND NEW.actor_role IS NOT DISTINCT FROM OLD.actor_role
+            AND NEW.actor_subject IS NOT DISTINCT FROM OLD.actor_subject AND NEW.caller = OLD.caller
+            -- The broker's own, and signed into his token.
+            AND NEW.nonce IS NOT DISTINCT FROM OLD.nonce)
+    )
+    AND NEW.customer_context IS NULL
+    AND NEW.context IS NULL
+    AND NEW.return_url IS NULL
+    AND NEW.target_page IS NULL
+    AND NEW.content = NEW.jti_hash
+    AND (NEW.redeemed_at IS NOT NULL OR NEW.revoked_at IS NOT NULL)
+))
+EXECUTE FUNCTION concenter_refuse('a customer is forgotten whole');
+
+-- When, from where and by whom `reported_end_customer` is known; NULL: nobody ever said it, or before this was noted.
+ALTER TABLE concenter_user ADD COLUMN reported_at BIGINT;
+ALTER TABLE concenter_user ADD COLUMN reported_source TEXT
+CHECK (reported_source IN ('import', 'attestation'))
+CHECK ((reported_source IS NULL) = (reported_at IS NULL));
+ALTER TABLE concenter_user ADD COLUMN reported_by TEXT
+CHECK (length(reported_by) BETWEEN 1 AND 128)
+CHECK ((reported_by IS NULL) = (reported_at IS NULL));
+-- When and by whom Endkunde was set here; NULL: it is not, or it was before this was noted.
+ALTER TABLE concenter_user ADD COLUMN end_customer_at BIGINT;
+ALTER TABLE concenter_user ADD COLUMN end_customer_by TEXT
+CHECK (length(end_customer_by) BETWEEN 1 AND 128)
+CHECK ((end_customer_by IS NULL) = (end_customer_at IS NULL));
+-- How logins with the password went that he has now, as targets tell it; the instants also of those before.
+ALTER TABLE concenter_user ADD COLUMN last_login_succeeded_at BIGINT;
+ALTER TABLE concenter_user ADD COLUMN last_login_failed_at BIGINT;
+-- In a row, since one succeeded or the password was set.
+ALTER TABLE concenter_user ADD COLUMN failed_logins BIGINT NOT NULL DEFAULT 0 CHECK (failed_logins >= 0);
+-- Since when nobody jumps with him, until the password is set again.
+ALTER TABLE concenter_user ADD COLUMN credential_suspect_since BIGINT;
+
+-- What somebody is to be told of, once. No foreign key to the user: it outlives him.
+CREATE TABLE notice (
+    tenant_id UUID NOT NULL REFERENCES tenant (tenant_id),
+    -- That of the audit row of what gave cause to it.
+    notice_id UUID NOT NULL,
+    cause TEXT COLLATE "C" NOT NULL CHECK (cause IN ('credential_suspect', 'end_customer_mismatch')),
+    user_id UUID NOT NULL,
+    created_at BIGINT NOT NULL,
+    sent_at BIGINT,
+    PRIMARY KEY (tenant_id, notice_id)
+);
+
+ALTER TABLE notice ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_tenants ON notice USING ((tenant_id = ANY ((SELECT concenter_tenants())::UUID[])) IS TRUE);
+
+-- Whoever was not told yet is not told twice.
+CREATE UNIQUE INDEX one_unsent_notice ON notice (user_id, cause, tenant_id) WHERE sent_at IS NULL;
+CREATE INDEX notice_by_sending ON notice (sent_at) WHERE sent_at IS NOT NULL;
+
+-- What a service needs is what it needed before, and this; so the function that gives it calls the one from before. A
+-- migration that makes a table may put both into one.
+ALTER FUNCTION concenter_grant(TEXT) RENAME TO concenter_grant_without_notices;
+
+CREATE FUNCTION concenter_grant(name TEXT) RETURNS VOID
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    worker CONSTANT TEXT := name || '_worker';
+    all_tenants CONSTANT TEXT := 'all_tenants_of_' || name;
+BEGIN
+    PERFORM concenter_grant_without_notices(name);
+    EXECUTE format('REVOKE ALL ON notice FROM %I, %I', name, worker);
+    EXECUTE format('GRANT SELECT, INSERT, DELETE ON notice TO %I', name);
+    -- What was sent long ago goes, whosesoever it is.
+    EXECUTE format('GRANT SELECT, DELETE ON notice TO %I', worker);
+    -- Only once: it waits for whoever uses the table, and everybody waits for it.
+    IF NOT EXISTS (SELECT 1 FROM pg_policy WHERE polrelid = 'notice'::REGCLASS AND polname = all_tenants) THEN
+        EXECUTE format('CREATE POLICY %I ON notice TO %I USING (TRUE)', all_tenants, worker);
+    END IF;
+END;
+$$;
+
+REVOKE EXECUTE ON FUNCTION concenter_grant(TEXT) FROM PUBLIC;

@@ -1,0 +1,252 @@
+//! What comes behind the redeem: the session at the target, and how its login went.
+//!
+//! A jump has one result, and what follows from it stands in the same transaction: the count of failed logins of the con:center
+//! user, the mark that his password is suspect, the versions that this moves, and the notice.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, SqliteExecutor};
+
+use super::SqliteStore;
+use super::error::Step;
+use super::notices;
+use super::requests::{Changed, Stop};
+use super::row::Cells;
+use super::settings::settings_of;
+use super::versions::move_config;
+use crate::domain::error::Reason;
+use crate::domain::ids::{AuditId, JumpId, TargetId, TenantId, UserId};
+use crate::domain::jump::{JumpResult, Session};
+use crate::domain::session::MOST_FAILED_LOGINS;
+use crate::domain::time::Timestamp;
+use crate::store::codes::{Code as _, NoticeCause};
+use crate::store::{Effect, Outcome, StoreError};
+
+const SESSION: &str = "
+SELECT
+    j.person_kind,
+    j.redeemed_at,
+    j.session_revoked_at,
+    t.state AS tenant_state,
+    u.state AS user_state,
+    x.jump_life,
+    x.customer_idle,
+    x.customer_absolute,
+    x.broker_idle,
+    x.broker_absolute,
+    x.import_change_limit,
+    x.default_mvp_user,
+    x.version AS settings_version
+FROM jump AS j
+CROSS JOIN tenant AS t ON t.tenant_id = j.tenant_id
+LEFT JOIN tenant_settings AS x ON x.tenant_id = j.tenant_id
+LEFT JOIN concenter_user AS u
+    ON u.tenant_id = j.tenant_id
+    AND u.user_id = j.user_id
+WHERE j.tenant_id = ?1
+  AND j.jump_id = ?2
+  AND j.target_id = ?3
+  AND j.redeemed_at IS NOT NULL
+";
+
+/// Reads the session that a redeemed jump opened at a target.
+pub(super) async fn get_session(
+    executor: impl SqliteExecutor<'_>,
+    tenant: &TenantId,
+    jump: &JumpId,
+    target: &TargetId,
+) -> Step<Option<Session>> {
+    let row = sqlx::query(SESSION)
+        .bind(tenant.to_string())
+        .bind(jump.to_string())
+        .bind(target.as_str())
+        .fetch_optional(executor)
+        .await?;
+    row.as_ref().map(session_of).transpose()
+}
+
+fn session_of(row: &SqliteRow) -> Step<Session> {
+    let cells = Cells::of(row, "jump");
+    let settings = settings_of(Cells::of(row, "tenant_settings"))?;
+    Ok(Session {
+        redeemed_at: cells.instant("redeemed_at")?,
+        revoked_at: cells.instant_or_null("session_revoked_at")?,
+        limits: settings.session_limits(cells.code("person_kind")?),
+        tenant: cells.code("tenant_state")?,
+        user: cells.code_or_null("user_state")?,
+    })
+}
+
+/// What a report is about.
+#[derive(Clone)]
+struct Reported {
+    tenant: TenantId,
+    jump: JumpId,
+    target: TargetId,
+    result: JumpResult,
+    audit_id: AuditId,
+}
+
+/// A password that left with a jump: whose, and which of his.
+struct Used {
+    user: UserId,
+    secret_version: i64,
+}
+
+/// Notes how the login of a jump went.
+pub(super) async fn report(
+    store: &SqliteStore,
+    tenant: &TenantId,
+    effect: &Effect,
+    jump: &JumpId,
+    target: &TargetId,
+    result: JumpResult,
+) -> Result<Outcome<()>, StoreError> {
+    let audit_id = effect.audit.audit_id;
+    let reported = Reported { tenant: *tenant, jump: *jump, target: target.clone(), result, audit_id };
+    store
+        .change(
+            *tenant,
+            effect,
+            move |tx, at| Box::pin(async move { note(tx, at, &reported).await }),
+            |_, _| Box::pin(async { Ok(Some(())) }),
+        )
+        .await
+}
+
+async fn note(tx: &mut SqliteConnection, at: Timestamp, reported: &Reported) -> Changed {
+    let Reported { tenant, jump, target, result, .. } = reported;
+    let noted = sqlx::query(
+        "
+        UPDATE jump
+        SET result = ?4
+        WHERE tenant_id = ?1
+          AND jump_id = ?2
+          AND target_id = ?3
+          AND redeemed_at IS NOT NULL
+          AND result IS NULL
+        RETURNING user_id, redeemed_secret_version
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(jump.to_string())
+    .bind(target.as_str())
+    .bind(result.code())
+    .fetch_optional(&mut *tx)
+    .await?;
+    let resource = jump.to_string();
+    let Some(row) = noted else {
+        check_same(tx, reported).await?;
+        return Ok(resource);
+    };
+    let cells = Cells::of(&row, "jump");
+    let user = cells.parsed("user_id", UserId::parse)?;
+    // Without a password nothing is told of it.
+    if let Some(secret_version) = cells.plain("redeemed_secret_version")? {
+        let used = Used { user, secret_version };
+        match result {
+            JumpResult::LoginSucceeded => note_success(tx, at, tenant, &used).await?,
+            JumpResult::LoginFailed => note_failure(tx, at, reported, &used).await?,
+        }
+    }
+    Ok(resource)
+}
+
+/// Checks that a jump that takes no result has the same one already.
+async fn check_same(tx: &mut SqliteConnection, reported: &Reported) -> Result<(), Stop> {
+    let Reported { tenant, jump, target, result, .. } = reported;
+    let row = sqlx::query(
+        "
+        SELECT result
+        FROM jump
+        WHERE tenant_id = ?1
+          AND jump_id = ?2
+          AND target_id = ?3
+          AND redeemed_at IS NOT NULL
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(jump.to_string())
+    .bind(target.as_str())
+    .fetch_optional(tx)
+    .await?
+    .ok_or(Reason::NotFound)?;
+    let known: JumpResult = Cells::of(&row, "jump").code("result")?;
+    if known == *result { Ok(()) } else { Err(Reason::ResultAlreadyReported.into()) }
+}
+
+/// Ends the count, if the password is still the user's.
+async fn note_success(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, used: &Used) -> Step<()> {
+    sqlx::query(
+        "
+        UPDATE concenter_user
+        SET last_login_succeeded_at = ?4,
+            failed_logins = 0
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+          AND secret_version = ?3
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(used.user.to_string())
+    .bind(used.secret_version)
+    .bind(at.unix_micros())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Counts a failed login, if the password is still the user's, and makes it suspect if it is one too many.
+async fn note_failure(tx: &mut SqliteConnection, at: Timestamp, reported: &Reported, used: &Used) -> Step<()> {
+    let tenant = &reported.tenant;
+    sqlx::query(
+        "
+        UPDATE concenter_user
+        SET last_login_failed_at = ?4,
+            failed_logins = failed_logins + 1
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+          AND secret_version = ?3
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(used.user.to_string())
+    .bind(used.secret_version)
+    .bind(at.unix_micros())
+    .execute(&mut *tx)
+    .await?;
+    let marked = sqlx::query(
+        "
+        UPDATE concenter_user
+        SET credential_suspect_since = ?4
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+          AND secret_version = ?3
+          AND failed_logins >= ?5
+          -- Once: whoever fails afterwards tells nothing new.
+          AND credential_suspect_since IS NULL
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(used.user.to_string())
+    .bind(used.secret_version)
+    .bind(at.unix_micros())
+    .bind(i64::from(MOST_FAILED_LOGINS))
+    .execute(&mut *tx)
+    .await?;
+    if marked.rows_affected() > 0 {
+        move_config(tx, tenant).await?;
+        notices::add(tx, tenant, &reported.audit_id, (NoticeCause::CredentialSuspect, &used.user), at).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_plan;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_is_found_by_its_jump() {
+        assert_plan(SESSION, &[], "SEARCH j USING PRIMARY KEY (tenant_id=? AND jump_id=?)").await;
+    }
+}
