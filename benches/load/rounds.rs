@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::Plan;
 use super::figures::{Rounds, Row, Spread};
 use super::service::{Address, Client, connect};
-use super::traffic::{Jumps, Redeems, Shape, Slice, Tokens, slice};
+use super::traffic::{Explanations, Jumps, Redeems, Shape, Slice, Tokens, slice};
 
 /// The variant that all others are compared with.
 pub(crate) const HELLO: &str = "hello";
@@ -25,6 +25,8 @@ pub(crate) struct Subject {
 pub(crate) enum Traffic {
     /// Jumps.
     Jumps(Arc<Jumps>),
+    /// Explanations.
+    Explanations(Arc<Explanations>),
     /// Redemptions, of jumps that are made before the slice is measured.
     Redeems {
         /// What makes the jumps.
@@ -45,6 +47,7 @@ impl Subject {
     async fn slice(&self, plan: &Plan, shape: Shape, clients: &[Client]) -> anyhow::Result<Slice> {
         match &self.traffic {
             Traffic::Jumps(jumps) => slice(clients, shape, plan.span(), jumps).await,
+            Traffic::Explanations(explanations) => slice(clients, shape, plan.span(), explanations).await,
             Traffic::Redeems { fill, redeems, tokens } => {
                 tokens.clear();
                 slice(clients, shape, plan.span(), fill).await?;

@@ -11,7 +11,7 @@ use super::floors::{Floor, RunningFloor};
 use super::postgres::{self, PostgresServer};
 use super::rounds::{HELLO, Measured, SIGNING, Subject, Traffic, find, measured, rounds_of};
 use super::service::{Service, connect};
-use super::traffic::{Crowd, INTRODUCING, Introductions, Jumps, Redeems, Tokens, slice};
+use super::traffic::{Crowd, Explanations, INTRODUCING, Introductions, Jumps, Redeems, Tokens, slice};
 use anyhow::Context as _;
 
 /// Names of services: where their rows are, and how they get there.
@@ -24,6 +24,8 @@ const POSTGRES_ONE_BY_ONE: &str = "postgres, one by one";
 const GROUPED_AT_LEAST: f64 = 3.5;
 /// Calls in flight at which that holds.
 const GROUPED_AT: usize = 64;
+/// How fast explanations must be at least, beside jumps: they are read afresh, and each leaves its row.
+const EXPLAINED_AT_LEAST: f64 = 0.5;
 /// Makes the service write every jump in a transaction of its own.
 const ONE_BY_ONE: [&str; 2] = ["--most-in-a-batch", "1"];
 /// More than any run takes: one that hangs ends.
@@ -68,7 +70,9 @@ async fn run(plan: &Plan) -> anyhow::Result<Report> {
         let measured = measured(plan, *shape, &subjects).await?;
         if shape.in_flight() == GROUPED_AT {
             bounds.push(grouping(&measured, SQLITE, SQLITE_ONE_BY_ONE)?);
+            bounds.push(explaining(&measured, SQLITE)?);
             if server.is_some() {
+                bounds.push(explaining(&measured, POSTGRES)?);
                 bounds.push(grouping(&measured, POSTGRES, POSTGRES_ONE_BY_ONE)?);
             }
         }
@@ -103,6 +107,22 @@ fn grouping(measured: &[Measured], grouped: &str, one_by_one: &str) -> anyhow::R
         measured: Spread::of(many.ratios_to(single))?.median,
         limit: Limit::AtLeast(GROUPED_AT_LEAST),
     })
+}
+
+/// How fast explanations are beside jumps.
+fn explaining(measured: &[Measured], service: &str) -> anyhow::Result<Bounded> {
+    let [explained, jumps] = [find(measured, &explanations_of(service))?, find(measured, &jumps_of(service))?];
+    Ok(Bounded {
+        what: format!("{service}: explanations / jumps, {GROUPED_AT} in flight"),
+        unit: " x",
+        measured: Spread::of(explained.ratios_to(jumps))?.median,
+        limit: Limit::AtLeast(EXPLAINED_AT_LEAST),
+    })
+}
+
+/// The name of the variant that explains on a service.
+fn explanations_of(service: &str) -> String {
+    format!("{service}: ExplainJump")
 }
 
 /// The name of the variant that jumps on a service.
@@ -143,19 +163,20 @@ impl Stage {
         })
     }
 
-    fn subjects(&self) -> [Subject; 2] {
+    fn subjects(&self) -> [Subject; 3] {
         let redeems = Traffic::Redeems {
             fill: Arc::clone(&self.fill),
             redeems: Arc::clone(&self.redeems),
             tokens: Arc::clone(&self.tokens),
         };
         [
-            Subject::new(
-                &format!("{}: JumpToTarif", self.name),
-                &self.service.grpc,
-                Traffic::Jumps(Arc::clone(&self.jumps)),
-            ),
+            Subject::new(&jumps_of(self.name), &self.service.grpc, Traffic::Jumps(Arc::clone(&self.jumps))),
             Subject::new(&format!("{}: RedeemJump", self.name), &self.service.grpc, redeems),
+            Subject::new(
+                &explanations_of(self.name),
+                &self.service.grpc,
+                Traffic::Explanations(Explanations::of(Arc::clone(&self.crowd))),
+            ),
         ]
     }
 

@@ -141,9 +141,9 @@ impl Crowd {
         Some(Arc::new(Self { portals, people: People { firms: 1, ..self.people }, next }))
     }
 
-    /// The wish for the next jump: in turns of a broker and a customer, all of them as often, since one person gets no more
-    /// than 30 jumps a minute, and neighbours far from one another.
-    fn wish(&self) -> Option<Request<v1::JumpToTarifRequest>> {
+    /// Whoever is next, with the number of his call and the credential of his portal: in turns of a broker and a customer, all
+    /// of them as often, since one person gets no more than 30 jumps a minute, and neighbours far from one another.
+    fn next(&self) -> Option<(u32, &AsciiMetadataValue, v1::Person)> {
         use v1::person::Person;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (round, is_broker) = (u64::from(number / 2), number.is_multiple_of(2));
@@ -157,14 +157,32 @@ impl Crowd {
         } else {
             Person::Customer(v1::CustomerRef { customer_id: customer_id(person), segment: None })
         };
+        Some((number, self.portal(firm, round)?, v1::Person { person: Some(person) }))
+    }
+
+    /// The wish for the next jump.
+    fn wish(&self) -> Option<Request<v1::JumpToTarifRequest>> {
+        let (number, portal, person) = self.next()?;
         let wish = v1::JumpToTarifRequest {
             request_id: scattered_id(number),
             target_id: TARGET.to_owned(),
-            person: Some(v1::Person { person: Some(person) }),
+            person: Some(person),
             line_of_business: Some("050".to_owned()),
             ..v1::JumpToTarifRequest::default()
         };
-        Some(by(self.portal(firm, round)?, wish))
+        Some(by(portal, wish))
+    }
+
+    /// The question what would become of that jump.
+    fn question(&self) -> Option<Request<v1::ExplainJumpRequest>> {
+        let (_, portal, person) = self.next()?;
+        let question = v1::ExplainJumpRequest {
+            target_id: TARGET.to_owned(),
+            person: Some(person),
+            line_of_business: Some("050".to_owned()),
+            ..v1::ExplainJumpRequest::default()
+        };
+        Some(by(portal, question))
     }
 
     /// One of the portals of a firm, in turns.
@@ -220,6 +238,29 @@ impl Jumps {
 impl Load for Jumps {
     async fn call(&self, client: &mut Client) -> Result<bool, Status> {
         self.jump(client).await.map(|()| true)
+    }
+}
+
+/// Explanations of the jumps that people would make.
+pub(crate) struct Explanations(Arc<Crowd>);
+
+impl Explanations {
+    /// Explanations of the jumps of these people.
+    pub(crate) fn of(crowd: Arc<Crowd>) -> Arc<Self> {
+        Arc::new(Self(crowd))
+    }
+}
+
+impl Load for Explanations {
+    async fn call(&self, client: &mut Client) -> Result<bool, Status> {
+        let question = self.0.question().ok_or_else(|| Status::internal("nobody is there who could jump"))?;
+        match client.explain_jump(question).await?.into_inner().result {
+            Some(v1::explain_jump_response::Result::Resolved(_)) => Ok(true),
+            // A refusal has status OK and costs something else.
+            Some(v1::explain_jump_response::Result::Refusal(_)) | None => {
+                Err(Status::internal("the jump would be refused"))
+            }
+        }
     }
 }
 

@@ -29,10 +29,9 @@ use crate::domain::jump::{
     Actor, ActorRole, JUMP_RATE_WINDOW, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person,
     PersonQuery, RecordOutcome, RequestKey, SeenCustomer, TokenLife,
 };
-use crate::domain::resolve::{Decision, Resolution, resolve};
+use crate::domain::resolve::{CandidateUser, Decision, Resolution, resolve, resolve_whole};
 use crate::domain::target::{Delivery, Target, TargetKind};
 use crate::domain::time::Timestamp;
-use crate::domain::user::ConcenterUser;
 use crate::secrets::TenantKeys;
 use crate::token::{self, SubjectKind};
 
@@ -89,10 +88,10 @@ pub enum Passage {
 
 /// A decision, and the user it names.
 pub struct Explanation {
-    /// The decision with its trace.
+    /// The decision, with a trace of all rules that could be looked at.
     pub decision: Decision,
-    /// The user that was decided on.
-    pub user: Option<ConcenterUser>,
+    /// The user that was decided on, as he was then; `None` for a refusal.
+    pub user: Option<CandidateUser>,
 }
 
 /// A jump that is being decided: what stays the same from try to try.
@@ -387,7 +386,7 @@ impl App {
         })
     }
 
-    /// Says who would get which user, by the rules of a real jump on a fresh read.
+    /// Says who would get which user, by the rules of a real jump on a fresh read, and what else is in the way.
     ///
     /// # Errors
     /// Refused: `TenantMismatch`, `NotFound` (target or provider). Invalid: `person`. A refusal by the rules is an
@@ -402,7 +401,7 @@ impl App {
         let Some(inputs) = self.store.jump_inputs(&tenant, query).await? else {
             return self.unknown_tenant(call).await;
         };
-        let decision = resolve(&order, &inputs.candidates);
+        let decision = resolve_whole(&order, &inputs.candidates);
 
         let salts = self.salts_of(&tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;
         let deed = Deed { action: Action::ExplainJump, object: Some(AuditObject::new(&order.target_id)), at: now };
@@ -414,7 +413,9 @@ impl App {
             return Err(Reason::NotFound.into());
         }
         let user = match &decision.outcome {
-            Ok(resolution) => self.store.get_user(&tenant, &resolution.user_id).await?,
+            Ok(resolution) => {
+                inputs.candidates.users.into_iter().find(|candidate| candidate.user_id == resolution.user_id)
+            }
             Err(_) => None,
         };
         Ok(Explanation { decision, user })

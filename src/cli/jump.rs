@@ -257,7 +257,16 @@ pub(super) fn parse_instant(text: &str) -> Result<Timestamp, &'static str> {
 fn explanation(answer: &ExplainJumpResponse) -> String {
     let mut steps = vec![["Rule", "Outcome", "Reason", "What it says"].map(str::to_owned).to_vec()];
     steps.extend(answer.trace.iter().map(step_cells));
-    format!("{}\n{}", render(&steps), render(&decision(answer.result.as_ref())))
+    let mut lines = decision(answer.result.as_ref());
+    lines.extend(more_failures(&answer.trace));
+    format!("{}\n{}", render(&steps), render(&lines))
+}
+
+/// What can be done about each rule that failed behind the one that decides.
+fn more_failures(trace: &[TraceStep]) -> impl Iterator<Item = Vec<String>> {
+    let failed = trace.iter().filter(|step| step.outcome() == StepOutcome::Failed);
+    let told = |step: &TraceStep| format!("{}: {}", word(step.rule().as_str_name(), "RESOLUTION_RULE_"), step.advice);
+    failed.skip(1).map(move |step| vec!["And then".to_owned(), told(step)])
 }
 
 fn step_cells(step: &TraceStep) -> Vec<String> {
@@ -356,7 +365,8 @@ mod tests {
     use crate::proto::v1::{JumpRefusal, ResolutionWay, ResolvedJump};
 
     fn step(rule: ResolutionRule, outcome: StepOutcome, reason: ErrorReason) -> TraceStep {
-        TraceStep { rule: rule.into(), outcome: outcome.into(), reason: reason.into() }
+        let advice = if outcome == StepOutcome::Failed { "do something".to_owned() } else { String::new() };
+        TraceStep { rule: rule.into(), outcome: outcome.into(), reason: reason.into(), advice }
     }
 
     #[test]
@@ -386,6 +396,28 @@ Candidate  a-2
 Candidate  and 3 more
 ";
         assert_eq!(explanation(&answer), expected);
+    }
+
+    #[test]
+    fn what_else_is_in_the_way_is_told_with_its_advice() {
+        let refusal = JumpRefusal {
+            reason: ErrorReason::UserDisabled.into(),
+            advice: "enable it".to_owned(),
+            ..Default::default()
+        };
+        let answer = ExplainJumpResponse {
+            result: Some(Decision::Refusal(refusal)),
+            trace: vec![
+                step(ResolutionRule::UserActive, StepOutcome::Failed, ErrorReason::UserDisabled),
+                step(ResolutionRule::UserHasSecret, StepOutcome::Failed, ErrorReason::SecretMissing),
+            ],
+        };
+        let expected = "\
+Decision  the jump would be refused: USER_DISABLED
+Advice    enable it
+And then  USER_HAS_SECRET: do something
+";
+        assert!(explanation(&answer).ends_with(expected), "{}", explanation(&answer));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Who gets which con:center user: one pure function, for the jump and for its explanation.
 //!
 //! [`resolve`] looks at rules in a fixed order, writes each one that it looked at into the trace and stops
-//! at the first that refuses. The first assignment that is *set* decides; no fallback is taken that
-//! `docs/domain.md#customer-jump` does not name. One more rule: a variant of [`Rule`], a line in the
-//! function that looks at it, a reason in [`Reason`].
+//! at the first that refuses. [`resolve_whole`] decides the same, and then goes on with every rule that can still be
+//! looked at, so that an administrator sees all that is in the way at once. The first assignment that is *set*
+//! decides; no fallback is taken that `docs/domain.md#customer-jump` does not name. One more rule: a variant of
+//! [`Rule`], a line in the function that looks at it, a reason in [`Reason`].
 
 use super::customer::Segment;
 use super::error::{Reason, Refusal, Related};
@@ -12,6 +13,7 @@ use super::jump::{JumpOrder, Person, PersonKind};
 use super::provider::{ProviderScope, State};
 use super::target::{AcceptedPersons, LineScope, Target, TargetKind};
 use super::tenant::TenantState;
+use super::text::UserName;
 use super::user::UserKind;
 
 /// A rule that a decision looks at, in the words of the API (`ResolutionRule`).
@@ -66,7 +68,7 @@ pub enum StepOutcome {
     Passed,
     /// It names an assignment that is not set; the next one is looked at.
     NotSet,
-    /// It refuses, for this reason; nothing after it was looked at.
+    /// It refuses, for this reason.
     Failed(Reason),
 }
 
@@ -99,6 +101,8 @@ pub enum Way {
 pub struct CandidateUser {
     /// Its id.
     pub user_id: UserId,
+    /// Its name at con:center; no rule looks at it, whoever is told of the decision does.
+    pub name: UserName,
     /// What it is for.
     pub kind: UserKind,
     /// Enabled or not.
@@ -216,8 +220,9 @@ pub struct Resolution {
 pub struct Decision {
     /// The user, or why there is none.
     pub outcome: Result<Resolution, Refusal>,
-    /// Every rule that was looked at, in order. Only the last can have failed, and has if the outcome is a refusal
-    /// (an unknown target or provider is refused before any rule: then the trace ends without a failure).
+    /// Every rule that was looked at, in order, each once. Of [`resolve`] only the last can have failed, and has if the
+    /// outcome is a refusal; of [`resolve_whole`] several can, and the first of them is the refusal. (An unknown target
+    /// or provider, and a user that is not there, are refused beside the rules: no step says so.)
     pub trace: Vec<TraceStep>,
 }
 
@@ -227,46 +232,100 @@ pub struct Decision {
 /// activations.
 #[must_use]
 pub fn resolve(order: &JumpOrder, candidates: &Candidates) -> Decision {
-    let mut trace = Trace(Vec::with_capacity(LONGEST_TRACE));
-    let outcome = decide(order, candidates, &mut trace);
-    Decision { outcome, trace: trace.0 }
+    decide(order, candidates, Extent::FirstRefusal)
+}
+
+/// Decides the same as [`resolve`], with a trace of all rules that can be looked at: behind the first refusal come those
+/// about the target, then those about the way to a user and, where a way leads to one, those about him.
+#[must_use]
+pub fn resolve_whole(order: &JumpOrder, candidates: &Candidates) -> Decision {
+    decide(order, candidates, Extent::AllRules)
+}
+
+fn decide(order: &JumpOrder, candidates: &Candidates, extent: Extent) -> Decision {
+    let mut trace = Trace { steps: Vec::with_capacity(LONGEST_TRACE), refusal: None, extent };
+    let found = look(order, candidates, &mut trace);
+    let outcome = match (trace.refusal, found) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Ok(resolution)) => Ok(resolution),
+        // Whatever ends before a user is found has refused.
+        (None, Err(Ended)) => Err(Reason::NoUserAssigned.into()),
+    };
+    Decision { outcome, trace: trace.steps }
 }
 
 /// Rules on the longest way: a commercial customer who falls back and names a provider.
 const LONGEST_TRACE: usize = 19;
 
-struct Trace(Vec<TraceStep>);
+/// How far rules are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Up to the first that refuses.
+    FirstRefusal,
+    /// All that can be looked at.
+    AllRules,
+}
+
+/// No further rule is looked at.
+struct Ended;
+
+struct Trace {
+    steps: Vec<TraceStep>,
+    /// The first one: what a real jump is refused for.
+    refusal: Option<Refusal>,
+    extent: Extent,
+}
 
 impl Trace {
     fn passed(&mut self, rule: Rule) {
-        self.0.push(TraceStep { rule, outcome: StepOutcome::Passed });
+        self.steps.push(TraceStep { rule, outcome: StepOutcome::Passed });
     }
 
     fn not_set(&mut self, rule: Rule) {
-        self.0.push(TraceStep { rule, outcome: StepOutcome::NotSet });
+        self.steps.push(TraceStep { rule, outcome: StepOutcome::NotSet });
     }
 
-    fn failed(&mut self, rule: Rule, refusal: impl Into<Refusal>) -> Refusal {
+    /// Writes down that `rule` refuses. Ends there, unless all rules are looked at.
+    fn failed(&mut self, rule: Rule, refusal: impl Into<Refusal>) -> Result<(), Ended> {
         let refusal = refusal.into();
-        self.0.push(TraceStep { rule, outcome: StepOutcome::Failed(refusal.reason) });
-        refusal
+        self.steps.push(TraceStep { rule, outcome: StepOutcome::Failed(refusal.reason) });
+        self.refuse(refusal)
+    }
+
+    /// Refuses beside the rules. Ends there, unless all rules are looked at.
+    fn refuse(&mut self, refusal: impl Into<Refusal>) -> Result<(), Ended> {
+        self.refusal.get_or_insert(refusal.into());
+        if self.extent == Extent::AllRules { Ok(()) } else { Err(Ended) }
+    }
+
+    /// Refuses where nothing is left that could be looked at.
+    fn end(&mut self, refusal: impl Into<Refusal>) -> Ended {
+        self.refusal.get_or_insert(refusal.into());
+        Ended
+    }
+
+    /// The same, as the last rule.
+    fn end_at(&mut self, rule: Rule, refusal: impl Into<Refusal>) -> Ended {
+        // Either way there is nothing after it.
+        let _ = self.failed(rule, refusal);
+        Ended
     }
 
     /// Writes down whether `rule` holds; refuses for `reason` if it does not.
-    fn demand(&mut self, rule: Rule, holds: bool, reason: Reason) -> Result<(), Refusal> {
+    fn demand(&mut self, rule: Rule, holds: bool, reason: Reason) -> Result<(), Ended> {
         if holds {
             self.passed(rule);
             Ok(())
         } else {
-            Err(self.failed(rule, reason))
+            self.failed(rule, reason)
         }
     }
 }
 
-fn decide(order: &JumpOrder, candidates: &Candidates, trace: &mut Trace) -> Result<Resolution, Refusal> {
+fn look(order: &JumpOrder, candidates: &Candidates, trace: &mut Trace) -> Result<Resolution, Ended> {
     trace.demand(Rule::TenantActive, candidates.tenant == TenantState::Active, Reason::TenantStopped)?;
     let Some(target) = &candidates.target else {
-        return Err(Reason::NotFound.into());
+        return Err(trace.end(Reason::NotFound));
     };
     check_target(order, target, candidates.named_provider, trace)?;
     let resolution = match (&order.person, &candidates.assignments) {
@@ -276,11 +335,11 @@ fn decide(order: &JumpOrder, candidates: &Candidates, trace: &mut Trace) -> Resu
         }
         // Read for another kind of person: there is no user for this one.
         (Person::Broker(_), Assignments::Customer { .. }) | (Person::Customer { .. }, Assignments::Broker(_)) => {
-            return Err(Reason::NoUserAssigned.into());
+            return Err(trace.end(Reason::NoUserAssigned));
         }
     };
     let Some(user) = candidates.users.iter().find(|user| user.user_id == resolution.user_id) else {
-        return Err(Reason::NoUserAssigned.into());
+        return Err(trace.end(Reason::NoUserAssigned));
     };
     check_user(order, target, user, trace)?;
     Ok(resolution)
@@ -291,16 +350,17 @@ fn check_target(
     target: &CandidateTarget,
     named_provider: Option<State>,
     trace: &mut Trace,
-) -> Result<(), Refusal> {
+) -> Result<(), Ended> {
     let person = order.person.kind();
     if person == PersonKind::Customer && target.kind == TargetKind::InsurerPortal {
-        return Err(trace.failed(Rule::TargetKind, Reason::InsurerPortalForbidden));
+        trace.failed(Rule::TargetKind, Reason::InsurerPortalForbidden)?;
+    } else {
+        let kind_fits = order.wanted.is_none_or(|wanted| wanted == target.kind);
+        trace.demand(Rule::TargetKind, kind_fits, Reason::TargetKindMismatch)?;
     }
-    let kind_fits = order.wanted.is_none_or(|wanted| wanted == target.kind);
-    trace.demand(Rule::TargetKind, kind_fits, Reason::TargetKindMismatch)?;
     trace.demand(Rule::TargetEnabled, target.state == State::Active, Reason::TargetDisabled)?;
     if order.provider_id.is_some() && named_provider.is_none() {
-        return Err(Reason::NotFound.into());
+        trace.refuse(Reason::NotFound)?;
     }
     let providers_enabled = target.provider_state == State::Active && named_provider != Some(State::Disabled);
     trace.demand(Rule::ProviderEnabled, providers_enabled, Reason::ProviderDisabled)?;
@@ -320,35 +380,64 @@ fn by_activation(
     order: &JumpOrder,
     activations: &[CandidateActivation],
     trace: &mut Trace,
-) -> Result<Resolution, Refusal> {
+) -> Result<Resolution, Ended> {
     let found = match order.activation_id {
         Some(wanted) => named_activation(wanted, activations),
         None => only_activation(activations),
     };
-    match found {
+    let user_id = match found {
         Ok(user_id) => {
             trace.passed(Rule::Activation);
-            Ok(Resolution { user_id, way: Way::Activation, segment: None })
+            user_id
         }
-        Err(refusal) => Err(trace.failed(Rule::Activation, refusal)),
+        Err(NoActivation { refusal, leads_to: Some(user_id) }) => {
+            trace.failed(Rule::Activation, refusal)?;
+            user_id
+        }
+        Err(NoActivation { refusal, leads_to: None }) => return Err(trace.end_at(Rule::Activation, refusal)),
+    };
+    Ok(Resolution { user_id, way: Way::Activation, segment: None })
+}
+
+/// Why no activation can be used.
+struct NoActivation {
+    refusal: Refusal,
+    /// The one user that it would be, were it enabled. No jump gets him; the rules about him can be looked at.
+    leads_to: Option<UserId>,
+}
+
+impl NoActivation {
+    fn none() -> Self {
+        Self { refusal: Reason::NoUserAssigned.into(), leads_to: None }
+    }
+
+    fn disabled(leads_to: Option<UserId>) -> Self {
+        Self { refusal: Reason::ActivationDisabled.into(), leads_to }
     }
 }
 
 /// The user of the activation that the request names. One that is not this broker's is as good as none.
-fn named_activation(wanted: ActivationId, activations: &[CandidateActivation]) -> Result<UserId, Refusal> {
+fn named_activation(wanted: ActivationId, activations: &[CandidateActivation]) -> Result<UserId, NoActivation> {
     match activations.iter().find(|activation| activation.activation_id == wanted) {
-        None => Err(Reason::NoUserAssigned.into()),
-        Some(CandidateActivation { state: State::Disabled, .. }) => Err(Reason::ActivationDisabled.into()),
+        None => Err(NoActivation::none()),
+        Some(CandidateActivation { state: State::Disabled, user_id, .. }) => {
+            Err(NoActivation::disabled(Some(*user_id)))
+        }
         Some(activation) => Ok(activation.user_id),
     }
 }
 
 /// The one user that all enabled activations lead to. Never chooses among different ones.
-fn only_activation(activations: &[CandidateActivation]) -> Result<UserId, Refusal> {
+fn only_activation(activations: &[CandidateActivation]) -> Result<UserId, NoActivation> {
     let mut enabled = activations.iter().filter(|activation| activation.state == State::Active);
     let Some(first) = enabled.next() else {
-        let reason = if activations.is_empty() { Reason::NoUserAssigned } else { Reason::ActivationDisabled };
-        return Err(reason.into());
+        return Err(match activations {
+            [] => NoActivation::none(),
+            [first, others @ ..] => {
+                let is_one = others.iter().all(|activation| activation.user_id == first.user_id);
+                NoActivation::disabled(is_one.then_some(first.user_id))
+            }
+        });
     };
     if enabled.all(|activation| activation.user_id == first.user_id) {
         return Ok(first.user_id);
@@ -361,25 +450,30 @@ fn only_activation(activations: &[CandidateActivation]) -> Result<UserId, Refusa
     candidates.sort_unstable();
     let total = u64::try_from(candidates.len()).unwrap_or(u64::MAX);
     let related = candidates.into_iter().map(Related::Activation).collect();
-    Err(Refusal::with_related(Reason::AmbiguousActivation, related, total))
+    let refusal = Refusal::with_related(Reason::AmbiguousActivation, related, total);
+    Err(NoActivation { refusal, leads_to: None })
 }
 
 fn by_customer_access(
     stated: Option<Segment>,
     assignments: &Assignments,
     trace: &mut Trace,
-) -> Result<Resolution, Refusal> {
+) -> Result<Resolution, Ended> {
     let Assignments::Customer { record, private_user, commercial_user, commercial_falls_back } = assignments else {
-        return Err(Reason::NoUserAssigned.into());
+        return Err(trace.end(Reason::NoUserAssigned));
     };
     let segment = match (record.as_ref().map(|record| record.segment), stated) {
         (Some(recorded), Some(stated)) if recorded != stated => {
-            return Err(trace.failed(Rule::Segment, Reason::SegmentMismatch));
+            trace.failed(Rule::Segment, Reason::SegmentMismatch)?;
+            // Where all rules are looked at, by the record: what a portal states is never the better of the two.
+            recorded
         }
-        (None, None) => return Err(trace.failed(Rule::Segment, Reason::SegmentUnknown)),
-        (Some(segment), _) | (None, Some(segment)) => segment,
+        (None, None) => return Err(trace.end_at(Rule::Segment, Reason::SegmentUnknown)),
+        (Some(segment), _) | (None, Some(segment)) => {
+            trace.passed(Rule::Segment);
+            segment
+        }
     };
-    trace.passed(Rule::Segment);
     let found = |user_id, way| Resolution { user_id, way, segment: Some(segment) };
 
     if let Some(own) = record.as_ref().and_then(|record| record.user_id) {
@@ -396,12 +490,15 @@ fn by_customer_access(
                 return Ok(found(shared, Way::SharedCommercial));
             }
             trace.not_set(Rule::SharedCommercialUser);
-            trace.demand(Rule::FallbackAllowed, *commercial_falls_back, Reason::NoUserAssigned)?;
+            if !*commercial_falls_back {
+                return Err(trace.end_at(Rule::FallbackAllowed, Reason::NoUserAssigned));
+            }
+            trace.passed(Rule::FallbackAllowed);
             Way::FallbackPrivate
         }
     };
     let Some(shared) = *private_user else {
-        return Err(trace.failed(Rule::SharedPrivateUser, Reason::NoUserAssigned));
+        return Err(trace.end_at(Rule::SharedPrivateUser, Reason::NoUserAssigned));
     };
     trace.passed(Rule::SharedPrivateUser);
     Ok(found(shared, private_way))
@@ -412,9 +509,12 @@ fn check_user(
     target: &CandidateTarget,
     user: &CandidateUser,
     trace: &mut Trace,
-) -> Result<(), Refusal> {
-    trace.demand(Rule::UserNotStandard, user.kind != UserKind::Standard, Reason::StandardNotForJumps)?;
+) -> Result<(), Ended> {
+    let is_standard = user.kind == UserKind::Standard;
+    trace.demand(Rule::UserNotStandard, !is_standard, Reason::StandardNotForJumps)?;
     match order.person.kind() {
+        // He is neither kind; whose he should be is said already.
+        _ if is_standard => {}
         PersonKind::Broker => {
             trace.demand(Rule::UserKindFits, user.kind == UserKind::Broker, Reason::EndkundeConflict)?;
         }

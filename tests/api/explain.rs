@@ -113,7 +113,7 @@ async fn an_own_user_decides_and_nothing_after_it_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_answer_whose_last_step_failed() {
+async fn a_refusal_is_an_answer_whose_first_failed_step_says_why() {
     let world = World::example().await;
     world.a.disable(&world.a.commercial).await;
     let cases = [
@@ -126,11 +126,15 @@ async fn a_refusal_is_an_answer_whose_last_step_failed() {
     ];
     for (question, rule, why) in cases {
         let answer = explain(&world, question.clone()).await;
-        let (last, before) = answer.trace.split_last().expect("a trace");
-        assert_eq!((last.rule(), last.outcome(), last.reason()), (rule, Outcome::Failed, why));
-        for step in before {
-            assert_ne!(step.outcome(), Outcome::Failed, "{why:?}");
-            assert_eq!(step.reason(), ErrorReason::Unspecified);
+        let failed = answer.trace.iter().find(|step| step.outcome() == Outcome::Failed).expect("a failed step");
+        assert_eq!((failed.rule(), failed.reason()), (rule, why));
+        for step in &answer.trace {
+            let failed = step.outcome() == Outcome::Failed;
+            assert_eq!(
+                (step.reason() != ErrorReason::Unspecified, step.advice.len() > 10),
+                (failed, failed),
+                "{why:?}"
+            );
         }
         assert_eq!(refusal(&answer).reason(), why);
         assert!(refusal(&answer).advice.len() > 10, "what an administrator can do");
@@ -144,6 +148,37 @@ async fn a_refusal_is_an_answer_whose_last_step_failed() {
         };
         let expected = why.as_str_name().trim_start_matches("ERROR_REASON_").to_owned();
         assert_eq!(reason(&jump), (Code::FailedPrecondition, expected));
+    }
+}
+
+/// J28: whoever settles one thing after the other need not ask again after each.
+#[tokio::test]
+async fn an_explanation_tells_all_that_is_in_the_way_at_once() {
+    let world = World::example().await;
+    world.a.disable(&world.a.private).await;
+    let answer = explain(&world, question(P, customer(C1))).await;
+    let failed = answer.trace.iter().filter(|step| step.outcome() == Outcome::Failed);
+    let failed: Vec<_> = failed.map(|step| (step.rule(), step.reason())).collect();
+    let expected =
+        [(Rule::UserActive, ErrorReason::UserDisabled), (Rule::ProviderInScope, ErrorReason::ProviderNotAllowed)];
+    assert_eq!(failed, expected);
+    assert_eq!(refusal(&answer).reason(), ErrorReason::UserDisabled, "a jump says the first");
+    assert_ne!(answer.trace[answer.trace.len() - 1].advice, refusal(&answer).advice, "each has its own advice");
+}
+
+/// J29: an administrator may ask for anybody, and what he is told is never remembered.
+#[tokio::test]
+async fn an_administrator_is_told_what_is_so_now() {
+    let world = World::example().await;
+    for person in [broker(MEIER), customer(C1)] {
+        let asked = question(X, person.clone());
+        let before = world.a.admin.jumps().explain_jump(asked.clone()).await.expect("an explanation").into_inner();
+        let user = resolved(&before).user_id.clone();
+        // The jump fills the memory that decisions of jumps may come from.
+        world.arrive(X, person).await;
+        world.a.disable(&user).await;
+        let after = world.a.admin.jumps().explain_jump(asked).await.expect("an explanation").into_inner();
+        assert_eq!(refusal(&after).reason(), ErrorReason::UserDisabled);
     }
 }
 

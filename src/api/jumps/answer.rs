@@ -9,8 +9,7 @@ use crate::app::redeem::RedeemedJump;
 use crate::app::{Failure, Secret};
 use crate::domain::error::{Reason, Refusal, Related};
 use crate::domain::jump::{ActorClaim, ActorRole, PersonKind, SessionId, SessionLimits};
-use crate::domain::resolve::{Resolution, Rule, StepOutcome, TraceStep, Way};
-use crate::domain::user::ConcenterUser;
+use crate::domain::resolve::{CandidateUser, Resolution, Rule, StepOutcome, TraceStep, Way};
 use crate::proto::v1;
 use crate::proto::v1::explain_jump_response::Result as Outcome;
 
@@ -41,7 +40,7 @@ fn passage(passage: Passage) -> (String, Option<v1::FormPost>) {
 /// Says what would become of a jump. A refusal is an answer.
 ///
 /// # Errors
-/// [`Failure::Contended`] if the user that was decided on is gone by now.
+/// [`Failure::Contended`] if the decision names a user that did not come with it; none does.
 pub(super) fn explanation(explanation: Explanation) -> Result<v1::ExplainJumpResponse, Failure> {
     let Explanation { decision, user } = explanation;
     let result = match decision.outcome {
@@ -52,7 +51,7 @@ pub(super) fn explanation(explanation: Explanation) -> Result<v1::ExplainJumpRes
     Ok(v1::ExplainJumpResponse { result: Some(result), trace })
 }
 
-fn resolved(resolution: Resolution, user: &ConcenterUser) -> v1::ResolvedJump {
+fn resolved(resolution: Resolution, user: &CandidateUser) -> v1::ResolvedJump {
     v1::ResolvedJump {
         user_id: resolution.user_id.to_string(),
         user_name: user.name.to_string(),
@@ -87,12 +86,17 @@ fn jump_refusal(refusal: &Refusal) -> v1::JumpRefusal {
 }
 
 fn step(step: TraceStep) -> v1::TraceStep {
-    let (outcome, reason) = match step.outcome {
-        StepOutcome::Passed => (v1::StepOutcome::Passed, v1::ErrorReason::Unspecified),
-        StepOutcome::NotSet => (v1::StepOutcome::NotSet, v1::ErrorReason::Unspecified),
-        StepOutcome::Failed(reason) => (v1::StepOutcome::Failed, error_reason(reason)),
+    let (outcome, reason, advice) = match step.outcome {
+        StepOutcome::Passed => (v1::StepOutcome::Passed, v1::ErrorReason::Unspecified, ""),
+        StepOutcome::NotSet => (v1::StepOutcome::NotSet, v1::ErrorReason::Unspecified, ""),
+        StepOutcome::Failed(reason) => (v1::StepOutcome::Failed, error_reason(reason), advice(reason)),
     };
-    v1::TraceStep { rule: rule(step.rule).into(), outcome: outcome.into(), reason: reason.into() }
+    v1::TraceStep {
+        rule: rule(step.rule).into(),
+        outcome: outcome.into(),
+        reason: reason.into(),
+        advice: advice.to_owned(),
+    }
 }
 
 const fn rule(rule: Rule) -> v1::ResolutionRule {
@@ -207,10 +211,15 @@ mod tests {
         assert_eq!(refusal.reason(), v1::ErrorReason::AmbiguousActivation);
         assert_eq!(refusal.advice, advice(Reason::AmbiguousActivation));
         assert_eq!((refusal.candidates, refusal.candidate_count), (vec![LOW.to_owned(), HIGH.to_owned()], 2));
-        let steps: Vec<_> = answer.trace.iter().map(|step| (step.rule(), step.outcome(), step.reason())).collect();
+        let steps: Vec<_> = answer
+            .trace
+            .iter()
+            .map(|step| (step.rule(), step.outcome(), step.reason(), step.advice.as_str()))
+            .collect();
+        let why = v1::ErrorReason::AmbiguousActivation;
         let expected = [
-            (v1::ResolutionRule::TenantActive, v1::StepOutcome::Passed, v1::ErrorReason::Unspecified),
-            (v1::ResolutionRule::Activation, v1::StepOutcome::Failed, v1::ErrorReason::AmbiguousActivation),
+            (v1::ResolutionRule::TenantActive, v1::StepOutcome::Passed, v1::ErrorReason::Unspecified, ""),
+            (v1::ResolutionRule::Activation, v1::StepOutcome::Failed, why, advice(Reason::AmbiguousActivation)),
         ];
         assert_eq!(steps, expected);
     }

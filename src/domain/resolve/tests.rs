@@ -21,6 +21,10 @@ fn user_id(n: u8) -> UserId {
     UserId::new(Timestamp::from_unix_seconds(0), &Same(n))
 }
 
+fn name(n: u8) -> UserName {
+    UserName::parse(&format!("user-{n}")).expect("a name")
+}
+
 fn activation_id(n: u8) -> ActivationId {
     ActivationId::new(Timestamp::from_unix_seconds(0), &Same(n))
 }
@@ -42,6 +46,7 @@ const OTHER: u8 = 5;
 fn user(n: u8, kind: UserKind) -> CandidateUser {
     CandidateUser {
         user_id: user_id(n),
+        name: name(n),
         kind,
         state: State::Active,
         has_secret: true,
@@ -372,6 +377,7 @@ fn any_user(n: u8) -> impl Strategy<Value = CandidateUser> {
     (kind, any_state(), any::<bool>(), any::<bool>(), scope, any::<Option<bool>>()).prop_map(
         move |(kind, state, has_secret, is_suspect, scope, reported_end_customer)| CandidateUser {
             user_id: user_id(n),
+            name: name(n),
             kind,
             state,
             has_secret,
@@ -411,6 +417,125 @@ fn any_activations() -> impl Strategy<Value = Assignments> {
 
 fn any_users() -> impl Strategy<Value = Vec<CandidateUser>> {
     (any_user(1), any_user(2), any_user(3), any_user(4), any_user(5)).prop_map(|(a, b, c, d, e)| vec![a, b, c, d, e])
+}
+
+fn any_target() -> impl Strategy<Value = Option<CandidateTarget>> {
+    let kind = prop_oneof![3 => Just(TargetKind::TariffCalculator), 1 => Just(TargetKind::InsurerPortal)];
+    let accepts = (prop::bool::weighted(0.8), prop::bool::weighted(0.8));
+    let lines = prop_oneof![
+        Just(LineScope::All),
+        Just(LineScope::Only(LineList::new(vec![LineOfBusiness::parse("010").expect("a code")]).expect("one line"))),
+    ];
+    let target = (kind, any_state(), any_state(), accepts, lines).prop_map(
+        |(kind, state, provider_state, (brokers, customers), lines)| CandidateTarget {
+            kind,
+            state,
+            provider_id: provider("comparator"),
+            provider_state,
+            accepts: AcceptedPersons { brokers, customers },
+            lines,
+        },
+    );
+    prop_oneof![9 => target.prop_map(Some), 1 => Just(None)]
+}
+
+/// Any order with anything that may have been read for it, or for somebody else.
+fn any_question() -> impl Strategy<Value = (JumpOrder, Candidates)> {
+    let person = prop_oneof![Just(broker()), proptest::option::of(any_segment()).prop_map(customer)];
+    let wanted = proptest::option::of(prop_oneof![Just(TargetKind::TariffCalculator), Just(TargetKind::InsurerPortal)]);
+    let named = proptest::option::of(prop_oneof![Just("comparator"), Just("insurer")]);
+    let line = proptest::option::of(Just("050"));
+    let order = (person, wanted, proptest::option::of(1_u8..=5), line, named).prop_map(
+        |(person, wanted, activation, line, named)| JumpOrder {
+            wanted,
+            activation_id: activation.map(activation_id),
+            line_of_business: line.map(|line| LineOfBusiness::parse(line).expect("a code")),
+            provider_id: named.map(provider),
+            ..order(person)
+        },
+    );
+    let assignments = prop_oneof![any_customer_assignments(), any_activations()];
+    let state = prop_oneof![5 => Just(TenantState::Active), 1 => Just(TenantState::Stopped)];
+    let named_provider = proptest::option::of(any_state());
+    (order, assignments, any_users(), state, any_target(), named_provider, 0_usize..=5).prop_map(
+        |(order, assignments, mut users, tenant, target, named_provider, known)| {
+            users.truncate(known);
+            (order, Candidates { tenant, target, named_provider, assignments, users })
+        },
+    )
+}
+
+/// The trace up to the first step that failed, with it.
+fn up_to_the_first_failure(trace: &[TraceStep]) -> &[TraceStep] {
+    let failed = trace.iter().position(|step| matches!(step.outcome, StepOutcome::Failed(_)));
+    failed.map_or(trace, |place| &trace[..=place])
+}
+
+#[test]
+fn a_whole_trace_tells_all_that_is_in_the_way() {
+    let (mut order, mut candidates) = for_customer(Segment::Private);
+    order.line_of_business = LineOfBusiness::parse("050").ok();
+    let target = target(&mut candidates);
+    target.state = State::Disabled;
+    target.provider_state = State::Disabled;
+    let other = LineOfBusiness::parse("010").expect("a code");
+    target.lines = LineScope::Only(LineList::new(vec![other]).expect("one line"));
+    for user in &mut candidates.users {
+        user.state = State::Disabled;
+        user.has_secret = false;
+        user.scope = only(&["insurer"]);
+        user.reported_end_customer = Some(false);
+    }
+    let decision = resolve_whole(&order, &candidates);
+    assert_eq!(reason(&decision), Some(Reason::TargetDisabled));
+    let failed: Vec<_> = decision
+        .trace
+        .iter()
+        .filter_map(|step| match step.outcome {
+            StepOutcome::Failed(reason) => Some((step.rule, reason)),
+            StepOutcome::Passed | StepOutcome::NotSet => None,
+        })
+        .collect();
+    assert_eq!(
+        failed,
+        [
+            (Rule::TargetEnabled, Reason::TargetDisabled),
+            (Rule::ProviderEnabled, Reason::ProviderDisabled),
+            (Rule::TargetLineOfBusiness, Reason::LineOfBusinessNotSupported),
+            (Rule::UserReportedEndCustomer, Reason::EndkundeRemoteMismatch),
+            (Rule::UserActive, Reason::UserDisabled),
+            (Rule::UserHasSecret, Reason::SecretMissing),
+            (Rule::ProviderInScope, Reason::ProviderNotAllowed),
+        ]
+    );
+}
+
+#[test]
+fn behind_a_way_that_is_closed_its_user_is_looked_at_where_it_is_one() {
+    let last = |order: &JumpOrder, candidates: &Candidates| {
+        let decision = resolve_whole(order, candidates);
+        (reason(&decision), decision.trace.last().map(|step| step.rule))
+    };
+    let activation =
+        |n, user, state| CandidateActivation { activation_id: activation_id(n), user_id: user_id(user), state };
+    let (order, mut closed) = for_broker();
+    closed.assignments = Assignments::Broker(vec![activation(1, PERSONAL, State::Disabled)]);
+    assert_eq!(last(&order, &closed), (Some(Reason::ActivationDisabled), Some(Rule::ProviderInScope)));
+    // Of two nobody knows which one it would be.
+    let two = [activation(1, PERSONAL, State::Disabled), activation(2, OTHER, State::Disabled)];
+    closed.assignments = Assignments::Broker(two.to_vec());
+    assert_eq!(last(&order, &closed), (Some(Reason::ActivationDisabled), Some(Rule::Activation)));
+    let named = JumpOrder { activation_id: Some(activation_id(1)), ..order };
+    assert_eq!(last(&named, &closed), (Some(Reason::ActivationDisabled), Some(Rule::ProviderInScope)));
+    // A record that says otherwise than the portal is the better of the two; without any there is no way at all.
+    let (mut order, mut candidates) = for_customer(Segment::Private);
+    order.person = customer(Some(Segment::Commercial));
+    assert_eq!(last(&order, &candidates), (Some(Reason::SegmentMismatch), Some(Rule::ProviderInScope)));
+    order.person = customer(None);
+    if let Assignments::Customer { record, .. } = &mut candidates.assignments {
+        *record = None;
+    }
+    assert_eq!(last(&order, &candidates), (Some(Reason::SegmentUnknown), Some(Rule::Segment)));
 }
 
 proptest! {
@@ -465,5 +590,25 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// To go on behind the first refusal changes nothing before it: the same outcome, and the same trace up to there.
+    #[test]
+    fn the_whole_trace_begins_with_that_of_a_jump((order, candidates) in any_question()) {
+        let (jump, whole) = (resolve(&order, &candidates), resolve_whole(&order, &candidates));
+        prop_assert_eq!(&jump.outcome, &whole.outcome);
+        let begun = up_to_the_first_failure(&whole.trace);
+        // Where the refusal is none of a rule, the jump's trace ends there, and what follows is of the whole one only.
+        prop_assert!(whole.trace.starts_with(&jump.trace));
+        prop_assert!(jump.trace.len() <= begun.len());
+        if jump.outcome.is_ok() {
+            prop_assert_eq!(&jump.trace, &whole.trace);
+        } else if jump.trace.iter().any(|step| matches!(step.outcome, StepOutcome::Failed(_))) {
+            prop_assert_eq!(&jump.trace[..], begun);
+        }
+        let mut rules: Vec<_> = whole.trace.iter().map(|step| step.rule).collect();
+        rules.sort_unstable_by_key(|rule| *rule as u8);
+        rules.dedup();
+        prop_assert_eq!(rules.len(), whole.trace.len(), "a rule stands there twice");
     }
 }

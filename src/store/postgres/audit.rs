@@ -1,6 +1,6 @@
 //! The audit log and the salts that it forgets people by.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use sqlx::postgres::PgConnection;
@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use super::error::{Failure, Step};
-use super::hot::HOLD_TENANTS;
+use super::hot::{HOLD_TENANTS, NoteWork};
 use super::row::{Cells, uuid};
 use super::session::Rows;
 use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedKind, AuditedPerson, Salt};
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::jump::SeenCustomer;
 use crate::store::codes::{Code as _, outcome_codes};
 use crate::store::{AuditStore, StoreError};
@@ -28,6 +28,16 @@ impl AuditRow {
     /// The row of `entry` in the log of `tenant`.
     pub(super) fn new(tenant: &TenantId, entry: &AuditEntry) -> Self {
         Self { tenant: *tenant, entry: entry.clone() }
+    }
+
+    /// In whose log it stands.
+    pub(super) const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Its id.
+    pub(super) const fn audit_id(&self) -> AuditId {
+        self.entry.audit_id
     }
 
     /// The row with its outcome.
@@ -123,14 +133,7 @@ impl AuditStore for PostgresStore {
         entry: &AuditEntry,
         outcome: AuditOutcome,
     ) -> Result<(), StoreError> {
-        let (rows, row) = (Rows::of(tenant), AuditRow::new(tenant, entry));
-        let settled = row.clone();
-        self.write(
-            rows,
-            move |tx| Box::pin(async move { append(tx, std::iter::once(row.with(outcome))).await }),
-            move |tx| Box::pin(async move { is_appended(tx, &settled).await }),
-        )
-        .await
+        self.writer()?.note(NoteWork::new(tenant, entry, outcome)).await
     }
 
     async fn ensure_salts(&self, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Result<Vec<Salt>, StoreError> {
@@ -167,21 +170,25 @@ impl AuditStore for PostgresStore {
     }
 }
 
-/// Tells whether a row is in the log.
-async fn is_appended(tx: &mut PgConnection, row: &AuditRow) -> Step<Option<()>> {
+/// Which of these rows are in their logs.
+pub(super) async fn appended(
+    tx: &mut PgConnection,
+    rows: impl Iterator<Item = (TenantId, AuditId)> + Clone,
+) -> Step<HashSet<AuditId>> {
     let found = sqlx::query(
         "
-        SELECT 1
-        FROM audit_entry
-        WHERE tenant_id = $1
-          AND audit_id = $2
+        SELECT e.audit_id
+        FROM unnest($1::UUID[], $2::UUID[]) AS item (tenant_id, audit_id)
+        JOIN audit_entry AS e
+            ON e.tenant_id = item.tenant_id
+            AND e.audit_id = item.audit_id
         ",
     )
-    .bind(uuid(row.tenant.as_bytes()))
-    .bind(uuid(row.entry.audit_id.as_bytes()))
-    .fetch_optional(tx)
+    .bind(rows.clone().map(|(tenant, _)| uuid(tenant.as_bytes())).collect::<Vec<_>>())
+    .bind(rows.map(|(_, row)| uuid(row.as_bytes())).collect::<Vec<_>>())
+    .fetch_all(tx)
     .await?;
-    Ok(found.map(drop))
+    found.iter().map(|row| Cells::of(row, "audit_entry").id("audit_id", AuditId::parse)).collect()
 }
 
 /// Gives whoever has no salt the one offered. It is kept where there is such a tenant: nothing would ever delete it with

@@ -21,7 +21,7 @@ use super::error::Step;
 use super::row::{Cells, micros, uuid};
 use crate::domain::audit::{AuditEntry, AuditOutcome};
 use crate::domain::error::Reason;
-use crate::domain::ids::{AttemptId, CustomerId, JumpId, ProviderId, TenantId};
+use crate::domain::ids::{AttemptId, AuditId, CustomerId, JumpId, ProviderId, TenantId};
 use crate::domain::jump::{
     CLOCK_LEEWAY, Context, JUMP_RATE_WINDOW, JUMPS_A_MINUTE, Jump, Nonce, Person, RecordOutcome, RedeemAttempt,
     RedeemOutcome, Subject, TargetPage,
@@ -44,6 +44,12 @@ pub(super) struct RedeemWork {
     audit: AuditRow,
 }
 
+/// A row of the audit log to append, of what changes nothing else.
+pub(super) struct NoteWork {
+    audit: AuditRow,
+    outcome: AuditOutcome,
+}
+
 /// What came of the works, in their order.
 pub(super) struct Outcomes {
     pub(super) records: Vec<RecordOutcome>,
@@ -54,6 +60,7 @@ pub(super) struct Outcomes {
 pub(super) struct Found {
     records: HashSet<(TenantId, JumpId)>,
     redeems: HashSet<AttemptId>,
+    notes: HashSet<AuditId>,
 }
 
 impl RecordWork {
@@ -101,6 +108,28 @@ impl Found {
     pub(super) fn redeemed(&self, work: &RedeemWork) -> bool {
         self.redeems.contains(&work.attempt.attempt_id)
     }
+
+    /// Tells whether the row was appended.
+    pub(super) fn noted(&self, work: &NoteWork) -> bool {
+        self.notes.contains(&work.audit.audit_id())
+    }
+}
+
+impl NoteWork {
+    /// The work of writing down what came of `entry`.
+    pub(super) fn new(tenant: &TenantId, entry: &AuditEntry, outcome: AuditOutcome) -> Self {
+        Self { audit: AuditRow::new(tenant, entry), outcome }
+    }
+
+    /// In whose log.
+    pub(super) const fn tenant(&self) -> TenantId {
+        self.audit.tenant()
+    }
+
+    /// Its row.
+    pub(super) const fn audit_id(&self) -> AuditId {
+        self.audit.audit_id()
+    }
 }
 
 /// Where the ids of jumps begin that count for one made at `at`: those of the minute before it. One that is a whole minute
@@ -109,14 +138,21 @@ pub(super) fn minute_before(at: Timestamp) -> JumpId {
     JumpId::floor(at.minus(JUMP_RATE_WINDOW).plus(Duration::from_millis(1)))
 }
 
-/// Records and redeems, with the audit rows of both. What fails leaves a part of it behind: the caller rolls back.
-pub(super) async fn write(tx: &mut PgConnection, records: &[&RecordWork], redeems: &[&RedeemWork]) -> Step<Outcomes> {
+/// Records and redeems, with the audit rows of both, and appends `notes` to the log. What fails leaves a part of it behind:
+/// the caller rolls back.
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    records: &[&RecordWork],
+    redeems: &[&RedeemWork],
+    notes: &[&NoteWork],
+) -> Step<Outcomes> {
     let recorded = record(tx, records).await?;
     let redeemed = redeem(tx, redeems).await?;
     let of_records = records.iter().zip(&recorded).filter(|(_, outcome)| **outcome == RecordOutcome::Recorded);
     let of_records = of_records.map(|(work, _)| work.audit.with(AuditOutcome::Accepted));
     let of_redeems = redeems.iter().zip(&redeemed).map(|(work, outcome)| work.audit.with(audited(*outcome)));
-    audit::append(tx, of_records.chain(of_redeems)).await?;
+    let notes = notes.iter().map(|work| work.audit.with(work.outcome));
+    audit::append(tx, of_records.chain(of_redeems).chain(notes)).await?;
     Ok(Outcomes { records: recorded, redeems: redeemed })
 }
 
@@ -415,8 +451,13 @@ fn attempts<'w>(statement: &'static str, works: &[&'w RedeemWork]) -> Query<'w, 
 }
 
 /// Looks which of the works are in the database.
-pub(super) async fn look(tx: &mut PgConnection, records: &[&RecordWork], redeems: &[&RedeemWork]) -> Step<Found> {
-    let mut found = Found { records: HashSet::new(), redeems: HashSet::new() };
+pub(super) async fn look(
+    tx: &mut PgConnection,
+    records: &[&RecordWork],
+    redeems: &[&RedeemWork],
+    notes: &[&NoteWork],
+) -> Step<Found> {
+    let mut found = Found { records: HashSet::new(), redeems: HashSet::new(), notes: HashSet::new() };
     let recorded = sqlx::query(
         "
         SELECT j.tenant_id, j.jump_id
@@ -447,11 +488,12 @@ pub(super) async fn look(tx: &mut PgConnection, records: &[&RecordWork], redeems
     .bind(redeems.iter().map(|work| uuid(work.tenant.as_bytes())).collect::<Vec<_>>())
     .bind(redeems.iter().map(|work| uuid(work.attempt.jump_id.as_bytes())).collect::<Vec<_>>())
     .bind(redeems.iter().map(|work| uuid(work.attempt.attempt_id.as_bytes())).collect::<Vec<_>>())
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
     for row in &redeemed {
         found.redeems.insert(Cells::of(row, "jump").id("redeem_attempt_id", AttemptId::parse)?);
     }
+    found.notes = audit::appended(tx, notes.iter().map(|work| (work.tenant(), work.audit_id()))).await?;
     Ok(found)
 }
 

@@ -1,4 +1,4 @@
-//! The writers of jumps: two tasks, each with a connection of its own.
+//! The writers of jumps, and of rows of the audit log that stand for themselves: two tasks, each with a connection of its own.
 //!
 //! Works wait in a bounded queue for each writer. A batch is what waited while the last one committed; there is no timer.
 //! One transaction holds the batch, and callers are answered after its COMMIT only. While one writer waits for its
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::error::{Failure, Gone, Step};
-use super::hot::{self, RecordWork, RedeemWork};
+use super::hot::{self, NoteWork, RecordWork, RedeemWork};
 use super::pulse::Pulse;
 use super::session::{self, Rows};
 use super::timeline::Connector;
@@ -55,6 +55,7 @@ pub(super) struct Writer {
 enum Work {
     Record(Box<RecordWork>, Reply<RecordOutcome>),
     Redeem(Box<RedeemWork>, Reply<RedeemOutcome>),
+    Note(Box<NoteWork>, Reply<()>),
     Hold(Hold),
     Close,
 }
@@ -112,6 +113,12 @@ impl Writer {
     pub(super) async fn redeem(&self, work: RedeemWork) -> Answer<RedeemOutcome> {
         let queue = self.queue_of(&work.jump_id());
         self.submit(queue, |reply| Work::Redeem(Box::new(work), reply)).await
+    }
+
+    /// Appends a row to the audit log.
+    pub(super) async fn note(&self, work: NoteWork) -> Answer<()> {
+        let queue = self.queue_of(&work.audit_id());
+        self.submit(queue, |reply| Work::Note(Box::new(work), reply)).await
     }
 
     /// How many works wait now.
@@ -211,6 +218,7 @@ async fn serve(serving: Arc<Mutex<Serving>>) {
             match work {
                 Work::Record(work, reply) => batch.records.push((work, reply)),
                 Work::Redeem(work, reply) => batch.redeems.push((work, reply)),
+                Work::Note(work, reply) => batch.notes.push((work, reply)),
                 Work::Hold(hold) => holds.push(hold),
                 Work::Close => serving.inbox.close(),
             }
@@ -316,6 +324,15 @@ enum Lost {
 struct Batch {
     records: Vec<(Box<RecordWork>, Reply<RecordOutcome>)>,
     redeems: Vec<(Box<RedeemWork>, Reply<RedeemOutcome>)>,
+    notes: Vec<(Box<NoteWork>, Reply<()>)>,
+}
+
+/// The works of a batch.
+#[derive(Default)]
+struct Works<'b> {
+    records: Vec<&'b RecordWork>,
+    redeems: Vec<&'b RedeemWork>,
+    notes: Vec<&'b NoteWork>,
 }
 
 /// What came of the works, in their order.
@@ -323,6 +340,7 @@ struct Batch {
 struct Answers {
     records: Vec<Answer<RecordOutcome>>,
     redeems: Vec<Answer<RedeemOutcome>>,
+    notes: Vec<Answer<()>>,
 }
 
 impl Batch {
@@ -332,18 +350,23 @@ impl Batch {
 
     /// How many works.
     fn number(&self) -> usize {
-        self.records.len() + self.redeems.len()
+        self.records.len() + self.redeems.len() + self.notes.len()
     }
 
-    fn works(&self) -> (Vec<&RecordWork>, Vec<&RedeemWork>) {
-        (self.records.iter().map(|(work, _)| &**work).collect(), self.redeems.iter().map(|(work, _)| &**work).collect())
+    fn works(&self) -> Works<'_> {
+        Works {
+            records: self.records.iter().map(|(work, _)| &**work).collect(),
+            redeems: self.redeems.iter().map(|(work, _)| &**work).collect(),
+            notes: self.notes.iter().map(|(work, _)| &**work).collect(),
+        }
     }
 
     /// The tenants that it is about, each once.
     fn rows(&self) -> Rows {
-        let (records, redeems) = self.works();
-        let records = records.iter().map(|work| work.tenant());
-        let mut tenants: Vec<_> = records.chain(redeems.iter().map(|work| work.tenant())).collect();
+        let records = self.records.iter().map(|(work, _)| work.tenant());
+        let redeems = self.redeems.iter().map(|(work, _)| work.tenant());
+        let notes = self.notes.iter().map(|(work, _)| work.tenant());
+        let mut tenants: Vec<_> = records.chain(redeems).chain(notes).collect();
         tenants.sort_unstable();
         tenants.dedup();
         Rows::Of(tenants)
@@ -353,8 +376,7 @@ impl Batch {
     async fn write(&self, connection: &mut PgConnection) -> Result<Answers, Lost> {
         let begin = session::begin_statement(session::READ_WRITE, &self.rows(), "");
         let mut tx = session::begin_with(connection, begin).await.map_err(Lost::Before)?;
-        let (records, redeems) = self.works();
-        let answers = write_works(&mut tx, &records, &redeems).await.map_err(Lost::Before)?;
+        let answers = write_works(&mut tx, &self.works()).await.map_err(Lost::Before)?;
         match tx.commit().await.map_err(Failure::from) {
             Ok(()) => Ok(answers),
             Err(failure) if failure.leaves_commit_open() => Err(Lost::AtCommit(failure)),
@@ -366,8 +388,8 @@ impl Batch {
     async fn look(&self, connection: &mut PgConnection) -> Step<hot::Found> {
         let begin = session::begin_statement(session::READ_ONLY, &self.rows(), "");
         let mut tx = session::begin_with(connection, begin).await?;
-        let (records, redeems) = self.works();
-        let found = hot::look(&mut tx, &records, &redeems).await?;
+        let Works { records, redeems, notes } = self.works();
+        let found = hot::look(&mut tx, &records, &redeems, &notes).await?;
         tx.rollback().await?;
         Ok(found)
     }
@@ -381,6 +403,9 @@ impl Batch {
         for ((_, reply), answer) in self.redeems.into_iter().zip(answers.redeems) {
             let _ = reply.send(answer);
         }
+        for ((_, reply), answer) in self.notes.into_iter().zip(answers.notes) {
+            let _ = reply.send(answer);
+        }
     }
 
     /// Answers those whose works were found; the others hear of the failure.
@@ -390,6 +415,9 @@ impl Batch {
         }
         for (work, reply) in self.redeems {
             let _ = reply.send(found.redeemed(&work).then_some(RedeemOutcome::Redeemed).ok_or(failure.0.clone()));
+        }
+        for (work, reply) in self.notes {
+            let _ = reply.send(found.noted(&work).then_some(()).ok_or(failure.0.clone()));
         }
     }
 
@@ -408,47 +436,51 @@ impl Batch {
         for (_, reply) in self.redeems {
             let _ = reply.send(Err(error.clone()));
         }
+        for (_, reply) in self.notes {
+            let _ = reply.send(Err(error.clone()));
+        }
     }
 }
 
 /// Writes works: all at once, or if that fails one by one.
-async fn write_works(tx: &mut PgConnection, records: &[&RecordWork], redeems: &[&RedeemWork]) -> Step<Answers> {
-    match together(tx, records, redeems).await? {
+async fn write_works(tx: &mut PgConnection, works: &Works<'_>) -> Step<Answers> {
+    match together(tx, works).await? {
         Ok(outcomes) => Ok(Answers {
             records: outcomes.records.into_iter().map(Ok).collect(),
             redeems: outcomes.redeems.into_iter().map(Ok).collect(),
+            notes: works.notes.iter().map(|_| Ok(())).collect(),
         }),
         // Whoever was in the way will be gone when the whole batch is written again, or is in the way of each alone too.
         Err(failure) if failure.is_contention() => Err(failure),
         Err(failure) => {
             tracing::warn!(cause = ?std::error::Error::source(&failure.0), "store.batch.split");
-            one_by_one(tx, records, redeems).await
+            one_by_one(tx, works).await
         }
     }
 }
 
 /// Runs works that failed together again, each in a savepoint of its own, so that only the bad one fails.
-async fn one_by_one(tx: &mut PgConnection, records: &[&RecordWork], redeems: &[&RedeemWork]) -> Step<Answers> {
+async fn one_by_one(tx: &mut PgConnection, works: &Works<'_>) -> Step<Answers> {
     let mut answers = Answers::default();
-    for record in records {
-        let own = together(tx, &[*record], &[]).await?;
+    for record in &works.records {
+        let own = together(tx, &Works { records: vec![record], ..Works::default() }).await?;
         answers.records.push(own.map_err(StoreError::from).and_then(|outcomes| first(outcomes.records)));
     }
-    for redeem in redeems {
-        let own = together(tx, &[], &[*redeem]).await?;
+    for redeem in &works.redeems {
+        let own = together(tx, &Works { redeems: vec![redeem], ..Works::default() }).await?;
         answers.redeems.push(own.map_err(StoreError::from).and_then(|outcomes| first(outcomes.redeems)));
+    }
+    for note in &works.notes {
+        let own = together(tx, &Works { notes: vec![note], ..Works::default() }).await?;
+        answers.notes.push(own.map_err(StoreError::from).map(drop));
     }
     Ok(answers)
 }
 
 /// Writes works in a savepoint of their own. The outer result is that of the batch.
-async fn together(
-    tx: &mut PgConnection,
-    records: &[&RecordWork],
-    redeems: &[&RedeemWork],
-) -> Step<Result<hot::Outcomes, Failure>> {
+async fn together(tx: &mut PgConnection, works: &Works<'_>) -> Step<Result<hot::Outcomes, Failure>> {
     sqlx::query("SAVEPOINT work").execute(&mut *tx).await?;
-    match hot::write(tx, records, redeems).await {
+    match hot::write(tx, &works.records, &works.redeems, &works.notes).await {
         Ok(outcomes) => {
             sqlx::query("RELEASE SAVEPOINT work").execute(tx).await?;
             Ok(Ok(outcomes))

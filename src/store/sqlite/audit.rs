@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::error::{Failure, Step};
+use super::hot::NoteWork;
 use super::row::{Cells, hex, json_array};
 use crate::domain::audit::{AuditEntry, AuditObject, AuditOutcome, AuditedPerson, Salt};
 use crate::domain::ids::TenantId;
@@ -103,8 +104,7 @@ impl AuditStore for SqliteStore {
         entry: &AuditEntry,
         outcome: AuditOutcome,
     ) -> Result<(), StoreError> {
-        let row = AuditRow::new(tenant, entry)?.with(outcome);
-        self.writer()?.effect(move |tx| Box::pin(append(tx, std::iter::once(row)))).await
+        self.writer()?.note(NoteWork::new(tenant, entry, outcome)?).await
     }
 
     async fn ensure_salts(&self, tenant: &TenantId, people: &[(AuditedPerson, Salt)]) -> Result<Vec<Salt>, StoreError> {

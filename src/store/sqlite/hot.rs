@@ -1,4 +1,5 @@
-//! Recording and redeeming jumps, many at once: one statement a table, whatever the number.
+//! Recording and redeeming jumps, and rows of the audit log that stand for themselves, many at once: one statement a table,
+//! whatever the number.
 //!
 //! Each statement carries its guards in WHERE and says by RETURNING who passed them. The numbers that a jump was
 //! decided on are compared here and nowhere else: a decision may come from memory, this is what makes it true
@@ -43,6 +44,9 @@ pub(super) struct RedeemWork {
     audit: AuditRow,
 }
 
+/// A row of the audit log to append, of what changes nothing else.
+pub(super) struct NoteWork(String);
+
 /// What came of the works, in their order.
 pub(super) struct Outcomes {
     pub(super) records: Vec<RecordOutcome>,
@@ -80,24 +84,34 @@ impl RedeemWork {
     }
 }
 
+impl NoteWork {
+    /// The work of writing down what came of `entry`.
+    pub(super) fn new(tenant: &TenantId, entry: &AuditEntry, outcome: AuditOutcome) -> Step<Self> {
+        Ok(Self(AuditRow::new(tenant, entry)?.with(outcome)))
+    }
+}
+
 /// Where the ids of jumps begin that count for one made at `at`: those of the minute before it. One that is a whole minute
 /// old does not count any more.
 pub(super) fn minute_before(at: Timestamp) -> JumpId {
     JumpId::floor(at.minus(JUMP_RATE_WINDOW).plus(Duration::from_millis(1)))
 }
 
-/// Records and redeems, with the audit rows of both. What fails leaves a part of it behind: the caller rolls back.
+/// Records and redeems, with the audit rows of both, and appends `notes` to the log. What fails leaves a part of it behind:
+/// the caller rolls back.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     records: &[&RecordWork],
     redeems: &[&RedeemWork],
+    notes: &[&NoteWork],
 ) -> Step<Outcomes> {
     let recorded = record(connection, records).await?;
     let redeemed = redeem(connection, redeems).await?;
     let of_records = records.iter().zip(&recorded).filter(|(_, outcome)| **outcome == RecordOutcome::Recorded);
     let of_records = of_records.map(|(work, _)| work.audit.with(AuditOutcome::Accepted));
     let of_redeems = redeems.iter().zip(&redeemed).map(|(work, outcome)| work.audit.with(audited(*outcome)));
-    audit::append(connection, of_records.chain(of_redeems)).await?;
+    let notes = notes.iter().map(|work| work.0.clone());
+    audit::append(connection, of_records.chain(of_redeems).chain(notes)).await?;
     Ok(Outcomes { records: recorded, redeems: redeemed })
 }
 

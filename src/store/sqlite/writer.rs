@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::error::{Failure, Step, WriterGone};
-use super::hot::{self, RecordWork, RedeemWork};
+use super::hot::{self, NoteWork, RecordWork, RedeemWork};
 use super::open::LockFile;
 use crate::domain::jump::{RecordOutcome, RedeemOutcome};
 use crate::domain::load::BatchSizes;
@@ -42,6 +42,7 @@ pub(super) struct Writer {
 enum Work {
     Record(RecordWork, Reply<RecordOutcome>),
     Redeem(RedeemWork, Reply<RedeemOutcome>),
+    Note(NoteWork, Reply<()>),
     Effect(Box<dyn QueuedEffect>),
     Checkpoint(Reply<bool>),
     Hold(Hold),
@@ -95,6 +96,11 @@ impl Writer {
     /// Redeems a jump.
     pub(super) async fn redeem(&self, work: RedeemWork) -> Answer<RedeemOutcome> {
         self.submit(|reply| Work::Redeem(work, reply)).await
+    }
+
+    /// Appends a row to the audit log.
+    pub(super) async fn note(&self, work: NoteWork) -> Answer<()> {
+        self.submit(|reply| Work::Note(work, reply)).await
     }
 
     /// Runs `body` in a savepoint of its own. What it wrote is undone if it fails.
@@ -228,6 +234,7 @@ async fn serve(serving: Arc<Mutex<Serving>>) {
             match work {
                 Work::Record(work, reply) => batch.records.push((work, reply)),
                 Work::Redeem(work, reply) => batch.redeems.push((work, reply)),
+                Work::Note(work, reply) => batch.notes.push((work, reply)),
                 Work::Effect(effect) => batch.effects.push(effect),
                 Work::Checkpoint(reply) => checkpoints.push(reply),
                 Work::Hold(hold) => holds.push(hold),
@@ -328,6 +335,21 @@ struct Batch {
     effects: Vec<Box<dyn QueuedEffect>>,
     records: Vec<(RecordWork, Reply<RecordOutcome>)>,
     redeems: Vec<(RedeemWork, Reply<RedeemOutcome>)>,
+    notes: Vec<(NoteWork, Reply<()>)>,
+}
+
+/// The works that are written many at once.
+#[derive(Clone, Copy, Default)]
+struct HotWorks<'b> {
+    records: &'b [&'b RecordWork],
+    redeems: &'b [&'b RedeemWork],
+    notes: &'b [&'b NoteWork],
+}
+
+impl HotWorks<'_> {
+    const fn is_empty(self) -> bool {
+        self.records.is_empty() && self.redeems.is_empty() && self.notes.is_empty()
+    }
 }
 
 /// What came of the hot works, in their order.
@@ -335,6 +357,7 @@ struct Batch {
 struct HotAnswers {
     records: Vec<Answer<RecordOutcome>>,
     redeems: Vec<Answer<RedeemOutcome>>,
+    notes: Vec<Answer<()>>,
 }
 
 impl Batch {
@@ -343,7 +366,7 @@ impl Batch {
     }
 
     fn works(&self) -> usize {
-        self.effects.len() + self.records.len() + self.redeems.len()
+        self.effects.len() + self.records.len() + self.redeems.len() + self.notes.len()
     }
 
     /// Writes and commits. Fails only as a whole: then nothing of the batch is in the database.
@@ -359,7 +382,9 @@ impl Batch {
         }
         let records: Vec<_> = self.records.iter().map(|(work, _)| work).collect();
         let redeems: Vec<_> = self.redeems.iter().map(|(work, _)| work).collect();
-        let answers = write_hot(connection, &records, &redeems).await?;
+        let notes: Vec<_> = self.notes.iter().map(|(work, _)| work).collect();
+        let works = HotWorks { records: &records, redeems: &redeems, notes: &notes };
+        let answers = write_hot(connection, works).await?;
         sqlx::query("COMMIT").execute(&mut *connection).await?;
         Ok(answers)
     }
@@ -374,6 +399,9 @@ impl Batch {
             let _ = reply.send(answer);
         }
         for ((_, reply), answer) in self.redeems.into_iter().zip(answers.redeems) {
+            let _ = reply.send(answer);
+        }
+        for ((_, reply), answer) in self.notes.into_iter().zip(answers.notes) {
             let _ = reply.send(answer);
         }
     }
@@ -396,56 +424,52 @@ impl Batch {
         for (_, reply) in self.redeems {
             let _ = reply.send(Err(error.clone()));
         }
+        for (_, reply) in self.notes {
+            let _ = reply.send(Err(error.clone()));
+        }
     }
 }
 
 /// Writes hot works: all at once, or if that fails one by one.
-async fn write_hot(
-    connection: &mut SqliteConnection,
-    records: &[&RecordWork],
-    redeems: &[&RedeemWork],
-) -> Step<HotAnswers> {
-    if records.is_empty() && redeems.is_empty() {
+async fn write_hot(connection: &mut SqliteConnection, works: HotWorks<'_>) -> Step<HotAnswers> {
+    if works.is_empty() {
         return Ok(HotAnswers::default());
     }
-    match together(connection, records, redeems).await? {
+    match together(connection, works).await? {
         Ok(outcomes) => Ok(HotAnswers {
             records: outcomes.records.into_iter().map(Ok).collect(),
             redeems: outcomes.redeems.into_iter().map(Ok).collect(),
+            notes: works.notes.iter().map(|_| Ok(())).collect(),
         }),
         Err(error) => {
             tracing::warn!(cause = ?std::error::Error::source(&error), "store.batch.split");
-            one_by_one(connection, records, redeems).await
+            one_by_one(connection, works).await
         }
     }
 }
 
 /// Runs works that failed together again, each in a savepoint of its own, so that only the bad one fails.
-async fn one_by_one(
-    connection: &mut SqliteConnection,
-    records: &[&RecordWork],
-    redeems: &[&RedeemWork],
-) -> Step<HotAnswers> {
+async fn one_by_one(connection: &mut SqliteConnection, works: HotWorks<'_>) -> Step<HotAnswers> {
     let mut answers = HotAnswers::default();
-    for record in records {
-        let own = together(connection, &[*record], &[]).await?;
+    for record in works.records {
+        let own = together(connection, HotWorks { records: &[*record], ..HotWorks::default() }).await?;
         answers.records.push(own.and_then(|outcomes| first(outcomes.records)));
     }
-    for redeem in redeems {
-        let own = together(connection, &[], &[*redeem]).await?;
+    for redeem in works.redeems {
+        let own = together(connection, HotWorks { redeems: &[*redeem], ..HotWorks::default() }).await?;
         answers.redeems.push(own.and_then(|outcomes| first(outcomes.redeems)));
+    }
+    for note in works.notes {
+        let own = together(connection, HotWorks { notes: &[*note], ..HotWorks::default() }).await?;
+        answers.notes.push(own.map(drop));
     }
     Ok(answers)
 }
 
 /// Writes hot works in a savepoint of their own. The outer result is that of the batch.
-async fn together(
-    connection: &mut SqliteConnection,
-    records: &[&RecordWork],
-    redeems: &[&RedeemWork],
-) -> Step<Answer<hot::Outcomes>> {
+async fn together(connection: &mut SqliteConnection, works: HotWorks<'_>) -> Step<Answer<hot::Outcomes>> {
     savepoint(connection).await?;
-    match hot::write(connection, records, redeems).await {
+    match hot::write(connection, works.records, works.redeems, works.notes).await {
         Ok(outcomes) => {
             release(connection).await?;
             Ok(Ok(outcomes))

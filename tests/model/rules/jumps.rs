@@ -142,7 +142,8 @@ impl Model {
         Ok(people)
     }
 
-    fn decide(&self, call: &Call, wish: &Wish<'_>, people: &People) -> (Result<Decided, Refused>, Trace) {
+    /// Decides, with all rules where `whole` is wanted.
+    fn decide(&self, call: &Call, wish: &Wish<'_>, people: &People, whole: bool) -> (Result<Decided, Refused>, Trace) {
         let order = Order {
             kind: people.kind,
             person: people.person.clone(),
@@ -153,7 +154,8 @@ impl Model {
             line: wish.line.cloned(),
             provider: wish.provider.cloned(),
         };
-        let mut decision = Decision { tenant: &self.sides[call.side], catalog: &self.catalog, trace: Vec::new() };
+        let mut decision = Decision::of(&self.sides[call.side], &self.catalog);
+        decision.whole = whole;
         (decision.decide(&order), decision.trace)
     }
 
@@ -183,7 +185,7 @@ impl Model {
         if lately.count() >= JUMPS_A_MINUTE {
             return Err(Refused::plain("RATE_LIMITED"));
         }
-        let decided = self.decide(call, wish, &people).0?;
+        let decided = self.decide(call, wish, &people, false).0?;
         let target = self.catalog.targets[wish.target].clone();
         self.check_luggage(wish, &target)?;
 
@@ -282,7 +284,7 @@ impl Model {
 
     /// What would become of a jump. A refusal by the rules is an answer; what is not there is not.
     fn explain(&mut self, call: &Call, wish: &Wish<'_>, people: &People, seen: &Seen) -> Expected {
-        let (decided, trace) = self.decide(call, wish, people);
+        let (decided, trace) = self.decide(call, wish, people, true);
         let deed = Deed { action: "jump.explain", object: Some(wish.target.to_owned()) };
         let result = match decided {
             Ok(decided) => {
@@ -304,9 +306,10 @@ impl Model {
         };
         let tenant = self.sides[call.side].id.clone();
         self.log(tenant, call.who, deed, None);
-        let trace = trace.into_iter().map(|(rule, outcome, reason)| v1::TraceStep {
+        let trace = trace.into_iter().enumerate().map(|(at, (rule, outcome, reason))| v1::TraceStep {
             rule: rule.into(),
             outcome: outcome.into(),
+            advice: if reason.is_some() { step_advice_in(seen, at) } else { String::new() },
             reason: reason.as_deref().map_or(ErrorReason::Unspecified, reason_out).into(),
         });
         Ok(Answer::ExplainJump(v1::ExplainJumpResponse { result: Some(result), trace: trace.collect() }))
@@ -315,6 +318,16 @@ impl Model {
 
 fn reason_out(reason: &str) -> ErrorReason {
     ErrorReason::from_str_name(&format!("ERROR_REASON_{reason}")).expect("a reason of the API")
+}
+
+/// The advice at a step that failed is as free.
+fn step_advice_in(seen: &Seen, at: usize) -> String {
+    match &seen.answer {
+        Some(Answer::ExplainJump(answer)) => answer.trace.get(at).map(|step| step.advice.clone()),
+        _ => None,
+    }
+    .filter(|advice| !advice.is_empty())
+    .unwrap_or_else(|| "some advice".to_owned())
 }
 
 /// The advice is free, but there must be some.

@@ -34,10 +34,19 @@ pub(super) type Trace = Vec<(ResolutionRule, StepOutcome, Option<String>)>;
 pub(super) struct Decision<'m> {
     pub(super) tenant: &'m Tenant,
     pub(super) catalog: &'m Catalog,
+    /// Whether rules are looked at behind the first that refuses, as an explanation does.
+    pub(super) whole: bool,
     pub(super) trace: Trace,
+    /// What the first rule that refused said, where more were looked at.
+    pub(super) first: Option<Refused>,
 }
 
-impl Decision<'_> {
+impl<'m> Decision<'m> {
+    /// A decision that ends at the first rule that refuses.
+    pub(super) const fn of(tenant: &'m Tenant, catalog: &'m Catalog) -> Self {
+        Self { tenant, catalog, whole: false, trace: Vec::new(), first: None }
+    }
+
     fn passed(&mut self, rule: ResolutionRule) {
         self.trace.push((rule, StepOutcome::Passed, None));
     }
@@ -51,16 +60,32 @@ impl Decision<'_> {
         refused
     }
 
+    /// Goes on behind a refusal, where more is looked at.
+    fn go_on(&mut self, refused: Refused) -> Result<(), Refused> {
+        if !self.whole {
+            return Err(refused);
+        }
+        self.first.get_or_insert(refused);
+        Ok(())
+    }
+
     fn must(&mut self, rule: ResolutionRule, holds: bool, reason: &str) -> Result<(), Refused> {
         if holds {
             self.passed(rule);
             return Ok(());
         }
-        Err(self.failed(rule, Refused::plain(reason)))
+        let refused = self.failed(rule, Refused::plain(reason));
+        self.go_on(refused)
     }
 
-    /// Decides: the tenant, the target, the assignment that is set, and at last the user that it leads to.
+    /// Decides; a refusal is that of the first rule that refuses, whether others were looked at behind it or not.
     pub(super) fn decide(&mut self, order: &Order) -> Result<Decided, Refused> {
+        let last = self.look(order);
+        self.first.take().map_or(last, Err)
+    }
+
+    /// The tenant, the target, the assignment that is set, and at last the user that it leads to.
+    fn look(&mut self, order: &Order) -> Result<Decided, Refused> {
         self.must(ResolutionRule::TenantActive, !self.tenant.stopped, "TENANT_STOPPED")?;
         let target = self.catalog.targets.get(&order.target).cloned().ok_or_else(super::not_found)?;
         self.check_target(order, &target)?;
@@ -75,15 +100,20 @@ impl Decision<'_> {
 
     fn check_target(&mut self, order: &Order, target: &Target) -> Result<(), Refused> {
         let is_customer = order.kind == PersonKind::Customer;
-        self.must(ResolutionRule::TargetKind, !(is_customer && target.is_portal), "INSURER_PORTAL_FORBIDDEN")?;
-        if order.wants_portal.is_some_and(|wants_portal| wants_portal != target.is_portal) {
-            self.trace.pop();
-            return Err(self.failed(ResolutionRule::TargetKind, Refused::plain("TARGET_KIND_MISMATCH")));
-        }
+        let is_other = order.wants_portal.is_some_and(|wants_portal| wants_portal != target.is_portal);
+        let wrong = if is_customer && target.is_portal { "INSURER_PORTAL_FORBIDDEN" } else { "TARGET_KIND_MISMATCH" };
+        let fits = !(is_customer && target.is_portal) && !is_other;
+        self.must(ResolutionRule::TargetKind, fits, wrong)?;
         self.must(ResolutionRule::TargetEnabled, target.active, "TARGET_DISABLED")?;
         let named = match &order.provider {
             None => None,
-            Some(id) => Some(self.catalog.providers.get(id).ok_or_else(super::not_found)?.active),
+            Some(id) => match self.catalog.providers.get(id) {
+                Some(provider) => Some(provider.active),
+                None => {
+                    self.go_on(super::not_found())?;
+                    None
+                }
+            },
         };
         let own = self.catalog.providers[&target.provider].active;
         self.must(ResolutionRule::ProviderEnabled, own && named != Some(false), "PROVIDER_DISABLED")?;
@@ -101,21 +131,29 @@ impl Decision<'_> {
         let tenant = self.tenant;
         let his: Vec<(&String, &Activation)> =
             tenant.activations.iter().filter(|(_, one)| one.brokers.contains(&order.person)).collect();
-        let found = match &order.activation {
-            Some(named) => match his.iter().find(|(id, _)| *id == named) {
-                None => Err(Refused::plain("NO_USER_ASSIGNED")),
-                Some((_, one)) if !one.active => Err(Refused::plain("ACTIVATION_DISABLED")),
-                Some((_, one)) => Ok(one.user.clone()),
-            },
-            None => only_user(&his),
+        let meant: Vec<_> = match &order.activation {
+            Some(named) => his.iter().copied().filter(|(id, _)| *id == named).collect(),
+            None => his,
         };
-        match found {
+        let user = match only_user(&meant) {
             Ok(user) => {
                 self.passed(ResolutionRule::Activation);
-                Ok(Decided { user, way: ResolutionWay::Activation, segment: None })
+                user
             }
-            Err(refused) => Err(self.failed(ResolutionRule::Activation, refused)),
-        }
+            Err(refused) => {
+                let is_closed = refused.reason == "ACTIVATION_DISABLED";
+                let refused = self.failed(ResolutionRule::Activation, refused);
+                // Behind a way that is closed stands one user, or nobody knows which.
+                match meant.first() {
+                    Some((_, first)) if is_closed && meant.iter().all(|(_, one)| one.user == first.user) => {
+                        self.go_on(refused)?;
+                        first.user.clone()
+                    }
+                    _ => return Err(refused),
+                }
+            }
+        };
+        Ok(Decided { user, way: ResolutionWay::Activation, segment: None })
     }
 
     /// I1: the first assignment that is set.
@@ -123,15 +161,10 @@ impl Decision<'_> {
         let tenant = self.tenant;
         let record = tenant.customers.get(&order.person);
         let segment = match (record.map(|record| record.segment), order.stated) {
-            (Some(recorded), Some(stated)) if recorded != stated => Err("SEGMENT_MISMATCH"),
-            (Some(segment), _) | (None, Some(segment)) => Ok(segment),
-            (None, None) => Err("SEGMENT_UNKNOWN"),
+            (Some(segment), _) | (None, Some(segment)) => segment,
+            (None, None) => return Err(self.failed(ResolutionRule::Segment, Refused::plain("SEGMENT_UNKNOWN"))),
         };
-        let segment = match segment {
-            Ok(segment) => segment,
-            Err(reason) => return Err(self.failed(ResolutionRule::Segment, Refused::plain(reason))),
-        };
-        self.passed(ResolutionRule::Segment);
+        self.must(ResolutionRule::Segment, order.stated.is_none_or(|stated| stated == segment), "SEGMENT_MISMATCH")?;
         let found = |user: &String, way| Ok(Decided { user: user.clone(), way, segment: Some(segment) });
         if let Some(own) = record.and_then(|record| record.user.as_ref()) {
             self.passed(ResolutionRule::OwnUser);
@@ -146,15 +179,23 @@ impl Decision<'_> {
             }
             self.not_set(ResolutionRule::SharedCommercialUser);
             self.must(ResolutionRule::FallbackAllowed, tenant.access.falls_back, "NO_USER_ASSIGNED")?;
+            if !tenant.access.falls_back {
+                return Err(Refused::plain("NO_USER_ASSIGNED"));
+            }
             way = ResolutionWay::FallbackPrivate;
         }
         self.must(ResolutionRule::SharedPrivateUser, tenant.access.private.is_some(), "NO_USER_ASSIGNED")?;
-        found(tenant.access.private.as_ref().expect("it is set"), way)
+        match &tenant.access.private {
+            Some(shared) => found(shared, way),
+            None => Err(Refused::plain("NO_USER_ASSIGNED")),
+        }
     }
 
     fn check_user(&mut self, order: &Order, target: &Target, user: &User) -> Result<(), Refused> {
         self.must(ResolutionRule::UserNotStandard, user.kind != UserKind::Standard, "STANDARD_NOT_FOR_JUMPS")?;
-        if order.kind == PersonKind::Customer {
+        if user.kind == UserKind::Standard {
+            // Which other kind he should be of is not asked.
+        } else if order.kind == PersonKind::Customer {
             let is_end_customer = user.kind == UserKind::EndCustomer;
             self.must(ResolutionRule::UserKindFits, is_end_customer, "ENDKUNDE_REQUIRED")?;
             self.passed(ResolutionRule::UserReportedEndCustomer);
