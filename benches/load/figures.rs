@@ -155,6 +155,8 @@ pub(crate) struct Report {
     pub(crate) is_trial: bool,
     /// What was measured in rounds.
     pub(crate) runs: Vec<Rounds>,
+    /// By how much a floor swung between rounds that stands in none of the runs.
+    pub(crate) floor_swing: Option<f64>,
     /// The figures that have bounds.
     pub(crate) bounds: Vec<Bounded>,
     /// What was stored.
@@ -209,9 +211,9 @@ impl Report {
         }
     }
 
-    /// By how much the bare call swung, if that was too much.
+    /// By how much the floor swung, if that was too much.
     fn unsteady(&self) -> Option<f64> {
-        self.runs.iter().map(|run| run.hello_swing).find(|swing| *swing > STEADY)
+        self.runs.iter().map(|run| run.hello_swing).chain(self.floor_swing).find(|swing| *swing > STEADY)
     }
 }
 
@@ -234,7 +236,7 @@ impl fmt::Display for Report {
         } else if let Some(swing) = self.unsteady() {
             writeln!(
                 f,
-                "NOT judged: the bare call itself swung by {swing:.2} x (at most {STEADY} x). Run it again on a quieter machine."
+                "NOT judged: the floor itself swung by {swing:.2} x (at most {STEADY} x). Run it again on a quieter machine."
             )?;
         }
         Ok(())

@@ -129,14 +129,12 @@ impl Service<Request<v1::JumpToTarifRequest>> for OneJump {
             return future::ready(Err(Status::internal("no signature")));
         }
         let v1::JumpToTarifRequest { request_id, .. } = request.into_inner();
+        let token = "x".repeat(TOKEN_BYTES);
         future::ready(Ok(Response::new(v1::JumpToTarifResponse {
             jump_id: request_id,
-            deep_link: String::new(),
+            deep_link: format!("http://127.0.0.1:8080/j/{}#{token}", super::firm::TARGET),
             expires_at: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
-            form_post: Some(v1::FormPost {
-                action_url: super::firm::TARGET_URL.to_owned(),
-                token: "x".repeat(TOKEN_BYTES),
-            }),
+            form_post: Some(v1::FormPost { action_url: super::firm::TARGET_URL.to_owned(), token }),
         })))
     }
 }

@@ -91,7 +91,7 @@ async fn run(plan: &Plan) -> anyhow::Result<Report> {
     for stage in &stages {
         kept.push(stage.kept().await?);
     }
-    Ok(Report { is_trial: plan.quick, runs, bounds, kept })
+    Ok(Report { is_trial: plan.quick, runs, floor_swing: None, bounds, kept })
 }
 
 fn speed(large: &Stage, small: &Stage, shape: Shape, ratios: Spread) -> Bounded {

@@ -1,13 +1,14 @@
 //! How fast the service jumps and redeems, as ratios to what the machine can do at best. See `docs/measuring.md`.
 //!
 //! `cargo bench --bench load` starts two floors and the real program as child processes and calls them in turns, a slice
-//! of a second each; `cargo bench --bench load -- growth` compares full databases with small ones, and `-- noisy` a tenant that is
-//! alone with one that has a noisy neighbour. Only ratios within a round count: a shared machine swings by more than what is
-//! measured.
+//! of a second each; `cargo bench --bench load -- growth` compares full databases with small ones, `-- noisy` a tenant that is
+//! alone with one that has a noisy neighbour, and `-- landing` the landing page with a bare handler. Only ratios within a round
+//! count: a shared machine swings by more than what is measured.
 //!
 //! The map: `guard` ends what was started; `floors` are the two floors; `data` is where a service keeps its rows and
 //! `service` the program on them; `firm` sets it up through its API, `fill` by SQL; `traffic` makes the calls and
-//! `rounds` has them take turns; `speed`, `growth` and `noisy` are the three measurements, and `figures` prints what came of them.
+//! `rounds` has them take turns; `speed`, `growth`, `noisy` and `landing` are the measurements, and `figures` prints what came of
+//! them.
 
 mod data;
 mod figures;
@@ -16,6 +17,7 @@ mod firm;
 mod floors;
 mod growth;
 mod guard;
+mod landing;
 mod noisy;
 mod postgres;
 mod rounds;
@@ -63,6 +65,14 @@ enum What {
     Growth,
     /// Have one tenant jump beside another one that calls far more often than it may
     Noisy,
+    /// Ask for the landing page, as browsers do
+    Landing,
+    /// The floor of the landing page
+    #[command(hide = true)]
+    PageFloor {
+        /// How many bytes it answers with.
+        bytes: usize,
+    },
     /// One of the floors
     #[command(hide = true)]
     Floor {
@@ -128,6 +138,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Some(What::Guard { runs, command }) => guard::run(runs, &command),
         Some(What::Floor { floor }) => floors::run(floor),
         Some(What::Growth) => measure(growth::measure(cli.plan.settled()), growth::MOST),
+        Some(What::PageFloor { bytes }) => landing::run_floor(bytes),
+        Some(What::Landing) => measure(landing::measure(cli.plan.settled()), landing::MOST),
         Some(What::Noisy) => measure(noisy::measure(cli.plan.settled()), noisy::MOST),
         None => measure(speed::measure(cli.plan.settled()), speed::MOST),
     }

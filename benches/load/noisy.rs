@@ -87,7 +87,7 @@ async fn run(plan: &Plan) -> anyhow::Result<Report> {
     let waits = Bounded { what, unit: " x", measured: Spread::of(ratios)?.median, limit: Limit::Below(WAITS_BELOW) };
     let jumps = [&all, &quiet, &noisy].iter().map(|jumps| i64::from(jumps.made())).sum();
     let kept = vec![Kept::check("sqlite", Stored { jumps, redeemed: 0 }, service.stored().await?)?];
-    Ok(Report { is_trial: plan.quick, runs: Vec::new(), bounds: vec![waits], kept })
+    Ok(Report { is_trial: plan.quick, runs: Vec::new(), floor_swing: None, bounds: vec![waits], kept })
 }
 
 /// What came of calls at a pace.

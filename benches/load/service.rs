@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ impl Address {
 pub(crate) struct Service {
     /// Its address.
     pub(crate) grpc: Address,
+    /// Where HTTP says that it serves the keys.
+    http: String,
     /// How long it took from the start of the process until it said that it serves.
     pub(crate) started_in: Duration,
     process: Guarded,
@@ -71,7 +74,15 @@ impl Service {
         let begun = Instant::now();
         let served = process.line("gRPC").with_context(|| data.read_log());
         let started_in = begun.elapsed();
-        Ok(Self { grpc: Address { url: served?, authority }, started_in, process, data })
+        let grpc = Address { url: served?, authority };
+        let http = process.line("HTTP")?;
+        Ok(Self { grpc, http, started_in, process, data })
+    }
+
+    /// Where HTTP listens.
+    pub(crate) fn http_addr(&self) -> anyhow::Result<SocketAddr> {
+        let address = self.http.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+        address.context("no HTTP without TLS")?.parse().context("an address")
     }
 
     /// Its data.

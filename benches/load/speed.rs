@@ -81,7 +81,7 @@ async fn run(plan: &Plan) -> anyhow::Result<Report> {
     for stage in &stages {
         kept.push(stage.kept().await?);
     }
-    Ok(Report { is_trial: plan.quick, runs, bounds, kept })
+    Ok(Report { is_trial: plan.quick, runs, floor_swing: None, bounds, kept })
 }
 
 /// Starts PostgreSQL, or says why it is left out.
