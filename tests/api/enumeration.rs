@@ -29,6 +29,7 @@ const NEW_EACH_TIME: &[&str] = &[
     "concenter.v1.FormPost.token",
     "concenter.v1.JumpToInsurerPortalResponse.deep_link",
     "concenter.v1.JumpToInsurerPortalResponse.jump_id",
+    "concenter.v1.JumpToTarifResponse.deep_link",
     "concenter.v1.JumpToTarifResponse.jump_id",
     "concenter.v1.Settings.etag",
 ];

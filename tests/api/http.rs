@@ -68,6 +68,7 @@ async fn a_service_that_works_is_healthy() {
     assert!(answer.headers.contains("cache-control: no-store"), "{}", answer.headers);
 }
 
+/// L06
 #[tokio::test]
 async fn everything_else_is_not_there() {
     let service = Service::start().await;

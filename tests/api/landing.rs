@@ -3,6 +3,7 @@
 
 use concenter_gateway::domain::target::{Origin, WebUrl};
 use concenter_gateway::proto::admin::v1 as admin;
+use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::redeem_jump_request::Proof;
 
 use crate::harness::*;
@@ -58,6 +59,7 @@ fn assert_hardened(answer: &Answer) {
     }
 }
 
+/// L01
 #[tokio::test]
 async fn the_page_of_a_target_posts_to_its_url_and_says_its_name() {
     let world = World::example().await;
@@ -83,7 +85,7 @@ async fn a_deep_link_leads_to_the_page_and_has_the_token_in_its_fragment() {
     let jump = world.a.jump(P, customer(K1)).await.expect("a jump").into_inner();
     let token = token(&jump);
     assert_eq!(jump.deep_link, format!("https://jump.example/j/{P}#{token}"));
-    assert!(!url_of(P).contains(&token), "what the target's server and proxies log");
+    assert_eq!(jump.form_post.expect("a form").action_url, url_of(P));
     let answer = page(&world, P).await;
     assert_eq!(header(&answer, "strict-transport-security"), Some("max-age=31536000"));
 }
@@ -103,6 +105,7 @@ async fn what_a_link_carries_needs_no_escaping_anywhere() {
     }
 }
 
+/// L01
 #[tokio::test]
 async fn the_page_is_in_the_language_that_is_asked_for() {
     let world = World::example().await;
@@ -121,6 +124,7 @@ async fn the_page_is_in_the_language_that_is_asked_for() {
     }
 }
 
+/// L01
 #[tokio::test]
 async fn whoever_asks_for_the_head_gets_what_the_page_would_have() {
     let world = World::example().await;
@@ -133,6 +137,23 @@ async fn whoever_asks_for_the_head_gets_what_the_page_would_have() {
         assert_eq!(header(&head, "content-length"), Some(get.body.len().to_string().as_str()));
         assert_eq!(policy(&head, "form-action"), policy(&get, "form-action"));
     }
+}
+
+/// T14: there are no templates; what a target needs is handed over at the redeem, and its URL stays as it was registered.
+#[tokio::test]
+async fn nothing_of_a_jump_gets_into_the_url_of_the_target() {
+    let world = World::example().await;
+    let wish = v1::JumpToTarifRequest {
+        context: Some("&admin=1#/../\"><script>{context}".to_owned()),
+        nonce: Some("n".repeat(64)),
+        return_url: Some(RETURN_URL.to_owned()),
+        ..to(P, Some(customer(K1)))
+    };
+    let jump = world.a.portal.jumps().jump_to_tarif(wish).await.expect("a jump").into_inner();
+    let form = jump.form_post.as_ref().expect("a form");
+    assert_eq!(form.action_url, url_of(P));
+    let (place, fragment) = jump.deep_link.split_once('#').expect("a fragment");
+    assert_eq!((place, fragment), (format!("{}/j/{P}", world.service.public_url()).as_str(), form.token.as_str()));
 }
 
 /// T13: every step of the chain is named, and none besides; browsers stop the others.
@@ -154,6 +175,7 @@ async fn the_answer_of_the_target_may_redirect_where_it_is_registered_for() {
     assert_eq!(policy(&answer, "form-action"), Some(expected.as_str()), "its own once");
 }
 
+/// L02
 #[tokio::test]
 async fn a_page_that_is_not_there_says_so_and_tells_no_two_reasons_apart() {
     let world = World::example().await;
@@ -168,14 +190,15 @@ async fn a_page_that_is_not_there_says_so_and_tells_no_two_reasons_apart() {
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
     let long = "x".repeat(65);
-    for other in [X, Y, "Rechner", "%00", "%ff", "rechner%2fp", "%3Cscript%3E", &long] {
+    let queried = format!("nirgends?{P}");
+    for other in [X, Y, "Rechner", "%00", "%ff", "rechner%2fp", "%3Cscript%3E", &long, &queried] {
         let answer = page(&world, other).await;
         assert_eq!((answer.status, &answer.body), (404, &missing.body), "{other}");
         assert_eq!(without_date(&answer), without_date(&missing), "{other}");
     }
 }
 
-/// O01: a switched-off target has no page to post from.
+/// L03, O01
 #[tokio::test]
 async fn a_target_that_is_switched_off_is_named_and_not_posted_to() {
     for switch_off_provider in [false, true] {
@@ -194,6 +217,7 @@ async fn a_target_that_is_switched_off_is_named_and_not_posted_to() {
     }
 }
 
+/// L03
 #[tokio::test]
 async fn a_page_is_at_most_five_seconds_old() {
     let world = World::example().await;
@@ -211,7 +235,7 @@ async fn a_page_is_at_most_five_seconds_old() {
     assert_eq!(page(&world, P).await.status, 200);
 }
 
-/// I5: whoever looks at a link, a scanner of mails or a browser that is ahead of its user, uses nothing up.
+/// L04, I5: whoever looks at a link, a scanner of mails or a browser that is ahead of its user, uses nothing up.
 #[tokio::test]
 async fn looking_at_the_page_uses_nothing_up_and_writes_nothing() {
     let world = World::example().await;
@@ -244,6 +268,7 @@ async fn a_token_in_the_query_is_neither_repeated_nor_logged() {
     assert!(!log.text().contains(signature), "{}", log.text());
 }
 
+/// L05
 #[tokio::test]
 async fn a_name_that_is_markup_stays_a_name() {
     let world = World::example().await;

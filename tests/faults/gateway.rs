@@ -88,6 +88,11 @@ impl Gateway {
         until_ready(&self.channel, self.running.http_addr, is_ready).await
     }
 
+    /// Where HTTP listens.
+    pub(crate) const fn http_addr(&self) -> SocketAddr {
+        self.running.http_addr
+    }
+
     /// Stops it in order.
     pub(crate) async fn stop(self) {
         drop(self.channel);
@@ -106,7 +111,7 @@ pub(crate) async fn until_ready(channel: &Channel, http: SocketAddr, is_ready: b
         let health = HealthClient::new(channel.clone()).check(HealthCheckRequest { service: String::new() }).await;
         let status = if is_ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         let is_told = health.is_ok_and(|told| told.into_inner().status() == status);
-        is_told && healthz(http).await == Some(if is_ready { 200 } else { 503 })
+        is_told && status_of_page(http, "/healthz").await == Some(if is_ready { 200 } else { 503 })
     })
     .await
 }
@@ -125,10 +130,11 @@ pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> D
     begun.elapsed()
 }
 
-/// The status of `/healthz`, if it answers.
-async fn healthz(address: SocketAddr) -> Option<u16> {
+/// The status of a page, if it answers.
+pub(crate) async fn status_of_page(address: SocketAddr, path: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(address).await.ok()?;
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await.ok()?;
     text.split(' ').nth(1)?.parse().ok()

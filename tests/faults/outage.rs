@@ -6,12 +6,13 @@ use std::time::Duration;
 use concenter_gateway::proto::v1::ListUsersRequest;
 use concenter_gateway::proto::v1::user_service_client::UserServiceClient;
 use rustix::process::Signal;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 
 use crate::chance::number;
 use crate::firm::{Callers, Firm, is_unavailable, reason, request_id};
-use crate::gateway::{AT_MOST, Gateway, SHOWS_WITHIN, TOLD_WITHIN, channel_to, until_ready};
+use crate::gateway::{AT_MOST, Gateway, SHOWS_WITHIN, TOLD_WITHIN, channel_to, status_of_page, until_ready};
 use crate::postgres::{self, PrivateServer};
 use crate::process::Process;
 use crate::proxy::Proxy;
@@ -37,6 +38,22 @@ async fn everybody_is_told(firm: &Firm, channel: &Channel, token: &str) {
     let told = Box::pin(timeout(AT_MOST, async { tokio::join!(first, second, third, fourth) })).await.expect("answers");
     for (answer, took) in [told.0, told.1, told.2, told.3] {
         is_unavailable(&answer.expect_err("the database is away"));
+        assert!(took < TOLD_WITHIN, "told after {took:?} only");
+    }
+}
+
+/// Asserts that whoever opens a landing page hears soon that nobody knows what is there, also in a crowd.
+async fn nobody_waits_for_a_page(gateway: &Gateway) {
+    let mut pages = JoinSet::new();
+    for number in 0..20 {
+        let address = gateway.http_addr();
+        pages.spawn(async move {
+            let begun = Instant::now();
+            (status_of_page(address, &format!("/j/rechner-{number}")).await, begun.elapsed())
+        });
+    }
+    for (status, took) in timeout(AT_MOST, pages.join_all()).await.expect("answers") {
+        assert_eq!(status, Some(503));
         assert!(took < TOLD_WITHIN, "told after {took:?} only");
     }
 }
@@ -94,7 +111,7 @@ async fn a_service_survives_its_database_and_loses_nothing() {
     gateway.stop().await;
 }
 
-/// F09: it takes connections and answers nothing.
+/// F09, L07: it takes connections and answers nothing.
 #[tokio::test]
 async fn a_database_that_hangs_holds_nobody_up() {
     let Some(server) = PrivateServer::start_new().await else { return };
@@ -109,9 +126,11 @@ async fn a_database_that_hangs_holds_nobody_up() {
     everybody_is_told(&firm, &gateway.channel, &token).await;
     everybody_is_told(&firm, &gateway.channel, &token).await;
     assert!(gateway.until_ready(false).await < SHOWS_WITHIN);
+    nobody_waits_for_a_page(&gateway).await;
 
     server.thaw();
     assert!(gateway.until_ready(true).await < SHOWS_WITHIN);
+    assert_eq!(status_of_page(gateway.http_addr(), "/j/nirgends").await, Some(404));
     let names = firm.user_names(&gateway.channel).await.expect("a list");
     assert!(names.contains(&acknowledged.user_name), "lost: {names:?}");
     // What nobody was told of may be done or not, and is done once. A redemption that was done is gone: at most once.

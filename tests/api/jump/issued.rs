@@ -131,6 +131,7 @@ async fn a_segment_that_the_api_does_not_know_is_refused() {
     }
 }
 
+/// J20, T13
 #[tokio::test]
 async fn a_return_url_that_is_not_registered_is_refused() {
     let world = World::example().await;
@@ -142,7 +143,15 @@ async fn a_return_url_that_is_not_registered_is_refused() {
         "//evil.example/zurueck",
         "https://portal.example/zurueck?von=rechner#x",
         "https://portal.example/zurueck?von=rechner\r\nLocation: https://evil.example",
+        "https://portal.example/zurueck?von=rechner\u{85}",
+        "https://portal.example\\@evil.example/zurueck?von=rechner",
+        "https://portal.example.evil.example/zurueck?von=rechner",
+        "https://portal.example/x/../zurueck?von=rechner",
+        "https://portal.example/zurueck?von=%72echner",
+        "https://portal.example:443/zurueck?von=rechner",
         "https://PORTAL.example/zurueck?von=rechner",
+        "javascript:alert(1)",
+        "{portal}",
         "",
     ] {
         let wish = v1::JumpToTarifRequest { return_url: Some(url.to_owned()), ..to(X, Some(customer(C1))) };

@@ -39,6 +39,7 @@ async fn an_insurers_portal_never_takes_customers() {
     world.service.refuses_fields(&["accepted_persons"], operator.catalog_admin().put_target(target)).await;
 }
 
+/// T13, T14
 #[tokio::test]
 async fn a_url_that_no_browser_should_be_sent_to_is_refused() {
     let world = World::example().await;
@@ -53,6 +54,12 @@ async fn a_url_that_no_browser_should_be_sent_to_is_refused() {
         "https://rechner.example/\r\nX-Geheim: 1",
         "https://RECHNER.example/",
         "https://rechner.example",
+        "https://rechner.example/{geheim}",
+        "https://rechner.example/?user={geheim}&x=1",
+        "https://{geheim}.example/",
+        "https://rechner.example/%7Bgeheim}",
+        "https://*.geheim.example/",
+        "https://rechner.example;geheim/",
         "",
     ] {
         let target = admin::PutTargetRequest { url: url.to_owned(), ..calculator("rechner-neu") };
@@ -66,6 +73,64 @@ async fn a_url_that_no_browser_should_be_sent_to_is_refused() {
         };
         world.service.refuses_fields(&["url"], operator.catalog_admin().put_return_url(put)).await;
     }
+}
+
+/// T13
+#[tokio::test]
+async fn an_origin_that_browsers_could_not_compare_is_refused() {
+    let world = World::example().await;
+    let operator = world.service.operator();
+    for origin in [
+        "https://login.example/",
+        "https://login.example/geheim",
+        "https://login.example?geheim",
+        "https://login.example#geheim",
+        "https://geheim@login.example",
+        "https://LOGIN.example",
+        "https://login.example:443",
+        "https://*.example",
+        "https://{geheim}.example",
+        "https://login.example; script-src *",
+        "https://login.example;script-src",
+        "https://login.example https://geheim.example",
+        "https://login.example\r\nx-geheim: 1",
+        "http://login.example",
+        "//login.example",
+        "login.example",
+        "*",
+        "'self'",
+        "data:",
+        "null",
+        "",
+    ] {
+        let redirect_origins = vec!["https://app.example".to_owned(), origin.to_owned()];
+        let put = admin::PutTargetRequest { redirect_origins, target_id: "neu".to_owned(), ..calculator(P) };
+        let status =
+            world.service.refuses_fields(&["redirect_origins[1]"], operator.catalog_admin().put_target(put)).await;
+        assert!(!everything(&status).to_lowercase().contains("geheim"), "{origin}");
+    }
+    let redirect_origins = (0..11).map(|number| format!("https://a{number}.example")).collect();
+    let put = admin::PutTargetRequest { redirect_origins, target_id: "neu".to_owned(), ..calculator(P) };
+    world.service.refuses_fields(&["redirect_origins"], operator.catalog_admin().put_target(put)).await;
+}
+
+#[tokio::test]
+async fn only_a_target_that_is_posted_to_redirects() {
+    let world = World::example().await;
+    let operator = world.service.operator();
+    let redirect_origins = vec!["https://app.example".to_owned()];
+    for like in [X, Y] {
+        let redirect_origins = redirect_origins.clone();
+        let put = admin::PutTargetRequest { redirect_origins, target_id: "neu".to_owned(), ..calculator(like) };
+        world.service.refuses_fields(&["redirect_origins"], operator.catalog_admin().put_target(put)).await;
+    }
+    let put = admin::PutTargetRequest { redirect_origins, target_id: "neu".to_owned(), ..calculator(P) };
+    operator.catalog_admin().put_target(put).await.expect("a target");
+    // Whoever takes a target from posting to another delivery takes its redirects along.
+    let etag = world.target("neu").await.etag;
+    let put = admin::PutTargetRequest { etag, target_id: "neu".to_owned(), ..calculator(X) };
+    let put = operator.catalog_admin().put_target(put).await.expect("a changed target").into_inner();
+    assert_eq!(put.target.expect("a target").redirect_origins, Vec::<String>::new());
 }
 
 #[tokio::test]

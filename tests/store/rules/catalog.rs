@@ -59,9 +59,9 @@ pub(crate) async fn redirects_are_at_most_ten_origins_of_a_target_that_is_posted
     let origins = |n: usize| format!("[{}]", vec![r#""https://a.example""#; n].join(","));
     shell.refuses(Check, of_posted, SET_ORIGINS, &["rechner", &origins(1)]).await;
     shell.takes(SET_ORIGINS, &["rechner", "[]"]).await;
-    shell.takes("UPDATE target SET delivery = 'form_post' WHERE target_id = ?1", &["rechner"]).await;
+    shell.does("UPDATE target SET delivery = 'form_post' WHERE target_id = ?1", &["rechner"]).await;
     shell.refuses(Check, "json_array_length(redirect_origins)", SET_ORIGINS, &["rechner", &origins(11)]).await;
-    shell.takes(SET_ORIGINS, &["rechner", &origins(10)]).await;
+    shell.does(SET_ORIGINS, &["rechner", &origins(10)]).await;
     shell.refuses(Check, of_posted, "UPDATE target SET delivery = 'fragment' WHERE target_id = ?1", &["rechner"]).await;
     let no_list = (Type, "malformed array literal");
     let (wall, says) = shell.either((Check, "json_type(redirect_origins) = 'array'"), no_list);
