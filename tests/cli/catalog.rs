@@ -21,6 +21,21 @@ fn an_entry_is_made_replaced_disabled_and_enabled() {
 }
 
 #[test]
+fn the_redirects_of_a_target_are_named_and_shown() {
+    let office = Office::open();
+    let operator = office.operator();
+    operator.text(&["provider", "put", "insurer-a", "--kind", "insurer", "--name", "A"]);
+    let put = put_target("rechner", "insurer-a");
+    let redirects = ["--redirect-origin", "https://b.example,https://a.example:8443"];
+    let made = operator.json(&[&put[..], &redirects].concat());
+    assert_eq!(made["redirectOrigins"], serde_json::json!(["https://a.example:8443", "https://b.example"]));
+    let shown = operator.text(&["target", "get", "rechner"]);
+    assert!(shown.contains("Redirects to       https://a.example:8443, https://b.example\n"), "{shown}");
+    // Putting replaces everything.
+    assert_eq!(operator.json(&put).get("redirectOrigins"), None);
+}
+
+#[test]
 fn an_entry_that_must_be_new_is_not_replaced() {
     let office = Office::open();
     let operator = office.operator();
