@@ -91,7 +91,7 @@ struct PutArgs {
     #[arg(long, value_enum, value_name = "YES/NO")]
     nonce_required: YesNo,
 
-    /// Origins (https://HOST[:PORT]) that its answer to the posted form redirects through or to, with commas or one by one
+    /// Origins (https://HOST:PORT) that its answer to the posted form redirects through or to, with commas or one by one
     ///
     /// At most 10, for form-post only. That of --url is allowed anyway. Browsers stop a redirect to any other.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
