@@ -60,6 +60,7 @@ macro_rules! rpcs {
 
         /// An answer of any RPC.
         #[derive(Debug, Clone, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is gone with its step")]
         pub enum Answer {
             $($name($answer)),+
         }
