@@ -127,6 +127,20 @@ impl Data {
         Ok(SqliteConnectOptions::new().filename(path).foreign_keys(true).connect().await?)
     }
 
+    /// Counts the customers of a tenant by how they are assigned, once.
+    pub(crate) async fn count_customers(&self, tenant: TenantId) -> anyhow::Result<()> {
+        if let Some(database) = &self.database {
+            return database.count_customers(tenant).await;
+        }
+        let mut shell = self.shell().await?;
+        let count = sqlx::query(
+            "SELECT segment, user_id, count(*) FROM customer WHERE tenant_id = ?1 GROUP BY segment, user_id",
+        );
+        count.bind(tenant.to_string()).fetch_all(&mut shell).await?;
+        shell.close().await?;
+        Ok(())
+    }
+
     /// Counts what is stored.
     pub(crate) async fn stored(&self) -> anyhow::Result<Stored> {
         if let Some(database) = &self.database {

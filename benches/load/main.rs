@@ -22,6 +22,7 @@ mod noisy;
 mod postgres;
 mod rounds;
 mod service;
+mod simulate;
 mod speed;
 mod traffic;
 
@@ -65,6 +66,8 @@ enum What {
     Growth,
     /// Have one tenant jump beside another one that calls far more often than it may
     Noisy,
+    /// Think a change through for a million customers: takes minutes
+    Simulate,
     /// Ask for the landing page, as browsers do
     Landing,
     /// The floor of the landing page
@@ -140,6 +143,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Some(What::Growth) => measure(growth::measure(cli.plan.settled()), growth::MOST),
         Some(What::PageFloor { bytes }) => landing::run_floor(bytes),
         Some(What::Landing) => measure(landing::measure(cli.plan.settled()), landing::MOST),
+        Some(What::Simulate) => measure(simulate::measure(cli.plan.settled()), simulate::MOST),
         Some(What::Noisy) => measure(noisy::measure(cli.plan.settled()), noisy::MOST),
         None => measure(speed::measure(cli.plan.settled()), speed::MOST),
     }

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
-use concenter_gateway::domain::ids::Random as _;
+use concenter_gateway::domain::ids::{Random as _, TenantId};
 use concenter_gateway::secrets::SystemRandom;
 use concenter_gateway::store::Location;
 use rustix::process::Signal;
@@ -164,6 +164,17 @@ impl PostgresDatabase {
     /// Where the database is.
     pub(crate) fn location(&self) -> anyhow::Result<Location> {
         Ok(Location::Server(self.service_url.parse()?))
+    }
+
+    /// Counts the customers of a tenant by how they are assigned, once.
+    pub(crate) async fn count_customers(&self, tenant: TenantId) -> anyhow::Result<()> {
+        let mut shell = PgConnection::connect(&self.owner_url).await?;
+        let count = sqlx::query(
+            "SELECT segment, user_id, count(*) FROM customer WHERE tenant_id = $1::TEXT::UUID GROUP BY segment, user_id",
+        );
+        count.bind(tenant.to_string()).fetch_all(&mut shell).await?;
+        shell.close().await?;
+        Ok(())
     }
 
     /// Counts what is stored, past the wall between tenants.

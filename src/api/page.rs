@@ -31,6 +31,14 @@ impl Desk {
         let token = next.map(|last| self.app.seal_page_token(list, &last)).unwrap_or_default();
         (rows, token)
     }
+
+    /// The same of rows that are so small that [`PageSize::LARGEST`] of them fit into one answer, at most 6 KiB each, and that
+    /// need not carry the key that they are sorted by.
+    pub(super) fn small_page_out<R>(&self, list: &List<'_>, page: Page<R>) -> (Vec<R>, String) {
+        let Page { rows, next } = page;
+        let token = next.map(|last| self.app.seal_page_token(list, &last)).unwrap_or_default();
+        (rows, token)
+    }
 }
 
 fn page(fields: &mut Fields, size: i32, token: &str, open: impl FnOnce(&str) -> Option<String>) -> Read<PageRequest> {
@@ -76,6 +84,8 @@ pub(super) fn filter(parts: &[Option<&str>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use prost_types::field_descriptor_proto::Label;
+
     use super::*;
     use crate::app::Failure;
     use crate::proto::v1;
@@ -175,8 +185,17 @@ mod tests {
             .filter(|message| message.field.iter().any(|field| field.name() == "next_page_token"));
         let mut count = 0;
         for message in pages {
-            let lists: Vec<_> = message.field.iter().filter(|field| field.name() != "next_page_token").collect();
+            let lists: Vec<_> = message.field.iter().filter(|field| field.label() == Label::Repeated).collect();
             assert_eq!(lists.iter().map(|field| field.number()).collect::<Vec<_>>(), [1], "{}", message.name());
+            // What stands beside the rows is told once for all of them, and small.
+            let beside = message.field.iter().filter(|field| field.label() != Label::Repeated);
+            let beside: Vec<_> = beside.map(|field| field.name()).collect();
+            let expected: &[_] = match message.name() {
+                "GetIsolationReportResponse" => &["next_page_token", "summary"],
+                "SimulateChangeResponse" => &["next_page_token", "brokers", "customers", "would_be_refused"],
+                _ => &["next_page_token"],
+            };
+            assert_eq!(beside, expected, "{}", message.name());
             count += 1;
         }
         assert!(count >= 10, "the search finds too little to be right: {count}");

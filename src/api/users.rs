@@ -206,7 +206,8 @@ const fn source_out(source: ReportSource) -> v1::RemoteEndCustomerSource {
     }
 }
 
-fn user_out(user: ConcenterUser) -> v1::ConcenterUser {
+/// A con:center user, as the contract tells of it.
+pub(super) fn user_out(user: ConcenterUser) -> v1::ConcenterUser {
     let source =
         user.report.as_ref().map_or(v1::RemoteEndCustomerSource::Unspecified, |report| source_out(report.source));
     let LoginHealth { last_succeeded_at, last_failed_at, suspect_since } = user.logins;

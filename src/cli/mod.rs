@@ -26,12 +26,14 @@ mod out;
 pub mod provider;
 mod relocate;
 mod remote;
+pub mod report;
 pub mod restore;
 pub mod return_url;
 mod scope;
 pub mod serve;
 pub mod settings;
 mod shell;
+pub mod simulate;
 mod table;
 pub mod target;
 pub mod tenant;
@@ -52,6 +54,7 @@ use self::audit::Tampered;
 use self::out::OutputClosed;
 use self::relocate::Differs;
 use self::remote::{Exit, Failure};
+use self::report::NotIsolated;
 use self::table::plain;
 use self::token::TenantDeleted;
 use crate::app::startup::UnlockError;
@@ -112,6 +115,8 @@ pub enum Command {
     Access(access::Args),
     Settings(settings::Args),
     Jump(jump::Args),
+    Simulate(simulate::Args),
+    Report(report::Args),
     Tenant(tenant::Args),
     Provider(provider::Args),
     Target(target::Args),
@@ -178,6 +183,8 @@ pub async fn run(command: Command, traces: Option<Traces>) -> anyhow::Result<()>
         Command::Access(args) => access::run(args).await,
         Command::Settings(args) => settings::run(args).await,
         Command::Jump(args) => jump::run(args).await,
+        Command::Simulate(args) => simulate::run(args).await,
+        Command::Report(args) => report::run(args).await,
         Command::Tenant(args) => tenant::run(args).await,
         Command::Provider(args) => provider::run(args).await,
         Command::Target(args) => target::run(args).await,
@@ -245,6 +252,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 || error.downcast_ref::<RelocateError>().is_some_and(|error| !error.may_pass())
                 || error.is::<Differs>()
                 || error.is::<Tampered>()
+                || error.is::<NotIsolated>()
                 || error.is::<PasswordFileError>()
                 || error.is::<InvalidGivenKeks>()
                 || error.is::<KekFileError>()

@@ -125,6 +125,22 @@ pub enum Action {
     RepeatJump,
     /// A decision was explained.
     ExplainJump,
+    /// It was thought through what another Standard user would do.
+    SimulateStandardUser,
+    /// It was thought through what another shared private user would do, or none.
+    SimulatePrivateUser,
+    /// It was thought through what another shared commercial user would do, or none.
+    SimulateCommercialUser,
+    /// It was thought through what a user without the mark Endkunde would do.
+    SimulateUnmarkEndCustomer,
+    /// It was thought through what disabling a user would do.
+    SimulateDisableUser,
+    /// It was thought through what a user without one of its product providers would do.
+    SimulateRemoveProvider,
+    /// It was thought through what disabling a product provider would do.
+    SimulateDisableProvider,
+    /// The isolation report was read.
+    ReportIsolation,
     /// A jump was redeemed.
     RedeemJump,
     /// The target told that the login of a redeemed jump succeeded.
@@ -202,6 +218,14 @@ impl Action {
             Self::IssueJump => "jump.issue",
             Self::RepeatJump => "jump.repeat",
             Self::ExplainJump => "jump.explain",
+            Self::SimulateStandardUser => "user.simulate_standard",
+            Self::SimulatePrivateUser => "customer_access.simulate_private",
+            Self::SimulateCommercialUser => "customer_access.simulate_commercial",
+            Self::SimulateUnmarkEndCustomer => "user.simulate_unmark_end_customer",
+            Self::SimulateDisableUser => "user.simulate_disable",
+            Self::SimulateRemoveProvider => "user.simulate_remove_provider",
+            Self::SimulateDisableProvider => "provider.simulate_disable",
+            Self::ReportIsolation => "tenant.report_isolation",
             Self::RedeemJump => "jump.redeem",
             Self::ReportLoginSucceeded => "jump.report_succeeded",
             Self::ReportLoginFailed => "jump.report_failed",

@@ -208,6 +208,20 @@ natural_keys! {
     ReturnUrlId(64, is_catalog_byte);
 }
 
+/// Who stands for people of whom a decision knows all but who they are.
+macro_rules! anybody {
+    ($($name:ident)+) => {$(
+        impl $name {
+            /// Stands for anybody, where a decision is made once for all who are assigned alike.
+            pub(super) fn anybody() -> Self {
+                Self("-".to_owned())
+            }
+        }
+    )+};
+}
+
+anybody! { BrokerId CustomerId }
+
 /// A line of business (Sparte): the 3-digit GDV code, for example `050`, motor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineOfBusiness([u8; 3]);

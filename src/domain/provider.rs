@@ -91,6 +91,19 @@ impl ProviderScope {
         }
     }
 
+    /// The scope without `provider`, for a what-if; of all providers those of `known` are left. It may come out empty, as no
+    /// scope that is kept ever is: that one allows nothing.
+    #[must_use]
+    pub(super) fn without<'p>(&self, provider: &ProviderId, known: impl Iterator<Item = &'p ProviderId>) -> Self {
+        let mut left: Vec<_> = match self {
+            Self::All => known.cloned().collect(),
+            Self::Only(list) => list.0.clone(),
+        };
+        left.sort_unstable();
+        left.retain(|named| named != provider);
+        Self::Only(ProviderList(left))
+    }
+
     /// The providers named, none if the scope is [`ProviderScope::All`].
     #[must_use]
     pub fn named(&self) -> &[ProviderId] {

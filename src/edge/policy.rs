@@ -103,6 +103,10 @@ const TABLE: &[Row] = &[
     row("/concenter.v1.JumpService/GetJump", Roles(&[Portal, Broker, Customer, Admin]), Read),
     row("/concenter.v1.JumpService/ListJumps", Roles(&[Portal, Broker, Customer, Admin]), Read),
     row("/concenter.v1.JumpService/RevokeJump", Roles(&[Portal, Admin]), Change),
+    // What a change would do to everybody: reads all of them.
+    row("/concenter.v1.JumpService/SimulateChange", Roles(&[Admin]), Batch),
+    // How they are kept apart: likewise.
+    row("/concenter.v1.JumpService/GetIsolationReport", Roles(&[Admin]), Batch),
     // Public keys.
     row("/concenter.v1.JumpService/GetJwks", Anyone, Free),
     // The operator's own.
@@ -229,6 +233,8 @@ mod tests {
         ("concenter.v1.JumpService/GetJump", ".APBC.."),
         ("concenter.v1.JumpService/ListJumps", ".APBC.."),
         ("concenter.v1.JumpService/RevokeJump", ".AP...."),
+        ("concenter.v1.JumpService/SimulateChange", ".A....."),
+        ("concenter.v1.JumpService/GetIsolationReport", ".A....."),
         ("concenter.v1.JumpService/GetJwks", "OAPBCT-"),
         ("concenter.admin.v1.TenantService/CreateTenant", "O......"),
         ("concenter.admin.v1.TenantService/GetTenant", "O......"),
@@ -328,7 +334,7 @@ mod tests {
                 "GetJwks" => Free,
                 "JumpToTarif" | "JumpToInsurerPortal" => Jump,
                 "RedeemJump" | "ReportJumpResult" => Redeem,
-                "PutCustomers" | "VerifyAuditLog" => Batch,
+                "PutCustomers" | "VerifyAuditLog" | "SimulateChange" | "GetIsolationReport" => Batch,
                 _ if ["Get", "List", "Explain", "Introspect"].iter().any(|reads| name.starts_with(reads)) => Read,
                 _ => Change,
             };

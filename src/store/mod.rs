@@ -44,6 +44,7 @@ use crate::domain::error::{Refusal, Version};
 use crate::domain::ids::{
     ActivationId, AuditId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, SubjectId, TargetId, TenantId, UserId,
 };
+use crate::domain::isolation::IsolationFacts;
 use crate::domain::jump::{
     Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpResult, JumpSelection, PersonInputs, PersonQuery,
     RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
@@ -56,6 +57,7 @@ use crate::domain::provider::{ProductProvider, State};
 use crate::domain::service::{SealedSigningKey, ServiceState};
 use crate::domain::settings::{Settings, SettingsChange};
 use crate::domain::signing::{KeyId, Rotation};
+use crate::domain::simulation::{Simulated, SimulationQuery};
 use crate::domain::target::{ReturnUrl, Target};
 use crate::domain::tenant::{Tenant, TenantState, WrappedKeys};
 use crate::domain::text::Line;
@@ -75,6 +77,8 @@ pub const MOST_ACTIVATIONS_OF_BROKER: u32 = 100;
 pub const MOST_JUMPS_SCANNED: u32 = 10_000;
 /// Most rows of the audit log that one page of a list looks at.
 pub const MOST_ENTRIES_SCANNED: u32 = 10_000;
+/// Most brokers that a simulation reads in one go, each with all of his activations.
+pub const BROKERS_AT_ONCE: u32 = 500;
 /// Most customers in one batch.
 pub const MOST_CUSTOMERS_AT_ONCE: usize = 1_000;
 
@@ -166,6 +170,8 @@ pub trait Store:
     + ActivationStore
     + CustomerStore
     + JumpStore
+    + SimulationStore
+    + IsolationStore
     + AuditStore
     + ChainStore
     + FloorStore
@@ -184,6 +190,8 @@ impl<T> Store for T where
         + ActivationStore
         + CustomerStore
         + JumpStore
+        + SimulationStore
+        + IsolationStore
         + AuditStore
         + ChainStore
         + FloorStore
@@ -762,6 +770,27 @@ pub trait JumpStore: Send + Sync {
         effect: &Effect,
         selection: &JumpSelection,
     ) -> Result<Outcome<RevokedCounts>, StoreError>;
+}
+
+/// What changes would do.
+#[async_trait]
+pub trait SimulationStore: Send + Sync {
+    /// Works out what a change would do to the tenant's people, and counts and lists them as they are at one point in time; the
+    /// next page may see another one. Holds no more of brokers than [`BROKERS_AT_ONCE`] and of customers than a page. `None` if
+    /// there is no such tenant, or if it is deleted.
+    async fn simulate_change(
+        &self,
+        tenant: &TenantId,
+        query: &SimulationQuery,
+    ) -> Result<Option<Simulated>, StoreError>;
+}
+
+/// How customers are kept apart.
+#[async_trait]
+pub trait IsolationStore: Send + Sync {
+    /// Reads what the isolation report rests on, at one point in time. Goes through the tenant's customers and through the jumps
+    /// that are kept; holds no more of them than numbers for each user. `None` if there is no such tenant, or if it is deleted.
+    async fn isolation_facts(&self, tenant: &TenantId) -> Result<Option<IsolationFacts>, StoreError>;
 }
 
 /// The audit log.

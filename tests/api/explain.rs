@@ -44,7 +44,7 @@ fn refusal(answer: &v1::ExplainJumpResponse) -> &v1::JumpRefusal {
 /// The rules about the target, which come first, and those about the user, which come last.
 const TARGET: [Rule; 5] =
     [Rule::TenantActive, Rule::TargetKind, Rule::TargetEnabled, Rule::ProviderEnabled, Rule::TargetTakesPerson];
-const USER: [Rule; 3] = [Rule::UserActive, Rule::UserHasSecret, Rule::ProviderInScope];
+const USER: [Rule; 4] = [Rule::UserActive, Rule::UserHasSecret, Rule::UserCredentialTrusted, Rule::ProviderInScope];
 
 fn passed(rules: &[Rule]) -> Vec<(Rule, Outcome)> {
     rules.iter().map(|rule| (*rule, Outcome::Passed)).collect()

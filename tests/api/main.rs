@@ -15,6 +15,7 @@ mod enumeration;
 mod explain;
 pub(crate) mod harness;
 pub(crate) mod http;
+mod isolation;
 mod issuers;
 mod jump;
 mod keys;
@@ -23,6 +24,7 @@ mod limits;
 mod management;
 mod resolve;
 mod retention;
+mod simulate;
 mod telemetry;
 
 #[path = "../support/issuer/mod.rs"]

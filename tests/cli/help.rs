@@ -56,6 +56,7 @@ fn json_is_canonical() {
         (&firm.admin, &["access", "get"], "v1.CustomerAccess"),
         (&firm.admin, &["settings", "get"], "v1.Settings"),
         (&firm.admin, &explain, "v1.ExplainJumpResponse"),
+        (&firm.admin, &["simulate", "disable-provider", "vergleicher"], "v1.SimulateChangeResponse"),
         (&firm.admin, &["target", "list", "--as-tenant"], "v1.Target"),
         (&firm.admin, &["provider", "list", "--as-tenant"], "v1.ProductProvider"),
         (&firm.operator, &["target", "list"], "admin.v1.Target"),

@@ -67,6 +67,31 @@ fn a_refusal_is_explained_rule_by_rule_and_is_no_failure() {
     assert!(unknown.contains("SHARED_PRIVATE"), "{unknown}");
 }
 
+#[test]
+fn a_change_is_thought_through_and_not_made() {
+    let office = Office::open();
+    let (firm, broker, shared) = with_users(&office);
+    let text = firm.admin.text(&["simulate", "disable-user", &shared]);
+    assert!(text.starts_with("Who        Same  Other user  Loses user  Gains user\n"), "{text}");
+    let told = text.lines().find(|line| line.starts_with("customer c-1")).expect("the customer");
+    assert!(told.contains("LOSES_USER") && told.contains("privatkunden") && told.ends_with("USER_DISABLED"), "{told}");
+    assert_eq!(firm.admin.json(&["user", "get", &shared])["state"], "STATE_ACTIVE");
+
+    let refused = firm.admin.text(&["simulate", "standard", &broker]);
+    assert!(refused.contains("The change  would be refused: ASSIGNED\nAdvice      "), "{refused}");
+}
+
+#[test]
+fn how_customers_are_kept_apart_is_reported() {
+    let office = Office::open();
+    let (firm, _, shared) = with_users(&office);
+    let text = firm.admin.text(&["report", "isolation"]);
+    assert!(text.contains("SHARED_PRIVATE 1") && text.contains("MEDIUM    REMOTE_UNKNOWN  privatkunden"), "{text}");
+    assert!(text.ends_with("\n0 critical, 0 high, 1 medium, 0 low\n"), "{text}");
+    firm.admin.text(&["user", "attest", &shared, "yes"]);
+    assert!(firm.admin.text(&["report", "isolation"]).ends_with("\nNo findings.\n"));
+}
+
 #[tokio::test]
 async fn jumps_are_listed_by_their_filters_and_revoked() {
     let office = Office::open();

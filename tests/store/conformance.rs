@@ -14,6 +14,7 @@ pub(crate) mod customers;
 pub(crate) mod decisions;
 pub(crate) mod floor;
 pub(crate) mod history;
+pub(crate) mod isolation;
 pub(crate) mod jumps;
 pub(crate) mod keks;
 pub(crate) mod keys;
@@ -25,6 +26,7 @@ pub(crate) mod revoking;
 pub(crate) mod separation;
 pub(crate) mod service;
 pub(crate) mod settings;
+pub(crate) mod simulation;
 pub(crate) mod tenants;
 pub(crate) mod users;
 
@@ -235,6 +237,18 @@ macro_rules! conformance {
                 a_record_put_after_an_erasure_is_counted_once
                 a_jump_makes_its_customer_known
                 a_jump_that_an_erasure_overtook_makes_nobody_known
+            }
+            simulation {
+                a_simulation_counts_everybody_and_lists_who_differs
+                a_simulation_finds_brokers_by_the_user_and_sees_all_their_activations
+                a_simulation_tells_what_stands_in_the_way_of_its_change
+                a_simulation_goes_through_everybody_page_by_page
+                a_simulation_is_of_one_tenant
+            }
+            isolation {
+                whom_each_user_serves_is_counted
+                whom_targets_took_customers_for_is_counted
+                a_tenant_that_is_not_there_is_not_reported
             }
             decisions {
                 an_unknown_tenant_decides_nothing

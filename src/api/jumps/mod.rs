@@ -1,11 +1,14 @@
 //! `JumpService`: making, explaining, redeeming and revoking jumps, and their history.
 //!
 //! [`wish`] reads what is asked for, [`answer`] says what came of it, [`session`] what became of it at the target, and
-//! [`history`] tells of it afterwards.
+//! [`history`] tells of it afterwards. [`simulation`] tells what a change would do to all of them, and
+//! [`isolation`] how they are kept apart.
 
 mod answer;
 mod history;
+mod isolation;
 mod session;
+mod simulation;
 mod wish;
 
 use tonic::Request;
@@ -18,6 +21,7 @@ use crate::app::{Failure, JWKS_MAX_AGE};
 use crate::domain::error::Reason;
 use crate::domain::ids::JumpId;
 use crate::domain::jump::Nonce;
+use crate::domain::simulation::SimulationQuery;
 use crate::domain::target::TargetKind;
 use crate::proto::v1;
 use crate::proto::v1::jump_service_server::JumpService;
@@ -108,6 +112,42 @@ impl JumpService for Jumps {
         let counts = self.desk.checked(self.desk.app.revoke_jumps(&call, &selection).await)?;
         let revoked_jumps = count(counts.jumps.into());
         Ok(v1::RevokeJumpResponse { revoked_jumps, revoked_sessions: count(counts.sessions.into()) }.into())
+    }
+
+    async fn simulate_change(&self, request: Request<v1::SimulateChangeRequest>) -> Answer<v1::SimulateChangeResponse> {
+        let (call, message) = self.desk.open(request)?;
+        let filter = simulation::filter_text(&message);
+        let list = List { caller: &call.caller, name: "/concenter.v1.JumpService/SimulateChange", filter: &filter };
+        let ((change, target), page) = self.desk.read(|fields| {
+            let change = simulation::change(fields, &message);
+            both(change, self.desk.page(fields, &list, message.page_size, &message.page_token))
+        })?;
+        let query = SimulationQuery { change, target, page };
+        let simulated = self.desk.checked(self.desk.app.simulate_change(&call, &query).await)?;
+        let (brokers, customers) = simulated.counts.unzip();
+        let (persons, next_page_token) = self.desk.small_page_out(&list, simulated.persons);
+        Ok(v1::SimulateChangeResponse {
+            persons: persons.into_iter().map(v1::SimulatedPerson::from).collect(),
+            next_page_token,
+            brokers: brokers.map(simulation::counts),
+            customers: customers.map(simulation::counts),
+            would_be_refused: simulated.refusal.map(simulation::refusal),
+        }
+        .into())
+    }
+
+    async fn get_isolation_report(
+        &self,
+        request: Request<v1::GetIsolationReportRequest>,
+    ) -> Answer<v1::GetIsolationReportResponse> {
+        let (call, message) = self.desk.open(request)?;
+        let list = List { caller: &call.caller, name: "/concenter.v1.JumpService/GetIsolationReport", filter: "" };
+        let page = self.desk.read(|fields| self.desk.page(fields, &list, message.page_size, &message.page_token))?;
+        let report = self.desk.checked(self.desk.app.isolation_report(&call, &page).await)?;
+        let rows = report.users.map(v1::IsolationUser::from);
+        let (users, next_page_token) = self.desk.page_out(&list, rows, isolation::user_id);
+        let summary = report.summary.map(isolation::summary);
+        Ok(v1::GetIsolationReportResponse { users, next_page_token, summary }.into())
     }
 
     /// For everybody: the one method that asks for no caller.

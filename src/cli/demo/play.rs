@@ -27,10 +27,11 @@ use crate::proto::v1::provider_scope::{All, Only, Scope};
 use crate::proto::v1::redeem_jump_request::Proof;
 use crate::proto::v1::user_service_client::UserServiceClient;
 use crate::proto::v1::{
-    CreateBrokerActivationRequest, CreateUserRequest, CustomerAccess, CustomerRecord, CustomerRef, ExplainJumpRequest,
-    FormPost, GetCustomerAccessRequest, GetUserRequest, JumpToInsurerPortalRequest, JumpToTarifRequest,
-    ListBrokerActivationsRequest, ListUsersRequest, ProviderScope, PutCustomersRequest, RedeemJumpRequest,
-    RedeemJumpResponse, Segment, TargetKind, UpdateCustomerAccessRequest, explain_jump_response, person,
+    AttestEndCustomerRequest, ConcenterUser, CreateBrokerActivationRequest, CreateUserRequest, CustomerAccess,
+    CustomerRecord, CustomerRef, ExplainJumpRequest, FormPost, GetCustomerAccessRequest, GetUserRequest,
+    JumpToInsurerPortalRequest, JumpToTarifRequest, ListBrokerActivationsRequest, ListUsersRequest, ProviderScope,
+    PutCustomersRequest, RedeemJumpRequest, RedeemJumpResponse, RemoteEndCustomer, Segment, TargetKind,
+    UpdateCustomerAccessRequest, UserKind, explain_jump_response, person,
 };
 
 /// Random bytes of a password.
@@ -132,10 +133,26 @@ impl Stage<'_> {
             };
             let request = self.desk.signed(Caller::Admin, request)?;
             let answer = UserServiceClient::new(self.desk.channel()).create_user(request).await?.into_inner();
-            let user_id = answer.user.context("the answer names no user")?.user_id;
+            let ConcenterUser { user_id, etag, .. } = answer.user.context("the answer names no user")?;
+            if row.kind == UserKind::EndCustomer {
+                self.attest(&user_id, etag).await?;
+            }
             self.users.insert(row.name, AddedUser { user_id, password });
         }
         Ok(Seen::Done { shown: None, wrong: Vec::new() })
+    }
+
+    /// Says that Endkunde is ticked at con:center too.
+    async fn attest(&self, user_id: &str, etag: String) -> anyhow::Result<()> {
+        let request = AttestEndCustomerRequest {
+            request_id: self.desk.request_id(),
+            user_id: user_id.to_owned(),
+            etag,
+            remote_end_customer: RemoteEndCustomer::Yes.into(),
+        };
+        let request = self.desk.signed(Caller::Admin, request)?;
+        UserServiceClient::new(self.desk.channel()).attest_end_customer(request).await?;
+        Ok(())
     }
 
     async fn activate_brokers(&self) -> anyhow::Result<()> {

@@ -357,7 +357,8 @@ async fn erase(tx: &mut PgConnection, at: Timestamp, tenant: &TenantId, customer
     Ok(NO_RESOURCE)
 }
 
-async fn load_access(tx: &mut PgConnection, tenant: &TenantId) -> Step<Option<CustomerAccess>> {
+/// Reads the shared users.
+pub(super) async fn load_access(tx: &mut PgConnection, tenant: &TenantId) -> Step<Option<CustomerAccess>> {
     let row = sqlx::query(
         "
         SELECT private_user_id, commercial_user_id, commercial_falls_back, version

@@ -253,7 +253,8 @@ impl Dependents {
     }
 }
 
-fn user_of(row: &PgRow) -> Step<ConcenterUser> {
+/// Reads a user from a row that has its columns under their names.
+pub(super) fn user_of(row: &PgRow) -> Step<ConcenterUser> {
     let cells = Cells::of(row, "concenter_user");
     Ok(ConcenterUser {
         user_id: cells.id("user_id", UserId::parse)?,

@@ -357,7 +357,8 @@ async fn erase(tx: &mut SqliteConnection, at: Timestamp, tenant: &TenantId, cust
     Ok(NO_RESOURCE)
 }
 
-async fn load_access(executor: impl SqliteExecutor<'_>, tenant: &TenantId) -> Step<Option<CustomerAccess>> {
+/// Reads the shared users.
+pub(super) async fn load_access(executor: impl SqliteExecutor<'_>, tenant: &TenantId) -> Step<Option<CustomerAccess>> {
     let row = sqlx::query(
         "
         SELECT private_user_id, commercial_user_id, commercial_falls_back, version

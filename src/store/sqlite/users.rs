@@ -272,7 +272,8 @@ impl Dependents {
     }
 }
 
-fn user_of(row: &SqliteRow) -> Step<ConcenterUser> {
+/// Reads a user from a row that has its columns under their names.
+pub(super) fn user_of(row: &SqliteRow) -> Step<ConcenterUser> {
     let cells = Cells::of(row, "concenter_user");
     Ok(ConcenterUser {
         user_id: cells.parsed("user_id", UserId::parse)?,

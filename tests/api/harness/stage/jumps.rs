@@ -88,9 +88,32 @@ impl Stage<'_> {
             "IntrospectJump" => json!({ "session": self.session(POSTED).await }),
             "GetJump" => json!({ "jump_id": self.jump(role).await }),
             "ListJumps" => first_of_many(),
+            "GetIsolationReport" => first_of_many(),
+            "SimulateChange" => self.simulation(about).await,
             "RevokeJump" => json!({ "request_id": request_id(), "jump_id": self.jump(role).await }),
             _ => return None,
         })
+    }
+
+    /// A change that differs for both customers, by the field that it is about.
+    async fn simulation(&self, about: &str) -> Value {
+        let private = || async {
+            let access = self.ask(Role::Admin, "v1.CustomerService/GetCustomerAccess", json!({})).await;
+            text_at(&access, "customer_access.private_user_id")
+        };
+        let mut wish = match about {
+            "standard_user_id" | "end_customer_off_user_id" => json!({ about: private().await }),
+            "shared_user.user_id" => {
+                json!({ "shared_user": { "segment": "SEGMENT_PRIVATE", "user_id": private().await } })
+            }
+            "remove_provider.user_id" | "remove_provider.product_provider_id" => {
+                json!({ "remove_provider": { "user_id": private().await, "product_provider_id": PROVIDER } })
+            }
+            "disable_product_provider_id" => json!({ about: PROVIDER }),
+            _ => json!({ "disable_user_id": private().await }),
+        };
+        wish["page_size"] = json!(1);
+        wish
     }
 
     /// A jump by everything that this role may say.

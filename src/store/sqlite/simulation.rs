@@ -1,0 +1,324 @@
+//! What a change would do to the people of a tenant: reads, and nothing else.
+//!
+//! All of a call sees one moment. Brokers come in chunks and customers counted or a page at a time, so that what is held in
+//! memory does not grow with their number.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::SqliteStore;
+use super::catalog::target_of;
+use super::error::{Failure, Step};
+use super::questions::user_of;
+use super::row::Cells;
+use crate::domain::ids::{ActivationId, BrokerId, CustomerId, ProviderId, TenantId, UserId};
+use crate::domain::provider::State;
+use crate::domain::resolve::{CandidateActivation, CandidateTarget};
+use crate::domain::simulation::{
+    BrokerScan, CustomerScan, Firm, FirmTarget, Sheet, Simulated, SimulatedChange, SimulationQuery,
+};
+use crate::domain::tenant::TenantState;
+use crate::store::codes::Code as _;
+use crate::store::{BROKERS_AT_ONCE, SimulationStore, StoreError};
+
+#[async_trait]
+impl SimulationStore for SqliteStore {
+    async fn simulate_change(
+        &self,
+        tenant: &TenantId,
+        query: &SimulationQuery,
+    ) -> Result<Option<Simulated>, StoreError> {
+        let mut reader = self.readers().acquire().await.map_err(Failure::from)?;
+        let mut snapshot = reader.begin().await.map_err(Failure::from)?;
+        let simulated = simulate(&mut snapshot, tenant, query).await?;
+        snapshot.rollback().await.map_err(Failure::from)?;
+        Ok(simulated)
+    }
+}
+
+async fn simulate(
+    snapshot: &mut SqliteConnection,
+    tenant: &TenantId,
+    query: &SimulationQuery,
+) -> Step<Option<Simulated>> {
+    let Some(firm) = firm(snapshot, tenant, &query.change).await? else {
+        return Ok(None);
+    };
+    let Some(mut sheet) = Sheet::begin(firm, query) else {
+        return Ok(Some(Simulated::NotFound));
+    };
+    if sheet.counts_people() {
+        count(snapshot, tenant, &mut sheet).await?;
+    }
+    if let Some(scan) = sheet.brokers() {
+        read_brokers(snapshot, tenant, scan, &mut sheet).await?;
+    }
+    if let Some(scan) = sheet.customers() {
+        read_customers(snapshot, tenant, &scan, &mut sheet).await?;
+    }
+    Ok(Some(Simulated::Done(Box::new(sheet.finish()))))
+}
+
+const FIRM: &str = "
+SELECT
+    t.state AS tenant_state,
+    a.private_user_id,
+    a.commercial_user_id,
+    a.commercial_falls_back,
+    EXISTS (
+        SELECT 1
+        FROM broker_activation AS b
+        WHERE b.tenant_id = t.tenant_id
+          AND b.user_id = ?2
+    ) AS user_is_activated,
+    EXISTS (
+        SELECT 1
+        FROM customer AS c
+        WHERE c.tenant_id = t.tenant_id
+          AND c.user_id = ?2
+          -- Always so; it stands in the index before the tenant.
+          AND c.user_kind = 'end_customer'
+    ) AS user_is_owned
+FROM tenant AS t
+CROSS JOIN customer_access AS a ON a.tenant_id = t.tenant_id
+WHERE t.tenant_id = ?1
+  AND t.deleted_at IS NULL
+";
+
+const USERS: &str = "
+SELECT
+    user_id, user_name, kind, state, providers, reported_end_customer,
+    sealed_secret IS NOT NULL AS has_secret,
+    credential_suspect_since IS NOT NULL AS is_suspect
+FROM concenter_user
+WHERE tenant_id = ?1
+";
+
+const PROVIDERS: &str = "
+SELECT provider_id, state
+FROM product_provider
+ORDER BY provider_id
+";
+
+pub(super) const TARGETS: &str = "
+SELECT g.*, p.state AS provider_state
+FROM target AS g
+CROSS JOIN product_provider AS p ON p.provider_id = g.provider_id
+ORDER BY g.target_id
+";
+
+/// Reads the tenant; `None` if there is none, or if it is deleted.
+async fn firm(snapshot: &mut SqliteConnection, tenant: &TenantId, change: &SimulatedChange) -> Step<Option<Firm>> {
+    let named = change.user().map(|user| user.to_string());
+    let row = sqlx::query(FIRM).bind(tenant.to_string()).bind(named).fetch_optional(&mut *snapshot).await?;
+    let Some(row) = &row else {
+        return Ok(None);
+    };
+    let users = sqlx::query(USERS).bind(tenant.to_string()).fetch_all(&mut *snapshot).await?;
+    let users = users.iter().map(|row| user_of(row).map(|user| (user.user_id, user)));
+    let providers = sqlx::query(PROVIDERS).fetch_all(&mut *snapshot).await?;
+    let targets = sqlx::query(TARGETS).fetch_all(snapshot).await?;
+    let cells = Cells::of(row, "customer_access");
+    Ok(Some(Firm {
+        tenant: cells.code::<TenantState>("tenant_state")?,
+        users: users.collect::<Step<HashMap<_, _>>>()?,
+        private_user: cells.parsed_or_null("private_user_id", UserId::parse)?,
+        commercial_user: cells.parsed_or_null("commercial_user_id", UserId::parse)?,
+        commercial_falls_back: cells.plain("commercial_falls_back")?,
+        providers: providers.iter().map(provider_of).collect::<Step<BTreeMap<_, _>>>()?,
+        targets: targets.iter().map(firm_target_of).collect::<Step<_>>()?,
+        user_is_activated: cells.plain("user_is_activated")?,
+        user_is_owned: cells.plain("user_is_owned")?,
+    }))
+}
+
+fn provider_of(row: &SqliteRow) -> Step<(ProviderId, State)> {
+    let cells = Cells::of(row, "product_provider");
+    Ok((cells.parsed("provider_id", ProviderId::parse)?, cells.code("state")?))
+}
+
+/// Reads a target from a row of [`TARGETS`].
+pub(super) fn firm_target_of(row: &SqliteRow) -> Step<FirmTarget> {
+    let target = target_of(row)?;
+    let seen = CandidateTarget::of(&target, Cells::of(row, "product_provider").code("provider_state")?);
+    Ok(FirmTarget { target_id: target.target_id, seen })
+}
+
+const COUNT_BROKERS: &str = "
+SELECT count(DISTINCT broker_id)
+FROM activation_broker
+WHERE tenant_id = ?1
+";
+
+pub(super) const COUNT_CUSTOMERS: &str = "
+SELECT segment, user_id, count(*) AS customers
+FROM customer
+WHERE tenant_id = ?1
+GROUP BY segment, user_id
+";
+
+/// Counts everybody. The number of rows is that of the users at most twice, and two.
+async fn count(snapshot: &mut SqliteConnection, tenant: &TenantId, sheet: &mut Sheet) -> Step<()> {
+    let brokers: i64 = sqlx::query_scalar(COUNT_BROKERS).bind(tenant.to_string()).fetch_one(&mut *snapshot).await?;
+    sheet.count_brokers(u64::try_from(brokers).unwrap_or_default());
+    let groups = sqlx::query(COUNT_CUSTOMERS).bind(tenant.to_string()).fetch_all(snapshot).await?;
+    for row in &groups {
+        let cells = Cells::of(row, "customer");
+        let customers: i64 = cells.plain("customers")?;
+        let own_user = cells.parsed_or_null("user_id", UserId::parse)?;
+        sheet.count_customers(cells.code("segment")?, own_user, u64::try_from(customers).unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// The next brokers behind one, each with all of his activations.
+const BROKERS: &str = "
+SELECT b.broker_id, a.activation_id, a.state, a.user_id
+FROM (
+    SELECT DISTINCT broker_id
+    FROM activation_broker
+    WHERE tenant_id = ?1
+      AND broker_id > ?2
+    ORDER BY broker_id
+    LIMIT ?3
+) AS n
+CROSS JOIN activation_broker AS b
+    ON b.tenant_id = ?1
+    AND b.broker_id = n.broker_id
+CROSS JOIN broker_activation AS a
+    ON a.tenant_id = b.tenant_id
+    AND a.activation_id = b.activation_id
+ORDER BY b.broker_id
+";
+
+/// The same of those in an activation with one of some users.
+const BROKERS_OF_USERS: &str = "
+SELECT b.broker_id, a.activation_id, a.state, a.user_id
+FROM (
+    SELECT DISTINCT m.broker_id
+    FROM json_each(?4) AS q
+    CROSS JOIN broker_activation AS u
+        ON u.tenant_id = ?1
+        AND u.user_id = q.value
+    CROSS JOIN activation_broker AS m
+        ON m.tenant_id = u.tenant_id
+        AND m.activation_id = u.activation_id
+        AND m.broker_id > ?2
+    ORDER BY m.broker_id
+    LIMIT ?3
+) AS n
+CROSS JOIN activation_broker AS b
+    ON b.tenant_id = ?1
+    AND b.broker_id = n.broker_id
+CROSS JOIN broker_activation AS a
+    ON a.tenant_id = b.tenant_id
+    AND a.activation_id = b.activation_id
+ORDER BY b.broker_id
+";
+
+async fn read_brokers(
+    snapshot: &mut SqliteConnection,
+    tenant: &TenantId,
+    scan: BrokerScan,
+    sheet: &mut Sheet,
+) -> Step<()> {
+    let BrokerScan { with_users, after } = scan;
+    let statement = if with_users.is_some() { BROKERS_OF_USERS } else { BROKERS };
+    let users: Option<Vec<_>> = with_users.map(|users| users.iter().map(UserId::to_string).collect());
+    let users = users.as_ref().map(serde_json::to_string).transpose()?;
+    let mut after = after.map(|broker| broker.to_string()).unwrap_or_default();
+    loop {
+        let chunk = sqlx::query(statement).bind(tenant.to_string()).bind(&after).bind(BROKERS_AT_ONCE);
+        let chunk = match &users {
+            Some(users) => chunk.bind(users),
+            None => chunk,
+        };
+        let rows = chunk.fetch_all(&mut *snapshot).await?;
+        let rows = rows.iter().map(broker_of).collect::<Step<Vec<_>>>()?;
+        let mut brokers: u32 = 0;
+        for of_one in rows.chunk_by(|(one, _), (other, _)| one == other) {
+            let Some((broker, _)) = of_one.first() else { continue };
+            brokers += 1;
+            let activations: Vec<_> = of_one.iter().map(|(_, activation)| *activation).collect();
+            if sheet.broker(broker.clone(), &activations).is_break() {
+                return Ok(());
+            }
+        }
+        match rows.last() {
+            Some((last, _)) if brokers == BROKERS_AT_ONCE => after = last.to_string(),
+            Some(_) | None => return Ok(()),
+        }
+    }
+}
+
+fn broker_of(row: &SqliteRow) -> Step<(BrokerId, CandidateActivation)> {
+    let cells = Cells::of(row, "broker_activation");
+    let activation = CandidateActivation {
+        activation_id: cells.parsed("activation_id", ActivationId::parse)?,
+        user_id: cells.parsed("user_id", UserId::parse)?,
+        state: cells.code("state")?,
+    };
+    Ok((cells.parsed("broker_id", BrokerId::parse)?, activation))
+}
+
+/// The next customers behind one who are assigned in one of some ways.
+const CUSTOMERS: &str = "
+SELECT customer_id, segment, user_id
+FROM customer
+WHERE tenant_id = ?1
+  AND customer_id > ?2
+  AND CASE
+      WHEN user_id IS NULL THEN segment IN (SELECT value FROM json_each(?3))
+      ELSE segment || user_id IN (SELECT value FROM json_each(?4))
+  END
+ORDER BY customer_id
+LIMIT ?5
+";
+
+async fn read_customers(
+    snapshot: &mut SqliteConnection,
+    tenant: &TenantId,
+    scan: &CustomerScan,
+    sheet: &mut Sheet,
+) -> Step<()> {
+    let without_user: Vec<_> = scan.without_user.iter().map(|segment| segment.code()).collect();
+    let with_user = scan.with_user.iter().map(|(segment, user)| format!("{}{user}", segment.code()));
+    let rows = sqlx::query(CUSTOMERS)
+        .bind(tenant.to_string())
+        .bind(scan.after.as_ref().map_or("", CustomerId::as_str))
+        .bind(serde_json::to_string(&without_user)?)
+        .bind(serde_json::to_string(&with_user.collect::<Vec<_>>())?)
+        .bind(scan.most)
+        .fetch_all(snapshot)
+        .await?;
+    for row in &rows {
+        let cells = Cells::of(row, "customer");
+        let own_user = cells.parsed_or_null("user_id", UserId::parse)?;
+        sheet.customer(cells.parsed("customer_id", CustomerId::parse)?, cells.code("segment")?, own_user);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_plan;
+    use super::*;
+
+    #[tokio::test]
+    async fn who_a_change_is_about_is_found_by_the_user() {
+        assert_plan(FIRM, &[], "customer_by_user (user_id=? AND user_kind=? AND tenant_id=?)").await;
+        let listed = ["SCAN q VIRTUAL TABLE INDEX 1:", "SCAN n"];
+        assert_plan(BROKERS_OF_USERS, &listed, "activation_by_user (tenant_id=? AND user_id=?)").await;
+    }
+
+    #[tokio::test]
+    async fn everybody_is_read_in_the_order_of_a_key() {
+        assert_plan(BROKERS, &["SCAN n"], "SEARCH activation_broker USING PRIMARY KEY (tenant_id=? AND broker_id>?)")
+            .await;
+        let lists = ["SCAN json_each VIRTUAL TABLE INDEX 1:", "SCAN json_each VIRTUAL TABLE INDEX 1:"];
+        assert_plan(CUSTOMERS, &lists, "SEARCH customer USING PRIMARY KEY (tenant_id=? AND customer_id>?)").await;
+    }
+}
