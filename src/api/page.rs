@@ -84,6 +84,7 @@ pub(super) fn filter(parts: &[Option<&str>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use prost_types::FieldDescriptorProto;
     use prost_types::field_descriptor_proto::Label;
 
     use super::*;
@@ -189,7 +190,7 @@ mod tests {
             assert_eq!(lists.iter().map(|field| field.number()).collect::<Vec<_>>(), [1], "{}", message.name());
             // What stands beside the rows is told once for all of them, and small.
             let beside = message.field.iter().filter(|field| field.label() != Label::Repeated);
-            let beside: Vec<_> = beside.map(|field| field.name()).collect();
+            let beside: Vec<_> = beside.map(FieldDescriptorProto::name).collect();
             let expected: &[_] = match message.name() {
                 "GetIsolationReportResponse" => &["next_page_token", "summary"],
                 "SimulateChangeResponse" => &["next_page_token", "brokers", "customers", "would_be_refused"],

@@ -448,8 +448,12 @@ fn changed_users(firm: &Firm, change: &SimulatedChange) -> HashMap<UserId, Candi
         (SimulatedChange::RemoveProvider { provider, .. }, Some(user)) => {
             put(user, CandidateUser { scope: user.scope.without(provider, firm.providers.keys()), ..user.clone() });
         }
-        (SimulatedChange::EndCustomerOff(_), _)
-        | (SimulatedChange::SharedUser { .. } | SimulatedChange::DisableProvider(_), _)
+        (
+            SimulatedChange::EndCustomerOff(_)
+            | SimulatedChange::SharedUser { .. }
+            | SimulatedChange::DisableProvider(_),
+            _,
+        )
         | (_, None) => {}
     }
     changed

@@ -14,7 +14,7 @@ impl From<IsolationUser> for v1::IsolationUser {
             ways: reached_by.into_iter().map(way).collect(),
             activations: number(activated.activations),
             brokers: number(activated.brokers),
-            targets: targets.into_iter().map(target).collect(),
+            targets: targets.iter().map(target).collect(),
             findings: findings.into_iter().map(finding).collect(),
         }
     }
@@ -40,7 +40,7 @@ fn number(of: u64) -> i64 {
     i64::try_from(of).unwrap_or(i64::MAX)
 }
 
-fn target(target: IsolationTarget) -> v1::IsolationTarget {
+fn target(target: &IsolationTarget) -> v1::IsolationTarget {
     v1::IsolationTarget {
         target_id: target.target_id.to_string(),
         open: target.is_open,

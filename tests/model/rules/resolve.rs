@@ -102,18 +102,18 @@ impl<'m> Decision<'m> {
         let is_customer = order.kind == PersonKind::Customer;
         let is_other = order.wants_portal.is_some_and(|wants_portal| wants_portal != target.is_portal);
         let wrong = if is_customer && target.is_portal { "INSURER_PORTAL_FORBIDDEN" } else { "TARGET_KIND_MISMATCH" };
-        let fits = !(is_customer && target.is_portal) && !is_other;
+        let fits = !(is_other || is_customer && target.is_portal);
         self.must(ResolutionRule::TargetKind, fits, wrong)?;
         self.must(ResolutionRule::TargetEnabled, target.active, "TARGET_DISABLED")?;
         let named = match &order.provider {
             None => None,
-            Some(id) => match self.catalog.providers.get(id) {
-                Some(provider) => Some(provider.active),
-                None => {
+            Some(id) => {
+                let known = self.catalog.providers.get(id).map(|provider| provider.active);
+                if known.is_none() {
                     self.go_on(super::not_found())?;
-                    None
                 }
-            },
+                known
+            }
         };
         let own = self.catalog.providers[&target.provider].active;
         self.must(ResolutionRule::ProviderEnabled, own && named != Some(false), "PROVIDER_DISABLED")?;
@@ -160,9 +160,8 @@ impl<'m> Decision<'m> {
     fn of_customer(&mut self, order: &Order) -> Result<Decided, Refused> {
         let tenant = self.tenant;
         let record = tenant.customers.get(&order.person);
-        let segment = match (record.map(|record| record.segment), order.stated) {
-            (Some(segment), _) | (None, Some(segment)) => segment,
-            (None, None) => return Err(self.failed(ResolutionRule::Segment, Refused::plain("SEGMENT_UNKNOWN"))),
+        let Some(segment) = record.map(|record| record.segment).or(order.stated) else {
+            return Err(self.failed(ResolutionRule::Segment, Refused::plain("SEGMENT_UNKNOWN")));
         };
         self.must(ResolutionRule::Segment, order.stated.is_none_or(|stated| stated == segment), "SEGMENT_MISMATCH")?;
         let found = |user: &String, way| Ok(Decided { user: user.clone(), way, segment: Some(segment) });
