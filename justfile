@@ -26,11 +26,11 @@ clippy:
 
 # Dependencies: banned crates and version floors, licences, sources.
 deny:
-    cargo deny --locked check --hide-inclusion-graph bans licenses sources
+    cargo deny --locked --workspace check --hide-inclusion-graph bans licenses sources
 
 # Known vulnerabilities of the dependencies. Fetches the advisory database, so it is not part of `check`.
 advisories:
-    cargo deny --locked check --hide-inclusion-graph advisories
+    cargo deny --locked --workspace check --hide-inclusion-graph advisories
 
 # The protos keep the naming and commenting rules of `buf.yaml`.
 proto-lint:
@@ -53,8 +53,8 @@ doc:
 demo:
     cargo run --locked -- demo --once --json
 
-# All tests. Those with PostgreSQL start a server of their own where its programs are installed, or use TEST_POSTGRES_URL (a
-# superuser's); without either they say once that they are left out.
+# All tests, of the example as well. Those with PostgreSQL start a server of their own where its programs are installed, or use
+# TEST_POSTGRES_URL (a superuser's); without either they say once that they are left out. So do those with a browser without Chromium.
 test:
     cargo test --locked
 
