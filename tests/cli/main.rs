@@ -11,6 +11,7 @@ mod backups;
 mod catalog;
 mod client;
 mod customers;
+mod demo;
 mod firm;
 mod help;
 mod jumps;

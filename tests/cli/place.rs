@@ -100,11 +100,16 @@ impl Place {
     /// Starts the service, and waits until it listens.
     pub(crate) fn serve(&self) -> Serving {
         let words = ["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--log", "warn"];
-        let mut child = Killed(self.command(&words).stdout(Stdio::piped()).spawn().expect("the program runs"));
+        self.stay_up(&words, "--role operator")
+    }
+
+    /// Starts a command that stays up, and waits until it has said `last`.
+    pub(crate) fn stay_up(&self, words: &[&str], last: &str) -> Serving {
+        let mut child = Killed(self.command(words).stdout(Stdio::piped()).spawn().expect("the program runs"));
         let mut out = BufReader::new(child.0.stdout.take().expect("its output"));
         let mut greeting = String::new();
-        while !greeting.contains("--role operator") {
-            assert_ne!(out.read_line(&mut greeting).expect("a line"), 0, "the service ended: {greeting}");
+        while !greeting.contains(last) {
+            assert_ne!(out.read_line(&mut greeting).expect("a line"), 0, "it ended: {greeting}");
         }
         Serving { child, greeting }
     }
@@ -121,7 +126,7 @@ impl Drop for Killed {
     }
 }
 
-/// `concenter serve`, up.
+/// `concenter serve`, or another command that stays up.
 pub(crate) struct Serving {
     child: Killed,
     /// What it said at its start.
@@ -135,13 +140,24 @@ impl Serving {
 
     /// Where gRPC listens, as it says itself.
     pub(crate) fn grpc(&self) -> String {
-        let mut words = self.greeting.split_whitespace().skip_while(|word| *word != "gRPC");
-        words.nth(1).expect("an address").to_owned()
+        self.url_of("gRPC").to_owned()
+    }
+
+    /// The URL that it said behind this word at its start.
+    pub(crate) fn url_of(&self, thing: &str) -> &str {
+        let words: Vec<_> = self.greeting.split_whitespace().collect();
+        let is_it = |words: &&[&str]| words[0] == thing && words[1].starts_with("http");
+        words.windows(2).find(is_it).expect("an address")[1]
     }
 
     /// Sends SIGTERM; gives the code that the service ends with.
-    pub(crate) fn stop(mut self) -> Option<i32> {
-        kill_process(Pid::from_child(&self.child.0), Signal::TERM).expect("a signal");
+    pub(crate) fn stop(self) -> Option<i32> {
+        self.stop_by(Signal::TERM)
+    }
+
+    /// Sends a signal; gives the code that it ends with.
+    pub(crate) fn stop_by(mut self, signal: Signal) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child.0), signal).expect("a signal");
         self.child.0.wait().expect("an end").code()
     }
 }

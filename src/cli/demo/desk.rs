@@ -120,9 +120,10 @@ impl Desk {
             self.put_provider(provider).await.with_context(|| format!("put product provider {}", provider.id))?;
         }
         for target in &TARGETS {
-            self.put_target(target).await.with_context(|| format!("put target {}", target.id))?;
+            self.put_target(target, target.url).await.with_context(|| format!("put target {}", target.id))?;
         }
-        self.put_return_url().await.context("put the return URL")?;
+        let (id, url) = RETURN_URL;
+        self.put_return_url(id, url).await.context("put the return URL")?;
         self.firm = Some(self.create_tenant(FIRM).await.context("create the firm")?);
         self.other_firm = Some(self.create_tenant(OTHER_FIRM).await.context("create the other firm")?);
         Ok(())
@@ -141,7 +142,8 @@ impl Desk {
         Ok(())
     }
 
-    async fn put_target(&self, target: &Target) -> anyhow::Result<()> {
+    /// Registers a target, reached at this URL.
+    pub(super) async fn put_target(&self, target: &Target, url: &str) -> anyhow::Result<()> {
         let accepted_persons = match target.kind {
             TargetKind::InsurerPortal => vec![PersonKind::Broker.into()],
             TargetKind::TariffCalculator | TargetKind::Unspecified => {
@@ -155,7 +157,7 @@ impl Desk {
             product_provider_id: target.provider.to_owned(),
             kind: target.kind.into(),
             display_name: target.name.to_owned(),
-            url: target.url.to_owned(),
+            url: url.to_owned(),
             delivery: target.delivery.into(),
             accepted_persons,
             lines_of_business: Some(LineOfBusinessScope { scope: Some(Scope::All(All {})) }),
@@ -168,8 +170,8 @@ impl Desk {
         Ok(())
     }
 
-    async fn put_return_url(&self) -> anyhow::Result<()> {
-        let (id, url) = RETURN_URL;
+    /// Registers where targets may send the browser back to.
+    pub(super) async fn put_return_url(&self, id: &str, url: &str) -> anyhow::Result<()> {
         let request = PutReturnUrlRequest {
             request_id: self.request_id(),
             return_url_id: id.to_owned(),

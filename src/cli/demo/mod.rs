@@ -1,11 +1,14 @@
 //! `concenter demo`: the example of five con:center users, told through the real API.
 //!
 //! It starts the service in this process on a fresh data directory and then is nothing but its client. `script` is
-//! what happens, `play` makes the calls, `seen` holds what came of them against the script, `output` tells it.
+//! what happens, `play` makes the calls, `seen` holds what came of them against the script, `output` tells it. While it stays up, `browser`
+//! shows it: the example Tarifrechner as a target, and `portal`, a stand-in for the portal.
 
+mod browser;
 mod desk;
 mod output;
 mod play;
+mod portal;
 mod script;
 mod seen;
 mod table;
@@ -16,9 +19,11 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 
+use self::browser::{Browsable, Sockets};
 use self::desk::{Desk, TOKEN_LIFE};
 use self::output::{Form, Output};
 use self::play::Stage;
@@ -33,18 +38,24 @@ use crate::server::{Outside, Running, Server};
 const GRPC_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
 /// Where HTTP listens if the service stays up.
 const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Where the example Tarifrechner listens.
+const CALCULATOR_ADDR: &str = "127.0.0.1:8090";
+/// Where the stand-in for the portal listens.
+const PORTAL_ADDR: &str = "127.0.0.1:8091";
 /// Any free port of this machine alone.
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Tell the example of five con:center users through the real API, and stay up for trying by hand
 ///
 /// Starts the service on a fresh data directory, sets the example up, jumps and redeems, and checks that every step
-/// comes out as it must. Nothing leaves this machine.
+/// comes out as it must. Then a small portal and an example Tarifrechner are there to try it in a browser. Nothing leaves
+/// this machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     concenter demo\n  \
     concenter demo --once --json\n  \
-    concenter demo --data-dir /tmp/try --grpc-addr 127.0.0.1:0 --http-addr 127.0.0.1:0\n\n\
+    concenter demo --data-dir /tmp/try --grpc-addr 127.0.0.1:0 --http-addr 127.0.0.1:0 \
+    --calculator-addr 127.0.0.1:0 --portal-addr 127.0.0.1:0\n\n\
     Exit code 0 if every step came out as told, 1 if not")]
 pub struct Args {
     /// End after the story instead of staying up until Ctrl-C
@@ -67,6 +78,20 @@ pub struct Args {
     /// Address and port for HTTP [default: 127.0.0.1:8080, or any free port with --once]
     #[arg(long, value_name = "ADDR:PORT")]
     pub http_addr: Option<SocketAddr>,
+
+    /// Address and port of this machine for the example Tarifrechner; not with --once
+    #[arg(long, value_name = "ADDR:PORT", default_value = CALCULATOR_ADDR, value_parser = parse_loopback)]
+    pub calculator_addr: SocketAddr,
+
+    /// Address and port of this machine for the stand-in for the portal; not with --once
+    #[arg(long, value_name = "ADDR:PORT", default_value = PORTAL_ADDR, value_parser = parse_loopback)]
+    pub portal_addr: SocketAddr,
+}
+
+/// An address that other machines do not reach: whoever comes there is taken for whom he says he is.
+fn parse_loopback(text: &str) -> Result<SocketAddr, &'static str> {
+    let address: SocketAddr = text.parse().map_err(|_| "give an IP address and a port")?;
+    address.ip().is_loopback().then_some(address).ok_or("give an address of this machine alone, as 127.0.0.1")
 }
 
 /// Tells the story, and stays up if asked to.
@@ -79,6 +104,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut output = Output { form, out: &mut out, notes: &mut notes };
 
     let outside = Outside::system();
+    let sockets = if args.once { None } else { Some(Sockets::bind(args.calculator_addr, args.portal_addr).await?) };
     let directory = Directory::fresh(args.data_dir.as_deref(), &outside)?;
     let service = match Server::start(settings(&args, &directory.path)).await {
         Ok(service) => service,
@@ -87,7 +113,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             return Err(error.into());
         }
     };
-    let ended = tell_and_stay(service, &directory.path, &args, outside, &mut output).await;
+    let ended = tell_and_stay(service, sockets, (&directory.path, &args), outside, &mut output).await;
     let ended = ended.map_err(|error| error.downcast::<io::Error>().map_or_else(|error| error, not_printed));
     // Nobody has a token to go on with, and nothing went wrong that somebody may want to look into.
     let is_well = ended.as_ref().err().is_none_or(anyhow::Error::is::<OutputClosed>);
@@ -99,8 +125,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 async fn tell_and_stay(
     mut service: Running,
-    data_dir: &Path,
-    args: &Args,
+    sockets: Option<Sockets>,
+    (data_dir, args): (&Path, &Args),
     outside: Outside,
     output: &mut Output<'_>,
 ) -> anyhow::Result<()> {
@@ -112,13 +138,20 @@ async fn tell_and_stay(
     ))?;
     let mut desk = Desk::connect(&service, outside).await?;
     desk.open().await?;
-    let told = tell(&mut Stage::new(&desk), output).await?;
+    let desk = Arc::new(desk);
+    let mut stage = Stage::new(&desk);
+    let told = tell(&mut stage, output).await?;
+    let accounts = stage.accounts();
     if output.form == Form::Story {
         show_tokens(&desk, output)?;
         show_what_next(&service, &desk, data_dir, args.once, output)?;
     }
-    if !args.once {
-        stay_up(&mut service).await?;
+    if let Some(sockets) = sockets {
+        let browsable = Browsable::start(sockets, &service, &desk, accounts).await?;
+        show_browsable(&browsable, output)?;
+        let stayed = stay_up(&mut service).await;
+        browsable.shutdown().await;
+        stayed?;
     }
     // Its connection would hold up the end.
     drop(desk);
@@ -279,6 +312,15 @@ fn show_what_next(
     output.say("\nThe service stays up until Ctrl-C. The data directory is left.")
 }
 
+/// Where to look with a browser. It comes last: it is what most people want.
+fn show_browsable(browsable: &Browsable, output: &mut Output<'_>) -> io::Result<()> {
+    output.say(&format!(
+        "\nIn a browser, with a fresh jump at every click:\n  portal        {}\n  Tarifrechner  {}",
+        browsable.portal_url(),
+        browsable.calculator_url()
+    ))
+}
+
 /// Waits for Ctrl-C.
 async fn stay_up(service: &mut Running) -> anyhow::Result<()> {
     tokio::select! {
@@ -292,7 +334,8 @@ mod tests {
     use super::*;
 
     fn args(once: bool) -> Args {
-        Args { once, json: true, data_dir: None, grpc_addr: None, http_addr: None }
+        let [calculator_addr, portal_addr] = [CALCULATOR_ADDR, PORTAL_ADDR].map(|address| address.parse().unwrap());
+        Args { once, json: true, data_dir: None, grpc_addr: None, http_addr: None, calculator_addr, portal_addr }
     }
 
     #[test]
@@ -335,7 +378,7 @@ mod tests {
         let (mut out, mut notes) = (Vec::new(), Vec::new());
         let mut stage = Stage::new(&desk);
         let told = tell(&mut stage, &mut Output { form, out: &mut out, notes: &mut notes }).await.unwrap();
-        let passwords = stage.passwords();
+        let passwords = stage.accounts().values().map(|password| password.to_string()).collect();
         drop(desk);
         service.shutdown().await;
         let notes = String::from_utf8(notes).unwrap();

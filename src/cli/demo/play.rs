@@ -68,10 +68,9 @@ impl<'a> Stage<'a> {
         Self { desk, users: HashMap::new(), tickets: HashMap::new() }
     }
 
-    /// Passwords that were entered, so that a test can see that none is shown.
-    #[cfg(test)]
-    pub(super) fn passwords(&self) -> Vec<String> {
-        self.users.values().map(|user| user.password.to_string()).collect()
+    /// Names of the rows that were added, with the passwords that were entered.
+    pub(super) fn accounts(&self) -> HashMap<String, Zeroizing<String>> {
+        self.users.iter().map(|(name, user)| ((*name).to_owned(), user.password.clone())).collect()
     }
 
     /// Makes the changes before the step, and plays it.
@@ -394,7 +393,7 @@ fn named_person(trip: &Trip) -> Option<wire::Person> {
     matches!(trip.caller, Caller::Portal).then(|| person(trip.person))
 }
 
-fn person(person: Person) -> wire::Person {
+pub(super) fn person(person: Person) -> wire::Person {
     let person = match person {
         Person::Broker(id) => person::Person::BrokerId(id.to_owned()),
         Person::Customer(id) => person::Person::Customer(CustomerRef { customer_id: id.to_owned(), segment: None }),

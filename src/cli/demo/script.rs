@@ -65,6 +65,17 @@ pub(super) const INSURER_PORTAL: Target = Target {
     gets_password: false,
 };
 
+/// The example of a calculator (`examples/tarifrechner`), where the demonstration stays up. Its URL is known once it listens.
+pub(super) const EXAMPLE_CALCULATOR: Target = Target {
+    id: "beispiel-tarifrechner",
+    provider: COMPARATOR.id,
+    name: "Beispiel-Tarifrechner",
+    kind: TargetKind::TariffCalculator,
+    delivery: Delivery::FormPost,
+    url: "",
+    gets_password: true,
+};
+
 /// The catalogue's targets.
 pub(super) const TARGETS: [Target; 3] = [COMPARATOR_CALCULATOR, INSURER_CALCULATOR, INSURER_PORTAL];
 
