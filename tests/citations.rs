@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where citations stand.
-const SOURCES: [&str; 6] = ["src", "proto", "migrations", "tests", "benches", "docs"];
+const SOURCES: [&str; 7] = ["src", "proto", "migrations", "tests", "benches", "docs", "examples"];
 
 #[test]
 fn every_cited_document_and_heading_exists() {
@@ -46,7 +46,7 @@ fn every_case_of_the_catalogue_is_cited_by_a_test_and_every_cited_case_is_there(
     let cases: BTreeSet<_> = listed.iter().copied().collect();
     assert_eq!(cases.len(), listed.len(), "a case is listed twice");
     let mut cited = BTreeSet::new();
-    for file in files_below(&root.join("src")).into_iter().chain(files_below(&root.join("tests"))) {
+    for file in ["src", "tests", "examples"].iter().flat_map(|source| files_below(&root.join(source))) {
         let text = fs::read_to_string(&file).unwrap_or_default();
         cited.extend(text.lines().flat_map(cited_cases).map(str::to_owned));
     }

@@ -153,6 +153,11 @@ impl Service {
         &self.place
     }
 
+    /// Where gRPC listens.
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.running.grpc_addr
+    }
+
     /// Where HTTP listens.
     pub fn http_addr(&self) -> SocketAddr {
         self.running.http_addr
@@ -190,8 +195,13 @@ impl Service {
 
     /// A target's backend.
     pub fn target(&self, target: &str) -> Client {
+        self.bearer(&self.target_token(target))
+    }
+
+    /// The token of a target's backend.
+    pub fn target_token(&self, target: &str) -> String {
         let target_audience = Some(TargetId::parse(target).expect("a target"));
-        self.bearer(&self.mint(&CallerGrant { target_audience, ..grant(Role::Target, target) }))
+        self.mint(&CallerGrant { target_audience, ..grant(Role::Target, target) })
     }
 
     /// The firm's administrator.
