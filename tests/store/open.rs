@@ -13,14 +13,14 @@ use concenter_gateway::domain::signing::KeyTimes;
 use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::store::sqlite::{OpenError, SqliteStore};
-use concenter_gateway::store::{ServiceStore as _, StoreError, UserStore as _};
+use concenter_gateway::store::{CatalogStore as _, ServiceStore as _, StoreError, UserStore as _};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 use crate::fixture::jump::{for_broker, for_customer};
-use crate::fixture::{done, first};
+use crate::fixture::{done, first, target};
 use crate::sqlite::{DATABASE, opened, reopened, shell};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -199,6 +199,27 @@ async fn a_database_of_an_earlier_schema_is_brought_up_to_date_with_everything_i
     let service = h.store.load_service().await.expect("an answer").expect("a service");
     let [key] = service.signing_keys.as_slice() else { panic!("one key: {service:?}") };
     assert_eq!(key.times, KeyTimes::new(Timestamp::from_unix_micros(1), Timestamp::from_unix_micros(1)));
+}
+
+#[tokio::test]
+async fn placeholders_of_an_earlier_schema_are_spelled_as_browsers_send_them() {
+    let directory = made_of_schema_5().await;
+    let mut shell = shell(directory.path(), true).await;
+    for sql in [
+        "UPDATE target SET url = 'https://r.example/?u={user}' WHERE target_id = 'rechner'",
+        "UPDATE return_url SET url = 'https://portal.example/?{x}'",
+        "INSERT INTO return_url (return_url_id, url, state, version)
+         VALUES ('gleich', 'https://portal.example/?%7Bx%7D', 'active', 1)",
+    ] {
+        sqlx::query(sql).execute(&mut shell).await.expect(sql);
+    }
+    shell.close().await.expect("it closes");
+    let (h, _store) = reopened(&directory).await;
+    let rechner = h.store.get_target(&target("rechner")).await.expect("an answer").expect("the target");
+    assert_eq!(rechner.url.as_str(), "https://r.example/?u=%7Buser%7D");
+    let return_urls = h.store.list_return_urls(&first(10)).await.expect("a page").rows;
+    let found: Vec<_> = return_urls.iter().map(|entry| (entry.return_url_id.as_str(), entry.url.as_str())).collect();
+    assert_eq!(found, [("gleich", "https://portal.example/?%7Bx%7D")], "two that become the same are one");
 }
 
 /// Of all that erasing finds there is nothing left in the log of requests either.
