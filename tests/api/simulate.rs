@@ -170,7 +170,7 @@ async fn a_change_that_would_be_refused_is_simulated_with_its_reason() {
     let world = World::example().await;
     let own = world.a.new_user(user("A", "eigener", v1::UserKind::EndCustomer, only(&[COMPARATOR]))).await;
     world.a.assign(C2, Some(&own)).await;
-    let why = |told: &v1::SimulateChangeResponse| told.would_be_refused.as_ref().map(|refusal| refusal.reason());
+    let why = |told: &v1::SimulateChangeResponse| told.would_be_refused.as_ref().map(v1::SimulatedRefusal::reason);
     let loses = |told: &v1::SimulateChangeResponse| {
         (told.brokers.map(|counts| counts.loses_user), told.customers.map(|counts| counts.loses_user))
     };
