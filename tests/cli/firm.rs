@@ -75,6 +75,32 @@ fn standard_and_endkunde_are_moved_and_set() {
     assert!(refused.error(78).ends_with("(STANDARD_REQUIRED)"), "{refused:?}");
 }
 
+/// R06
+#[test]
+fn what_con_center_says_is_noted_and_shown_with_who_said_it() {
+    let office = Office::open();
+    let firm = Firm::of(&office);
+    let id = firm.shared_user("privatkunden");
+    let said = |word: &str| field(&firm.admin.json(&["user", "attest", &id, word]), "remoteEndCustomer");
+    assert_eq!(said("no"), "REMOTE_END_CUSTOMER_NO");
+    assert_eq!(said("unknown"), "REMOTE_END_CUSTOMER_UNKNOWN");
+    assert_eq!(said("yes"), "REMOTE_END_CUSTOMER_YES");
+    let user = firm.admin.text(&["user", "get", &id]);
+    let shows = |heading: &str, value: &str| {
+        let line = user.lines().find_map(|line| line.strip_prefix(heading)).map(str::trim);
+        assert_eq!(line, Some(value), "{heading} in\n{user}");
+    };
+    shows("Endkunde at con:center", "YES");
+    shows("Known from", "ATTESTATION");
+    shows("Password suspect since", "-");
+    for heading in ["Said by", "Said at", "Endkunde set by", "Endkunde set at"] {
+        let line = user.lines().find_map(|line| line.strip_prefix(heading)).map(str::trim);
+        assert!(line.is_some_and(|value| value != "-"), "{heading} in\n{user}");
+    }
+    let refused = firm.admin.run(&["user", "attest", &id, "perhaps"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+}
+
 #[test]
 fn a_user_in_use_is_not_deleted_until_nothing_depends_on_it() {
     let office = Office::open();

@@ -20,6 +20,7 @@ pub(crate) mod keks;
 pub(crate) mod keys;
 pub(crate) mod redeems;
 pub(crate) mod requests;
+pub(crate) mod results;
 pub(crate) mod retention;
 pub(crate) mod revocation;
 pub(crate) mod revoking;
@@ -133,6 +134,10 @@ macro_rules! conformance {
                 a_return_url_is_read_by_its_key
             }
             users {
+                what_con_center_says_is_noted_with_who_said_it
+                another_answer_of_con_centers_revokes_and_the_same_one_does_not
+                whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_told_of_once
+                who_marked_a_user_endkunde_is_known_while_he_is
                 a_new_user_reads_back
                 a_user_may_start_without_a_secret
                 a_name_that_looks_the_same_is_taken
@@ -315,6 +320,20 @@ macro_rules! conformance {
                 a_deleted_tenants_jump_is_found_as_revoked
                 a_jump_revoked_by_itself_is_revoked_until_it_expires
             }
+            results {
+                a_session_is_that_of_a_redeemed_jump_at_its_target
+                a_session_tells_what_it_rests_on_now
+                whoever_is_erased_leaves_a_revoked_session
+                a_login_is_noted_at_its_user_and_revokes_nothing
+                the_third_failed_login_in_a_row_makes_the_password_suspect
+                of_reports_at_once_exactly_one_makes_the_password_suspect
+                a_login_that_succeeds_ends_the_row_and_no_suspicion
+                a_new_password_is_trusted_and_what_failed_before_it_does_not_count
+                a_login_without_our_password_tells_nothing_of_it
+                a_jump_has_one_result
+                only_the_target_that_redeemed_a_jump_tells_how_it_went
+                notices_go_when_they_were_sent_long_ago
+            }
             history {
                 the_history_tells_what_was_asked_and_decided
                 an_unknown_jump_has_no_history
@@ -489,6 +508,7 @@ macro_rules! conformance {
             }
             by_hand {
                 a_shared_user_who_is_reported_not_to_be_endkunde_stops_jumps
+                a_user_whose_password_is_suspect_stops_jumps
                 a_stopped_tenant_stops_jumps
                 a_disabled_user_stops_jumps
                 a_shared_user_who_lost_endkunde_stops_jumps

@@ -42,6 +42,9 @@ pub(crate) trait Inspect: Send + Sync {
     /// Tells when the session of a jump was revoked.
     async fn session_revoked_at(&self, tenant: &TenantId, jump: &JumpId) -> Option<Timestamp>;
 
+    /// What somebody of a tenant is to be told of and was not yet: causes and users, sorted.
+    async fn notices(&self, tenant: &TenantId) -> Vec<(String, String)>;
+
     /// Adds so many users to a tenant.
     async fn add_users(&self, tenant: &TenantId, count: u32);
 

@@ -66,6 +66,14 @@ impl Inspect for Tables {
         at.map(Timestamp::from_unix_micros)
     }
 
+    async fn notices(&self, tenant: &TenantId) -> Vec<(String, String)> {
+        let query = sqlx::query_as(
+            "SELECT cause, user_id::TEXT FROM notice WHERE tenant_id = $1::UUID AND sent_at IS NULL
+             ORDER BY notice.cause, notice.user_id",
+        );
+        query.bind(tenant.to_string()).fetch_all(&mut self.shell().await).await.expect("the notices")
+    }
+
     async fn add_users(&self, tenant: &TenantId, count: u32) {
         let query = sqlx::query(
             "INSERT INTO concenter_user (

@@ -93,6 +93,8 @@ macro_rules! rules {
                 kind_and_state_are_words_of_a_closed_list
                 a_user_belongs_to_a_tenant_that_is_there
                 a_secret_a_version_and_its_instant_come_together
+                what_con_center_says_comes_with_when_whence_and_by_whom
+                nobody_is_told_twice_of_what_he_was_not_told_yet
                 an_assigned_user_keeps_its_kind
                 an_assigned_user_does_not_become_standard
                 an_assigned_user_is_not_deleted
@@ -130,6 +132,7 @@ macro_rules! rules {
                 what_was_decided_is_never_changed
                 a_redeemed_jump_knows_its_attempt
                 only_a_redeemed_jump_has_a_session_to_revoke
+                a_redeemed_jump_has_one_result_and_no_other_has_one
                 a_jti_a_handle_and_a_request_make_one_jump_each
                 hashes_and_subjects_have_their_length
                 an_actor_is_whole_or_absent

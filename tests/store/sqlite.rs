@@ -90,6 +90,13 @@ impl Inspect for Tables {
         at.map(Timestamp::from_unix_micros)
     }
 
+    async fn notices(&self, tenant: &TenantId) -> Vec<(String, String)> {
+        let query = sqlx::query_as(
+            "SELECT cause, user_id FROM notice WHERE tenant_id = ?1 AND sent_at IS NULL ORDER BY cause, user_id",
+        );
+        query.bind(tenant.to_string()).fetch_all(&mut self.shell().await).await.expect("the notices")
+    }
+
     async fn add_users(&self, tenant: &TenantId, count: u32) {
         let query = sqlx::query(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)

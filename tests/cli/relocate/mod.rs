@@ -103,7 +103,7 @@ async fn everything_is_moved_and_the_source_stays_as_it_was() {
     let ended = place.move_to(&database.owner_url());
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
     let lines: Vec<Vec<&str>> = ended.out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines.iter().filter(|line| line.last() == Some(&"ok")).count(), 20, "{}", ended.out);
+    assert_eq!(lines.iter().filter(|line| line.last() == Some(&"ok")).count(), 21, "{}", ended.out);
     assert!(lines.iter().any(|line| line[..2] == ["jump", "5000"]), "{}", ended.out);
     assert!(fs::read(place.database()).expect("the database") == before, "the source was changed");
     same::assert_same(&place.database(), &mut database.owner().await).await;

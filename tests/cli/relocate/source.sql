@@ -39,7 +39,9 @@ WHERE tenant_id = '00000000-0000-7000-8000-00000000000a';
 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 400)
 INSERT INTO concenter_user (
     tenant_id, user_id, user_name, user_name_key, kind, state, providers, display_name, notification_email,
-    reported_end_customer, sealed_secret, secret_version, secret_set_at, version, created_at, updated_at
+    reported_end_customer, sealed_secret, secret_version, secret_set_at, version, created_at, updated_at,
+    reported_at, reported_source, reported_by, end_customer_at, end_customer_by, last_login_succeeded_at,
+    last_login_failed_at, failed_logins, credential_suspect_since
 )
 SELECT
     '00000000-0000-7000-8000-00000000000a', printf('%08x-0000-7000-8000-0000000000a1', n), 'Ü.' || n, 'ü.' || n,
@@ -47,7 +49,18 @@ SELECT
     CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN '["sicher"]' ELSE '["a\"b\\c,{d} é","sicher"]' END,
     iif(n % 3 = 0, NULL, 'Müller' || char(9, 10, 13) || '\N \. 🙂'), iif(n % 5 = 0, 'a@b.example', NULL),
     CASE n % 3 WHEN 0 THEN NULL WHEN 1 THEN 0 ELSE 1 END,
-    iif(n % 2 = 0, randomblob(n % 90), NULL), n, iif(n % 2 = 0, n, NULL), n, n, n
+    iif(n % 2 = 0, randomblob(n % 90), NULL), n, iif(n % 2 = 0, n, NULL), n, n, n,
+    iif(n % 3 = 0, NULL, n), CASE n % 3 WHEN 0 THEN NULL WHEN 1 THEN 'import' ELSE 'attestation' END,
+    iif(n % 3 = 0, NULL, 'verwalter.' || n), iif(n % 4 = 1, n + 1, NULL), iif(n % 4 = 1, 'verwalter', NULL),
+    iif(n % 5 = 0, n + 2, NULL), iif(n % 6 = 0, n + 3, NULL), n % 4, iif(n % 7 = 0, n + 4, NULL)
+FROM n;
+
+WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 50)
+INSERT INTO notice (tenant_id, notice_id, cause, user_id, created_at, sent_at)
+SELECT
+    '00000000-0000-7000-8000-00000000000a', printf('%08x-0000-7000-8000-0000000000d2', n),
+    iif(n % 2 = 0, 'credential_suspect', 'end_customer_mismatch'),
+    printf('%08x-0000-7000-8000-0000000000a1', n), n, iif(n % 3 = 0, n + 1, NULL)
 FROM n;
 
 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200)
@@ -105,7 +118,8 @@ INSERT INTO jump (
     tenant_id, jump_id, jti_hash, handle_hash, caller, request_id, content, person_kind, person_id, stated_segment,
     actor_role, actor_id, target_id, wanted_kind, activation_id, customer_context, line_of_business, provider_id, context,
     nonce, return_url, user_id, way, segment, subject, actor_subject, issued_at, expires_at, epoch, config_version,
-    customer_version, catalog_version, redeemed_at, redeem_attempt_id, session_revoked_at, revoked_at
+    customer_version, catalog_version, redeemed_at, redeem_attempt_id, session_revoked_at, revoked_at,
+    target_page, redeemed_secret_version, result
 )
 SELECT
     '00000000-0000-7000-8000-00000000000a', printf('%08x-0000-7000-8000-0000000000d1', n), randomblob(32),
@@ -120,7 +134,8 @@ SELECT
     iif(n % 2 = 0, 'activation', 'shared_private'), iif(n % 2 = 0, NULL, 'private'), printf('%043d', 0),
     iif(n % 11 = 0, printf('%043d', 1), NULL), n, n + 60000000, 1, 5, iif(n % 2 = 0, NULL, 3), 1,
     iif(n % 5 = 1, n + 1, NULL), iif(n % 5 = 1, printf('%08x-0000-7000-8000-0000000000f1', n), NULL),
-    iif(n % 25 = 1, n + 2, NULL), iif(n % 5 = 0, n + 3, NULL)
+    iif(n % 25 = 1, n + 2, NULL), iif(n % 5 = 0, n + 3, NULL), iif(n % 9 = 0, 'kfz/antrag-' || n, NULL),
+    iif(n % 10 = 1, n, NULL), CASE n % 15 WHEN 1 THEN 'login_failed' WHEN 6 THEN 'login_succeeded' END
 FROM n;
 
 -- The history outlives its users.

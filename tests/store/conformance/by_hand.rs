@@ -37,6 +37,11 @@ pub(crate) async fn a_shared_user_who_is_reported_not_to_be_endkunde_stops_jumps
     stops(h, for_customer("k-1"), change).await;
 }
 
+pub(crate) async fn a_user_whose_password_is_suspect_stops_jumps(h: &Harness) {
+    let change = "UPDATE concenter_user SET credential_suspect_since = 1 WHERE user_name = 'privat'";
+    stops(h, for_customer("k-1"), change).await;
+}
+
 pub(crate) async fn a_brokers_user_who_became_endkunde_stops_jumps(h: &Harness) {
     let change = "
         UPDATE concenter_user

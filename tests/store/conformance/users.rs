@@ -1,17 +1,20 @@
 //! Con:center users (`docs/domain.md#users`).
 
+use std::time::Duration;
+
 use concenter_gateway::domain::audit::Action;
 use concenter_gateway::domain::change::Change;
 use concenter_gateway::domain::customer::{AccessChange, Segment};
 use concenter_gateway::domain::error::{RELATED_SHOWN, Reason, Refusal, Related, Version};
 use concenter_gateway::domain::ids::UserId;
 use concenter_gateway::domain::provider::{ProviderScope, State};
+use concenter_gateway::domain::resolve::resolve;
 use concenter_gateway::domain::text::EmailAddress;
 use concenter_gateway::domain::user::{
-    ConcenterUser, EndCustomerChange, EndCustomerMark, LoginHealth, NewUser, SecretChange, SecretState, UserChange,
-    UserKind,
+    ConcenterUser, EndCustomerChange, EndCustomerMark, LoginHealth, NewUser, Report, ReportSource, SecretChange,
+    SecretState, UserChange, UserKind,
 };
-use concenter_gateway::store::{MOST_USERS, Outcome, StandardMoved, StoreError};
+use concenter_gateway::store::{Effect, MOST_USERS, Outcome, StandardMoved, StoreError};
 
 use crate::fixture::firm::{Firm, entry};
 use crate::fixture::jump::{for_broker, for_customer};
@@ -655,4 +658,89 @@ pub(crate) async fn a_deleted_user_makes_room_for_another_one(h: &Harness) {
     assert_eq!(reason(create(h, &firm, &h.new_user("einer-zu-viel", UserKind::Broker)).await), Reason::LimitReached);
     h.delete_user(&firm, &free).await;
     done(create(h, &firm, &h.new_user("wieder-einer", UserKind::Broker)).await);
+}
+
+/// Notes what con:center says, with the etag that the user has.
+async fn attest(h: &Harness, firm: &Firm, user: &UserId, reported: Option<bool>) -> (Effect, ConcenterUser) {
+    let version = h.user(&firm.tenant, user).await.version;
+    let effect = h.effect(firm.tenant, Action::AttestEndCustomer);
+    let noted = done(h.store.attest_end_customer(&firm.tenant, &effect, user, version, reported).await);
+    assert_eq!(h.user(&firm.tenant, user).await, noted);
+    (effect, noted)
+}
+
+pub(crate) async fn what_con_center_says_is_noted_with_who_said_it(h: &Harness) {
+    let firm = h.example().await;
+    for reported in [Some(true), Some(true), Some(false), None] {
+        let before = h.user(&firm.tenant, &firm.private).await;
+        h.advance(Duration::from_secs(1));
+        let (effect, noted) = attest(h, &firm, &firm.private, reported).await;
+        let expected = ConcenterUser {
+            reported_end_customer: reported,
+            report: Some(Report { at: effect.at, source: ReportSource::Attestation, by: admin() }),
+            updated_at: effect.at,
+            version: next(before.version),
+            ..before
+        };
+        assert_eq!(noted, expected);
+    }
+    assert_eq!(h.accepted(&firm.tenant, Action::AttestEndCustomer).await, 4);
+    let effect = h.effect(firm.tenant, Action::AttestEndCustomer);
+    let stale = h.store.attest_end_customer(&firm.tenant, &effect, &firm.private, STALE, None).await;
+    assert_eq!(refusal(stale).reason, Reason::EtagMismatch);
+    let effect = h.effect(firm.tenant, Action::AttestEndCustomer);
+    let nobody = h.store.attest_end_customer(&firm.tenant, &effect, &h.id(UserId::new), STALE, None).await;
+    assert_eq!(reason(nobody), Reason::NotFound);
+}
+
+pub(crate) async fn another_answer_of_con_centers_revokes_and_the_same_one_does_not(h: &Harness) {
+    let firm = h.example().await;
+    for (reported, revokes) in [(Some(true), true), (Some(true), false), (None, true), (None, false)] {
+        let open = h.open_jumps(&firm, for_customer("k-1")).await;
+        attest(h, &firm, &firm.private, reported).await;
+        if revokes {
+            open.are_revoked(h).await;
+        } else {
+            open.are_open(h).await;
+        }
+    }
+}
+
+pub(crate) async fn whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_told_of_once(h: &Harness) {
+    let firm = h.example().await;
+    let told = |user: &UserId| ("end_customer_mismatch".to_owned(), user.to_string());
+    let open = h.open_jumps(&firm, for_customer("k-1")).await;
+    attest(h, &firm, &firm.private, Some(false)).await;
+    open.are_revoked(h).await;
+    let order = for_customer("k-1");
+    let inputs = h.inputs(&firm.tenant, &order).await;
+    let refused = resolve(&order, &inputs.candidates).outcome.expect_err("a refusal");
+    assert_eq!(refused.reason, Reason::EndkundeRemoteMismatch);
+    assert_eq!(h.inspect.notices(&firm.tenant).await, [told(&firm.private)]);
+    for reported in [Some(false), None, Some(false)] {
+        attest(h, &firm, &firm.private, reported).await;
+    }
+    assert_eq!(h.inspect.notices(&firm.tenant).await, [told(&firm.private)], "it waits to be sent");
+
+    // The other way round: it is known already, and then he is marked.
+    let broker = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    attest(h, &firm, &broker, Some(false)).await;
+    assert_eq!(h.inspect.notices(&firm.tenant).await.len(), 1, "a broker's user need not be Endkunde");
+    done(mark(h, &firm, &broker, true, Some(only(&["sicher"]))).await);
+    let mut both = vec![told(&firm.private), told(&broker)];
+    both.sort();
+    assert_eq!(h.inspect.notices(&firm.tenant).await, both);
+}
+
+pub(crate) async fn who_marked_a_user_endkunde_is_known_while_he_is(h: &Harness) {
+    let firm = h.example().await;
+    let user = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
+    assert_eq!(h.user(&firm.tenant, &user).await.end_customer_mark, None);
+    let marked = done(mark(h, &firm, &user, true, Some(only(&["sicher"]))).await);
+    let expected = Some(EndCustomerMark { at: marked.updated_at, by: admin() });
+    assert_eq!(marked.end_customer_mark, expected);
+    h.advance(Duration::from_secs(1));
+    let widened = done(mark(h, &firm, &user, true, Some(only(&["sicher", "vergleich"]))).await);
+    assert_eq!(widened.end_customer_mark, expected, "he was marked before");
+    assert_eq!(done(mark(h, &firm, &user, false, None).await).end_customer_mark, None);
 }

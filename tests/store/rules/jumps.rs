@@ -85,6 +85,8 @@ pub(crate) async fn a_redeemed_jump_stays_redeemed(shell: &mut Shell) {
     shell.refuses(Trigger, "a jump is redeemed once", open_again, &[REDEEMED_JUMP]).await;
     let take_over = "UPDATE jump SET redeem_attempt_id = ?2 WHERE jump_id = ?1";
     shell.refuses(Trigger, "a jump is redeemed once", take_over, &[REDEEMED_JUMP, FRESH]).await;
+    let other_password = "UPDATE jump SET redeemed_secret_version = 9 WHERE jump_id = ?1";
+    shell.refuses(Trigger, "a jump is redeemed once", other_password, &[REDEEMED_JUMP]).await;
 }
 
 pub(crate) async fn what_was_decided_is_never_changed(shell: &mut Shell) {
@@ -110,6 +112,19 @@ pub(crate) async fn only_a_redeemed_jump_has_a_session_to_revoke(shell: &mut She
     let revoke = "UPDATE jump SET session_revoked_at = 3 WHERE jump_id = ?1";
     shell.refuses(Check, "session_revoked_at IS NULL OR redeemed_at IS NOT NULL", revoke, &[OPEN_JUMP]).await;
     shell.takes(revoke, &[REDEEMED_JUMP]).await;
+}
+
+pub(crate) async fn a_redeemed_jump_has_one_result_and_no_other_has_one(shell: &mut Shell) {
+    let set = "UPDATE jump SET result = ?2 WHERE jump_id = ?1";
+    shell.refuses(Check, "result IS NULL OR redeemed_at IS NOT NULL", set, &[OPEN_JUMP, "login_failed"]).await;
+    shell.refuses(Check, "result IN", set, &[REDEEMED_JUMP, "guess"]).await;
+    shell.does(set, &[REDEEMED_JUMP, "login_failed"]).await;
+    for other in ["login_succeeded", NULL] {
+        shell.refuses(Trigger, "a jump has one result", set, &[REDEEMED_JUMP, other]).await;
+    }
+    let password = "UPDATE jump SET redeemed_secret_version = 1 WHERE jump_id = ?1";
+    let rule = "redeemed_secret_version IS NULL OR redeemed_at IS NOT NULL";
+    shell.refuses(Check, rule, password, &[OPEN_JUMP]).await;
 }
 
 pub(crate) async fn a_jti_a_handle_and_a_request_make_one_jump_each(shell: &mut Shell) {
@@ -203,13 +218,14 @@ const FULL: &str = "
     INSERT INTO jump (
         tenant_id, jump_id, jti_hash, caller, request_id, content, person_kind, person_id, segment, target_id, user_id,
         way, subject, issued_at, expires_at, epoch, config_version, catalog_version, actor_role, actor_id,
-        actor_subject, customer_context, context, nonce, return_url
+        actor_subject, customer_context, context, nonce, return_url, target_page
     )
     VALUES (
         '00000000-0000-7000-8000-00000000000a', '99999999-0000-7000-8000-000000000009', randomblob(32), randomblob(32),
         '99999999-0000-7000-8000-000000000008', zeroblob(32), ?1, 'k-1', ?2, 'rechner', ?3, ?4,
         'subject-of-43-characters-000000000000000000', 1, 60000001, 5, 5, 5, 'portal_user', 'f.fischer',
-        'subject-of-43-characters-000000000000000000', 'k-2', 'Angebot 7', 'n-once', 'https://portal.example/'
+        'subject-of-43-characters-000000000000000000', 'k-2', 'Angebot 7', 'n-once', 'https://portal.example/',
+        'kfz/k-1'
     )";
 
 /// Forgets the person. Binds: jump, what is left as it is.
@@ -226,7 +242,8 @@ const FORGET_OWN: &str = "
         customer_context = CASE WHEN ?2 = 'customer_context' THEN customer_context ELSE NULL END,
         context = CASE WHEN ?2 = 'context' THEN context ELSE NULL END,
         nonce = CASE WHEN ?2 = 'nonce' THEN nonce ELSE NULL END,
-        return_url = CASE WHEN ?2 = 'return_url' THEN return_url ELSE NULL END
+        return_url = CASE WHEN ?2 = 'return_url' THEN return_url ELSE NULL END,
+        target_page = CASE WHEN ?2 = 'target_page' THEN target_page ELSE NULL END
     WHERE jump_id = ?1";
 /// Forgets the customer that somebody worked for. Binds: jump, what is left as it is, what is lost as well.
 const FORGET_CONTEXT: &str = "
@@ -236,6 +253,7 @@ const FORGET_CONTEXT: &str = "
         customer_context = CASE WHEN ?2 = 'customer_context' THEN customer_context ELSE NULL END,
         context = CASE WHEN ?2 = 'context' THEN context ELSE NULL END,
         return_url = CASE WHEN ?2 = 'return_url' THEN return_url ELSE NULL END,
+        target_page = CASE WHEN ?2 = 'target_page' THEN target_page ELSE NULL END,
         nonce = CASE WHEN ?3 = 'nonce' THEN NULL ELSE nonce END,
         caller = CASE WHEN ?3 = 'caller' THEN jti_hash ELSE caller END,
         person_id = CASE WHEN ?3 = 'person_id' THEN '' ELSE person_id END,
@@ -259,6 +277,7 @@ pub(crate) async fn a_customer_is_forgotten_whole_or_not_at_all(shell: &mut Shel
         "context",
         "nonce",
         "return_url",
+        "target_page",
     ] {
         shell.refuses(Trigger, FORGOTTEN_WHOLE, FORGET_OWN, &[FRESH, left]).await;
     }
@@ -271,7 +290,7 @@ pub(crate) async fn a_redeemed_jump_forgets_its_customer_without_being_revoked(s
 
 pub(crate) async fn a_jump_forgets_whole_whom_it_was_made_for(shell: &mut Shell) {
     shell.does(FULL, &["broker", NULL, MEIER, "activation"]).await;
-    for left in ["revoked_at", "content", "customer_context", "context", "return_url"] {
+    for left in ["revoked_at", "content", "customer_context", "context", "return_url", "target_page"] {
         shell.refuses(Trigger, FORGOTTEN_WHOLE, FORGET_CONTEXT, &[FRESH, left, ""]).await;
     }
     shell.takes(FORGET_CONTEXT, &[FRESH, "", ""]).await;
@@ -300,6 +319,7 @@ pub(crate) async fn what_leads_to_a_person_leads_to_no_other(shell: &mut Shell) 
         "UPDATE jump SET context = NULL WHERE jump_id = ?1",
         "UPDATE jump SET nonce = 'another' WHERE jump_id = ?1",
         "UPDATE jump SET return_url = 'https://elsewhere.example/' WHERE jump_id = ?1",
+        "UPDATE jump SET target_page = 'elsewhere' WHERE jump_id = ?1",
     ] {
         shell.refuses(Trigger, FORGOTTEN_WHOLE, sql, &[FRESH]).await;
     }

@@ -94,6 +94,35 @@ pub(crate) async fn a_secret_a_version_and_its_instant_come_together(shell: &mut
     shell.refuses(Check, "(sealed_secret IS NULL) = (secret_set_at IS NULL)", forget_secret, &[MEIER]).await;
 }
 
+pub(crate) async fn what_con_center_says_comes_with_when_whence_and_by_whom(shell: &mut Shell) {
+    let say =
+        "UPDATE concenter_user SET reported_at = ?2 + 0, reported_source = ?3, reported_by = ?4 WHERE user_id = ?1";
+    shell.takes(say, &[MEIER, "7", "attestation", "verwalter"]).await;
+    shell.refuses(Check, "reported_source IN", say, &[MEIER, "7", "hearsay", "verwalter"]).await;
+    let source = "(reported_source IS NULL) = (reported_at IS NULL)";
+    shell.refuses(Check, source, say, &[MEIER, "7", NULL, "verwalter"]).await;
+    let by = "(reported_by IS NULL) = (reported_at IS NULL)";
+    shell.refuses(Check, by, say, &[MEIER, "7", "import", NULL]).await;
+    let mark = "UPDATE concenter_user SET end_customer_at = 7, end_customer_by = ?2 WHERE user_id = ?1";
+    shell.takes(mark, &[PRIVATE, "verwalter"]).await;
+    shell.refuses(Check, "(end_customer_by IS NULL) = (end_customer_at IS NULL)", mark, &[PRIVATE, NULL]).await;
+    let count = "UPDATE concenter_user SET failed_logins = -1 WHERE user_id = ?1";
+    shell.refuses(Check, "failed_logins >= 0", count, &[MEIER]).await;
+}
+
+pub(crate) async fn nobody_is_told_twice_of_what_he_was_not_told_yet(shell: &mut Shell) {
+    let tell = "
+        INSERT INTO notice (tenant_id, notice_id, cause, user_id, created_at)
+        VALUES (?1, ?2, ?3, ?4, 1)";
+    shell.does(tell, &[A, FRESH, "credential_suspect", MEIER]).await;
+    let columns = "notice.tenant_id, notice.cause, notice.user_id";
+    shell.refuses(Unique, columns, tell, &[A, STANDARD, "credential_suspect", MEIER]).await;
+    shell.refuses(Check, "cause IN", tell, &[A, STANDARD, "weather", MEIER]).await;
+    shell.takes(tell, &[A, STANDARD, "end_customer_mismatch", MEIER]).await;
+    shell.does("UPDATE notice SET sent_at = 2 WHERE notice_id = ?1", &[FRESH]).await;
+    shell.takes(tell, &[A, STANDARD, "credential_suspect", MEIER]).await;
+}
+
 pub(crate) async fn an_assigned_user_keeps_its_kind(shell: &mut Shell) {
     // Of an activation, of both slots, of a customer.
     shell.does(SET_PROVIDERS, &[MEIER, r#"["sicher"]"#]).await;
