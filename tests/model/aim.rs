@@ -193,6 +193,12 @@ impl Aim<'_> {
                 let request = v1::SetEndCustomerRequest { request_id, user_id, etag, end_customer, provider_scope };
                 Request::SetEndCustomer(request)
             }
+            Command::Attest { user, known, remote } => {
+                let (user_id, etag) = self.user(*user, *known);
+                let remote_end_customer = *remote;
+                let request = v1::AttestEndCustomerRequest { request_id, user_id, etag, remote_end_customer };
+                Request::AttestEndCustomer(request)
+            }
             Command::SetUserState { user, known, active } => {
                 let (user_id, etag) = self.user(*user, *known);
                 if *active {
@@ -395,6 +401,17 @@ impl Aim<'_> {
                 let request = v1::RedeemJumpRequest { proof, nonce: None };
                 (Who::Target(*target), Request::RedeemJump(request))
             }
+            Command::Report { back, target, failed } => {
+                let (its_own, session) = self.session(*back)?;
+                let result = if *failed { v1::JumpResult::LoginFailed } else { v1::JumpResult::LoginSucceeded };
+                let request = v1::ReportJumpResultRequest { request_id: request_id(), session, result: result.into() };
+                (Who::Target(target.unwrap_or(its_own)), Request::ReportJumpResult(request))
+            }
+            Command::Introspect { back, target } => {
+                let (its_own, session) = self.session(*back)?;
+                let request = v1::IntrospectJumpRequest { session };
+                (Who::Target(target.unwrap_or(its_own)), Request::IntrospectJump(request))
+            }
             Command::Revoke(revoked) => {
                 let jumps = match *revoked {
                     Revoked::Jump(jump) => Selection::JumpId(self.pick(jump, |tenant| &tenant.made.jumps)),
@@ -427,6 +444,14 @@ impl Aim<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// The newest jump but `back`: its target, and what its session is called, redeemed or not.
+    fn session(&self, back: usize) -> Option<(usize, String)> {
+        let tenant = self.own();
+        let id = &tenant.made.jumps[tenant.made.jumps.len().checked_sub(back + 1)?];
+        let its_own = TARGETS.iter().position(|target| *target == tenant.jumps[id].target)?;
+        Some((its_own, format!("{}.{id}", tenant.id)))
     }
 
     fn jump(&self, portal: bool, person: Option<v1::Person>, target: usize, extras: Extras) -> Request {

@@ -96,6 +96,7 @@ rpcs! {
     SetUserSecret(v1::SetUserSecretRequest) -> v1::SetUserSecretResponse = users.set_user_secret;
     SetStandardUser(v1::SetStandardUserRequest) -> v1::SetStandardUserResponse = users.set_standard_user;
     SetEndCustomer(v1::SetEndCustomerRequest) -> v1::SetEndCustomerResponse = users.set_end_customer;
+    AttestEndCustomer(v1::AttestEndCustomerRequest) -> v1::AttestEndCustomerResponse = users.attest_end_customer;
     DisableUser(v1::DisableUserRequest) -> v1::DisableUserResponse = users.disable_user;
     EnableUser(v1::EnableUserRequest) -> v1::EnableUserResponse = users.enable_user;
     DeleteUser(v1::DeleteUserRequest) -> v1::DeleteUserResponse = users.delete_user;
@@ -125,6 +126,8 @@ rpcs! {
     JumpToPortal(v1::JumpToInsurerPortalRequest) -> v1::JumpToInsurerPortalResponse = jumps.jump_to_insurer_portal;
     ExplainJump(v1::ExplainJumpRequest) -> v1::ExplainJumpResponse = jumps.explain_jump;
     RedeemJump(v1::RedeemJumpRequest) -> v1::RedeemJumpResponse = jumps.redeem_jump;
+    ReportJumpResult(v1::ReportJumpResultRequest) -> v1::ReportJumpResultResponse = jumps.report_jump_result;
+    IntrospectJump(v1::IntrospectJumpRequest) -> v1::IntrospectJumpResponse = jumps.introspect_jump;
     GetJump(v1::GetJumpRequest) -> v1::GetJumpResponse = jumps.get_jump;
     ListJumps(v1::ListJumpsRequest) -> v1::ListJumpsResponse = jumps.list_jumps;
     RevokeJump(v1::RevokeJumpRequest) -> v1::RevokeJumpResponse = jumps.revoke_jump;
@@ -160,7 +163,7 @@ impl Request {
             Self::ListTargets(_) | Self::GetJump(_) | Self::ListJumps(_) => &["portal", "broker", "customer", "admin"],
             Self::JumpToTarif(_) => &["portal", "broker", "customer"],
             Self::JumpToPortal(_) => &["portal", "broker"],
-            Self::RedeemJump(_) => &["target"],
+            Self::RedeemJump(_) | Self::ReportJumpResult(_) | Self::IntrospectJump(_) => &["target"],
             Self::GetTenant(_)
             | Self::UpdateTenant(_)
             | Self::StopTenant(_)
@@ -188,6 +191,7 @@ impl Request {
             Self::SetUserSecret(request) => Some(&mut request.request_id),
             Self::SetStandardUser(request) => Some(&mut request.request_id),
             Self::SetEndCustomer(request) => Some(&mut request.request_id),
+            Self::AttestEndCustomer(request) => Some(&mut request.request_id),
             Self::DisableUser(request) => Some(&mut request.request_id),
             Self::EnableUser(request) => Some(&mut request.request_id),
             Self::DeleteUser(request) => Some(&mut request.request_id),
@@ -203,6 +207,7 @@ impl Request {
             Self::UpdateSettings(request) => Some(&mut request.request_id),
             Self::JumpToTarif(request) => Some(&mut request.request_id),
             Self::JumpToPortal(request) => Some(&mut request.request_id),
+            Self::ReportJumpResult(request) => Some(&mut request.request_id),
             Self::RevokeJump(request) => Some(&mut request.request_id),
             Self::UpdateTenant(request) => Some(&mut request.request_id),
             Self::StopTenant(request) => Some(&mut request.request_id),

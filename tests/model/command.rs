@@ -137,6 +137,12 @@ pub enum Command {
         end_customer: bool,
         scope: Option<Scope>,
     },
+    /// What con:center says: 1 is that nobody knows, 2 yes, 3 no.
+    Attest {
+        user: Pick,
+        known: Known,
+        remote: i32,
+    },
     SetUserState {
         user: Pick,
         known: Known,
@@ -230,6 +236,17 @@ pub enum Command {
     RedeemRubbish {
         target: usize,
         which: u8,
+    },
+    /// How the login of the newest jump but `back` went, by another target than its own.
+    Report {
+        back: usize,
+        target: Option<usize>,
+        failed: bool,
+    },
+    /// Whether the session of the newest jump but `back` may go on, for another target than its own.
+    Introspect {
+        back: usize,
+        target: Option<usize>,
     },
     Revoke(Revoked),
     /// The operator's, by what it is: 0 renames, 1 stops, 2 starts, 3 deletes, 4 takes that back, 5 reads.
@@ -364,6 +381,8 @@ fn on_users() -> impl Strategy<Value = Command> {
         4 => (pick(), known(), any::<bool>(), option::of(scope())).prop_map(|(user, known, end_customer, scope)| {
             Command::SetEndCustomer { user, known, end_customer, scope }
         }),
+        3 => (pick(), known(), prop_oneof![2 => Just(1), 2 => Just(2), 1 => Just(3)])
+            .prop_map(|(user, known, remote)| Command::Attest { user, known, remote }),
         3 => (pick(), known(), any::<bool>())
             .prop_map(|(user, known, active)| Command::SetUserState { user, known, active }),
         4 => (pick(), known()).prop_map(|(user, known)| Command::DeleteUser { user, known }),
@@ -459,6 +478,10 @@ fn on_jumps() -> impl Strategy<Value = Command> {
         12 => (0..3_usize, option::weighted(0.1, 0..TARGETS.len()), prop::bool::weighted(0.1))
             .prop_map(|(back, target, wrong_nonce)| Command::Redeem { back, target, wrong_nonce }),
         1 => (0..TARGETS.len(), 0..4_u8).prop_map(|(target, which)| Command::RedeemRubbish { target, which }),
+        3 => (0..3_usize, option::weighted(0.1, 0..TARGETS.len()), any::<bool>())
+            .prop_map(|(back, target, failed)| Command::Report { back, target, failed }),
+        3 => (0..3_usize, option::weighted(0.1, 0..TARGETS.len()))
+            .prop_map(|(back, target)| Command::Introspect { back, target }),
         5 => revoked.prop_map(Command::Revoke),
         2 => (pick(), jumper()).prop_map(|(jump, jumper)| Command::GetJump { jump, jumper }),
         3 => listed.prop_map(|(jumper, by, state, target, updated)| {
@@ -560,7 +583,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 Step::plain(side, Command::Jump { portal: false, jumper, target: 0, extras }),
             ]
         });
-    prop_oneof![10 => step().prop_map(|step| vec![step]), 3 => jump, 1 => user, 1 => broker]
+    // One person again and again, whose logins fail: the third makes the password suspect.
+    let failing = (side(), 0..3_usize, 2..=4_usize, command()).prop_map(|(side, at, times, after)| {
+        let (jumper, extras) = (Jumper::ForCustomer(at, None), Extras::default());
+        let one = [
+            Command::Jump { portal: false, jumper, target: 0, extras },
+            Command::Redeem { back: 0, target: None, wrong_nonce: false },
+            Command::Report { back: 0, target: None, failed: true },
+        ];
+        let mut steps: Vec<_> = (0..times).flat_map(|_| one.clone()).collect();
+        steps.extend([after, one[0].clone(), Command::Introspect { back: 1, target: None }]);
+        steps.into_iter().map(|command| Step::plain(side, command)).collect()
+    });
+    prop_oneof![20 => step().prop_map(|step| vec![step]), 6 => jump, 2 => user, 2 => broker, 1 => failing]
 }
 
 /// Sequences of so many groups of steps, one to five each.

@@ -146,6 +146,18 @@ impl Auditor {
         rows.join("\n")
     }
 
+    /// What somebody is to be told of, of a tenant; sorted.
+    async fn notices(&mut self, tenant: &str) -> Vec<(String, String)> {
+        let sql = Sql {
+            sqlite: "SELECT cause, user_id FROM notice WHERE tenant_id = $1 AND sent_at IS NULL",
+            postgres: "SELECT cause, user_id FROM notice WHERE tenant_id = $1::UUID AND sent_at IS NULL",
+        };
+        let rows = self.reader.rows(sql, &[tenant]).await;
+        let mut notices: Vec<_> = rows.iter().map(|row| (row.text("cause"), row.text("user_id"))).collect();
+        notices.sort();
+        notices
+    }
+
     /// The rows of both tenants' logs, and of the log that belongs to no tenant since `since`; sorted.
     async fn rows(&mut self, tenants: [&str; 2], since: i64) -> Vec<AuditRow> {
         let sql = Sql {
@@ -187,6 +199,10 @@ pub async fn observe(play: &mut Play<'_>, page_size: i32) -> Result<(), String> 
     for side in [0, 1] {
         let expected = &play.model.sides[side];
         let rows = play.stage.auditor.digest(&expected.id).await;
+        let told = play.stage.auditor.notices(&expected.id).await;
+        let notices: Vec<_> =
+            expected.notices.iter().map(|(cause, user)| ((*cause).to_owned(), user.clone())).collect();
+        same("what somebody is to be told of", &told, &notices)?;
         let looked = Some((play.model.now, rows, expected.clone()));
         if is_last || play.looked[side] != looked {
             tenant(play, side, page_size).await?;

@@ -15,7 +15,7 @@ const SEQUENCES_ON_POSTGRES: u64 = 100;
 const ENOUGH: u64 = 5_000;
 
 /// Every reason that a call within bounds can be refused for, but those of limits that are out of reach here.
-const REASONS: [&str; 34] = [
+const REASONS: [&str; 37] = [
     "ROLE",
     "TENANT_MISMATCH",
     "NOT_FOUND",
@@ -31,9 +31,11 @@ const REASONS: [&str; 34] = [
     "INSURER_PORTAL_FORBIDDEN",
     "USER_DISABLED",
     "SECRET_MISSING",
+    "CREDENTIAL_SUSPECT",
     "STANDARD_NOT_FOR_JUMPS",
     "ENDKUNDE_REQUIRED",
     "ENDKUNDE_CONFLICT",
+    "ENDKUNDE_REMOTE_MISMATCH",
     "PROVIDER_NOT_ALLOWED",
     "TARGET_DISABLED",
     "PROVIDER_DISABLED",
@@ -50,6 +52,7 @@ const REASONS: [&str; 34] = [
     "JUMP_INVALID",
     "JUMP_ALREADY_REDEEMED",
     "JUMP_REVOKED",
+    "RESULT_ALREADY_REPORTED",
 ];
 
 /// I1, I2, I3, I4, I5, I6, I8, I9, I10, I12

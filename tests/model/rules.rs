@@ -10,6 +10,7 @@ mod history;
 mod jumps;
 mod redeem;
 mod resolve;
+mod sessions;
 mod settings;
 mod tenants;
 mod users;
@@ -118,6 +119,8 @@ impl Model {
                 return self.jump(call, seen);
             }
             Request::RedeemJump(request) => return self.redeem(call, request, seen),
+            Request::ReportJumpResult(request) => return self.report(call, request),
+            Request::IntrospectJump(request) => return self.introspect(call, request),
             _ => {}
         }
         if call.who.is_within() && self.sides[call.side].deleted_at.is_some() {
@@ -207,6 +210,7 @@ impl Model {
                 ("user.mark_end_customer", Some(request.user_id.clone()))
             }
             Request::SetEndCustomer(request) => ("user.unmark_end_customer", Some(request.user_id.clone())),
+            Request::AttestEndCustomer(request) => ("user.attest_end_customer", Some(request.user_id.clone())),
             Request::DisableUser(request) => ("user.disable", Some(request.user_id.clone())),
             Request::EnableUser(request) => ("user.enable", Some(request.user_id.clone())),
             Request::DeleteUser(request) => ("user.delete", Some(request.user_id.clone())),

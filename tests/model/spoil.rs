@@ -147,6 +147,12 @@ fn on_users(request: &Request) -> Vec<Way> {
         "user_id" => |request| request.user_id = "x".to_owned(),
         "etag" => |request| request.etag = String::new(),
     );
+    spoils!(request, AttestEndCustomer:
+        "user_id" => |request| request.user_id = "x".to_owned(),
+        "etag" => |request| request.etag = String::new(),
+        "remote_end_customer" => |request| request.remote_end_customer = 0,
+        "remote_end_customer" => |request| request.remote_end_customer = 4,
+    );
     spoils!(request, DisableUser:
         "user_id" => |request| request.user_id = "x".to_owned(),
         "etag" => |request| request.etag = "v99999999999999999999".to_owned(),
@@ -340,6 +346,9 @@ fn on_jumps(request: &Request) -> Vec<Way> {
         "nonce" => |request| request.nonce = Some("n".repeat(65)),
         "nonce" => |request| request.nonce = Some(String::new()),
         "return_url" => |request| request.return_url = Some("javascript:alert(1)".to_owned()),
+        "target_page" => |request| request.target_page = Some(String::new()),
+        "target_page" => |request| request.target_page = Some("x".repeat(257)),
+        "target_page" => |request| request.target_page = Some("//evil.example".to_owned()),
         "ttl" => |request| request.ttl = seconds(9),
         "ttl" => |request| request.ttl = seconds(121),
         "ttl" => |request| request.ttl = seconds(0),
@@ -355,6 +364,16 @@ fn on_jumps(request: &Request) -> Vec<Way> {
         "target_id" => |request| request.target_id = "x".repeat(65),
         "line_of_business" => |request| request.line_of_business = Some("0500".to_owned()),
         "activation_id" => |request| request.activation_id = Some("x".to_owned()),
+    );
+    spoils!(request, ReportJumpResult:
+        "session" => |request| request.session = String::new(),
+        "session" => |request| request.session.push('x'),
+        "result" => |request| request.result = 0,
+        "result" => |request| request.result = 3,
+    );
+    spoils!(request, IntrospectJump:
+        "session" => |request| request.session = "x".repeat(129),
+        "session" => |request| request.session = "x.y".to_owned(),
     );
     spoils!(request, GetJump: "jump_id" => |request| request.jump_id = "x".to_owned());
     spoils!(request, RevokeJump:

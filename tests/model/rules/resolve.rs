@@ -1,6 +1,8 @@
 //! Which con:center user a jump gets (`docs/domain.md#broker-jump`, `docs/domain.md#customer-jump`), and the trace of it.
 
-use concenter_gateway::proto::v1::{PersonKind, ResolutionRule, ResolutionWay, Segment, StepOutcome, UserKind};
+use concenter_gateway::proto::v1::{
+    PersonKind, RemoteEndCustomer, ResolutionRule, ResolutionWay, Segment, StepOutcome, UserKind,
+};
 
 use super::Refused;
 use crate::state::{Activation, Catalog, Target, Tenant, User};
@@ -197,7 +199,8 @@ impl<'m> Decision<'m> {
         } else if order.kind == PersonKind::Customer {
             let is_end_customer = user.kind == UserKind::EndCustomer;
             self.must(ResolutionRule::UserKindFits, is_end_customer, "ENDKUNDE_REQUIRED")?;
-            self.passed(ResolutionRule::UserReportedEndCustomer);
+            let is_denied = user.remote == RemoteEndCustomer::No;
+            self.must(ResolutionRule::UserReportedEndCustomer, !is_denied, "ENDKUNDE_REMOTE_MISMATCH")?;
         } else {
             self.must(ResolutionRule::UserKindFits, user.kind == UserKind::Broker, "ENDKUNDE_CONFLICT")?;
         }

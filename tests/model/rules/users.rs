@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::UserKind;
 
+use super::sessions::is_denied;
 use super::{Done, Refused, Seen, check_etag, not_found, nothing_in_the_way};
 use crate::call::{Answer, Call, Request};
 use crate::state::{Catalog, Model, Tenant, Thing, User, name_key, scope_in};
@@ -34,6 +35,7 @@ impl Model {
             Request::SetUserSecret(request) => side.set_secret(now, request),
             Request::SetStandardUser(request) => side.set_standard(now, &request.user_id, &request.etag),
             Request::SetEndCustomer(request) => side.set_end_customer(now, catalog, request),
+            Request::AttestEndCustomer(request) => side.attest(now, request),
             Request::DisableUser(request) => side.set_user_state(now, &request.user_id, &request.etag, false),
             Request::EnableUser(request) => side.set_user_state(now, &request.user_id, &request.etag, true),
             Request::DeleteUser(request) => side.delete_user(&request.user_id, &request.etag),
@@ -44,7 +46,7 @@ impl Model {
 
 impl Tenant {
     /// Looks a user up that a change is about.
-    fn known_user(&self, id: &str, etag: &str) -> Result<User, Refused> {
+    pub(super) fn known_user(&self, id: &str, etag: &str) -> Result<User, Refused> {
         let user = self.users.get(id).ok_or_else(not_found)?;
         check_etag(user.version, etag)?;
         Ok(user.clone())
@@ -178,12 +180,17 @@ impl Tenant {
             nothing_in_the_way("SLOT_IN_USE", shared)?;
         }
         if (user.kind, user.scope.clone()) != before {
-            if user.kind != before.0 {
+            let changes_kind = user.kind != before.0;
+            if changes_kind {
                 user.marked_at = end_customer.then_some(now);
             }
             user.touch(now);
+            let mismatches = changes_kind && is_denied(&user);
             self.users.insert(request.user_id.clone(), user);
             self.kill_jumps();
+            if mismatches {
+                self.tell_of_mismatch(&request.user_id);
+            }
         }
         Ok(Thing::User(request.user_id.clone()))
     }
@@ -228,6 +235,9 @@ impl Tenant {
             }
             (Request::SetEndCustomer(_), Thing::User(id)) => {
                 Answer::SetEndCustomer(v1::SetEndCustomerResponse { user: Some(user(id)?) })
+            }
+            (Request::AttestEndCustomer(_), Thing::User(id)) => {
+                Answer::AttestEndCustomer(v1::AttestEndCustomerResponse { user: Some(user(id)?) })
             }
             (Request::DisableUser(_), Thing::User(id)) => {
                 Answer::DisableUser(v1::DisableUserResponse { user: Some(user(id)?) })

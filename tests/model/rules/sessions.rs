@@ -1,0 +1,132 @@
+//! What comes behind a redemption: whether the session may go on, and how its login went (`docs/domain.md#sessions`).
+
+use concenter_gateway::proto::v1;
+use concenter_gateway::proto::v1::{JumpResult, SessionState};
+
+use super::{Deed, Expected, Refused, not_found};
+use crate::call::{Answer, Call, Who};
+use crate::command::TARGETS;
+use crate::state::{Handled, Jump, Model, SECOND, Tenant, Thing, User, instant, span};
+
+/// Failed logins in a row that make a password suspect.
+const MOST_FAILED: u32 = 3;
+
+impl Model {
+    /// Finds the session of a redeemed jump, for the target that redeemed it.
+    fn session_of(&self, call: &Call, session: &str) -> Option<(usize, String)> {
+        let Who::Target(at) = call.who else { panic!("only a target has sessions") };
+        let (tenant, jump) = session.split_once('.')?;
+        let side = self.sides.iter().position(|side| side.id == tenant)?;
+        let found = self.sides[side].jumps.get(jump)?;
+        (found.target == TARGETS[at] && found.redeemed_at.is_some()).then(|| (side, jump.to_owned()))
+    }
+
+    pub(super) fn introspect(&mut self, call: &Call, request: &v1::IntrospectJumpRequest) -> Expected {
+        let Some((side, id)) = self.session_of(call, &request.session) else {
+            return Err(self.deny(call, "NOT_FOUND"));
+        };
+        let tenant = &self.sides[side];
+        let jump = &tenant.jumps[&id];
+        let redeemed_at = jump.redeemed_at.expect("a redeemed jump");
+        let (idle, absolute) = tenant.settings.session(jump.person_kind);
+        let ends_at = redeemed_at + absolute * SECOND;
+        let stands = !tenant.stopped && tenant.users.get(&jump.user).is_some_and(|user| user.active);
+        let state = if jump.session_revoked_at.is_some() || !stands {
+            SessionState::Revoked
+        } else if self.now >= ends_at {
+            SessionState::Ended
+        } else {
+            SessionState::Active
+        };
+        Ok(Answer::IntrospectJump(v1::IntrospectJumpResponse {
+            state: state.into(),
+            redeemed_at: instant(redeemed_at),
+            ends_at: instant(ends_at),
+            session_limits: Some(v1::SessionLimits { idle: span(idle), absolute: span(absolute) }),
+        }))
+    }
+
+    /// Takes how a login went, once for each request id of the target and tenant.
+    pub(super) fn report(&mut self, call: &Call, request: &v1::ReportJumpResultRequest) -> Expected {
+        let answer = Ok(Answer::ReportJumpResult(v1::ReportJumpResultResponse {}));
+        let Some((side, id)) = self.session_of(call, &request.session) else {
+            return Err(self.deny(call, "NOT_FOUND"));
+        };
+        let tenant = self.sides[side].id.clone();
+        let action = match request.result() {
+            JumpResult::LoginSucceeded => "jump.report_succeeded",
+            _ => "jump.report_failed",
+        };
+        let deed = Deed { action, object: Some(id.clone()) };
+        let key = (tenant.clone(), call.who, request.request_id.clone());
+        if let Some(Handled { request: before, .. }) = self.requests.get(&key) {
+            if before.as_ref() == Some(&call.request) {
+                return answer;
+            }
+            self.log(tenant, call.who, deed, Some("REQUEST_ID_REUSED".to_owned()));
+            return Err(Refused::plain("REQUEST_ID_REUSED"));
+        }
+        if let Err(refused) = self.sides[side].note_result(self.now, &id, request.result()) {
+            self.log(tenant, call.who, deed, Some(refused.reason.clone()));
+            return Err(refused);
+        }
+        self.log(tenant, call.who, deed, None);
+        self.requests.insert(key, Handled { request: Some(call.request.clone()), thing: Thing::Nothing });
+        answer
+    }
+}
+
+impl Tenant {
+    fn note_result(&mut self, now: i64, id: &str, result: JumpResult) -> Result<(), Refused> {
+        let jump = self.jumps.get_mut(id).ok_or_else(not_found)?;
+        match jump.result {
+            Some(known) if known == result => return Ok(()),
+            Some(_) => return Err(Refused::plain("RESULT_ALREADY_REPORTED")),
+            None => jump.result = Some(result),
+        }
+        let Jump { user: id, used_password, .. } = jump.clone();
+        // Another password is not what was tried.
+        let Some(user) = self.users.get_mut(&id).filter(|user| Some(user.passwords_set) == used_password) else {
+            return Ok(());
+        };
+        if result == JumpResult::LoginSucceeded {
+            (user.failed_logins, user.last_login_succeeded_at) = (0, Some(now));
+            return Ok(());
+        }
+        user.last_login_failed_at = Some(now);
+        user.failed_logins += 1;
+        if user.failed_logins >= MOST_FAILED && user.suspect_since.is_none() {
+            user.suspect_since = Some(now);
+            self.kill_jumps();
+            self.notices.insert(("credential_suspect", id));
+        }
+        Ok(())
+    }
+
+    /// Takes what con:center says of a user.
+    pub(super) fn attest(&mut self, now: i64, request: &v1::AttestEndCustomerRequest) -> super::Done {
+        let mut user = self.known_user(&request.user_id, &request.etag)?;
+        let changes = user.remote != request.remote_end_customer();
+        (user.remote, user.remote_at) = (request.remote_end_customer(), Some(now));
+        user.touch(now);
+        let mismatches = changes && is_denied(&user);
+        self.users.insert(request.user_id.clone(), user);
+        if changes {
+            self.kill_jumps();
+        }
+        if mismatches {
+            self.tell_of_mismatch(&request.user_id);
+        }
+        Ok(Thing::User(request.user_id.clone()))
+    }
+
+    /// Somebody is told once, until it was sent.
+    pub(super) fn tell_of_mismatch(&mut self, user: &str) {
+        self.notices.insert(("end_customer_mismatch", user.to_owned()));
+    }
+}
+
+/// Whether a user is Endkunde here, and con:center says that he is not.
+pub(super) fn is_denied(user: &User) -> bool {
+    user.kind == v1::UserKind::EndCustomer && user.remote == v1::RemoteEndCustomer::No
+}
