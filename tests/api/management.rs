@@ -2,6 +2,7 @@
 
 mod activations;
 mod assignments;
+mod attests;
 mod audit;
 mod catalog;
 mod customers;

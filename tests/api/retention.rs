@@ -440,6 +440,11 @@ async fn after_30_days_a_deleted_tenant_is_gone_but_for_the_audit_log() {
     let world = World::example().await;
     let (service, tenant) = (&world.service, world.a.tenant.as_str());
     world.arrive(X, customer(C1)).await;
+    // Somebody is to be told of it, and never is.
+    let v1::ConcenterUser { user_id, etag, .. } = world.a.user(&world.a.private).await;
+    let remote_end_customer = v1::RemoteEndCustomer::No.into();
+    let attest = v1::AttestEndCustomerRequest { request_id: request_id(), user_id, etag, remote_end_customer };
+    world.a.admin.users().attest_end_customer(attest).await.expect("noted");
     let deleted = world.delete(tenant).await;
     // Whatever is written is sealed within a second: here at once.
     assert!(matches!(sealing::tick(service.app(), Reach::Everybody).await, Outcome::Done(_)));
@@ -611,6 +616,7 @@ async fn rows_of(service: &Service, tenant: &str) -> Vec<(&'static str, i64)> {
         ("customer", "SELECT count(*) FROM customer WHERE CAST(tenant_id AS TEXT) = $1"),
         ("customer_access", "SELECT count(*) FROM customer_access WHERE CAST(tenant_id AS TEXT) = $1"),
         ("jump", "SELECT count(*) FROM jump WHERE CAST(tenant_id AS TEXT) = $1"),
+        ("notice", "SELECT count(*) FROM notice WHERE CAST(tenant_id AS TEXT) = $1"),
         ("person_salt", "SELECT count(*) FROM person_salt WHERE CAST(tenant_id AS TEXT) = $1"),
         ("request_log", "SELECT count(*) FROM request_log WHERE CAST(tenant_id AS TEXT) = $1"),
         ("tenant", "SELECT count(*) FROM tenant WHERE CAST(tenant_id AS TEXT) = $1"),

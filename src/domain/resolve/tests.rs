@@ -145,6 +145,7 @@ fn a_broker_gets_the_user_of_his_activation() {
             Rule::UserKindFits,
             Rule::UserActive,
             Rule::UserHasSecret,
+            Rule::UserCredentialTrusted,
             Rule::ProviderInScope,
         ]
     );

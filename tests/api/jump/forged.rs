@@ -338,7 +338,7 @@ async fn a_signature_without_a_row_is_invalid() {
     assert!(bench.x.jumps().redeem_jump(redeem(proof(&bench.jump))).await.is_ok(), "the jump was used up");
 }
 
-/// From every ECDSA signature anybody can compute a second one that verifies too.
+/// T02: from every ECDSA signature anybody can compute a second one that verifies too.
 #[tokio::test]
 async fn the_twin_of_a_signature_does_not_redeem_a_second_time() {
     let bench = Bench::set_up().await;

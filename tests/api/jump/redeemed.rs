@@ -281,6 +281,7 @@ async fn a_customer_whom_a_broker_works_for_is_context_and_pairwise() {
     assert_eq!(contexts[0], world.arrive(X, customer(C1)).await.subject);
 }
 
+/// T03, J22
 #[tokio::test]
 async fn a_wrong_nonce_is_invalid_and_does_not_use_the_jump_up() {
     let world = World::example().await;
@@ -306,6 +307,7 @@ async fn a_wrong_nonce_is_invalid_and_does_not_use_the_jump_up() {
     }
 }
 
+/// J22
 #[tokio::test]
 async fn a_target_that_demands_a_nonce_gets_no_jump_without() {
     let world = World::example().await;

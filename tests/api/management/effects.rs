@@ -27,6 +27,8 @@ pub(super) struct Effect {
     pub(super) path: String,
     /// What the audit log calls it.
     pub(super) action: &'static str,
+    /// The same, of what [`Effect::send_altered`] sends.
+    pub(super) altered_action: &'static str,
     message: DynamicMessage,
 }
 
@@ -36,7 +38,7 @@ impl Effect {
         let input = method_at(&path).input();
         let message =
             DynamicMessage::decode(input, message.encode_to_vec().as_slice()).expect("a request of the method");
-        Self { path, action, message }
+        Self { path, action, altered_action: action, message }
     }
 
     /// Sends it under a request id.
@@ -88,6 +90,8 @@ fn alter(message: &mut DynamicMessage) -> bool {
         message.set_field(kek_id, Value::String(SECOND_SPARE_KEK.to_owned()));
         return true;
     }
+    // What is no session any more could not be read.
+    fields.retain(|field| field.name() != "session");
     let is_altered = fields.iter().any(|field| match message.get_field_mut(field) {
         Value::String(text) => {
             text.push('x');
@@ -225,7 +229,8 @@ pub(super) async fn of_target_x(world: &World) -> Vec<Effect> {
     let session = world.redeem(X, proof(&jump)).await.expect("a redemption").into_inner().session.clone();
     let result = v1::JumpResult::LoginFailed.into();
     let report = v1::ReportJumpResultRequest { request_id: String::new(), session, result };
-    vec![Effect::new("/concenter.v1.JumpService", "ReportJumpResult", "jump.report_failed", &report)]
+    let effect = Effect::new("/concenter.v1.JumpService", "ReportJumpResult", "jump.report_failed", &report);
+    vec![Effect { altered_action: "jump.report_succeeded", ..effect }]
 }
 
 /// What an operator can change, likewise.

@@ -50,6 +50,7 @@ fn his_jump() -> v1::JumpToTarifRequest {
         context: Some(CONTEXT.to_owned()),
         nonce: Some("nonce-geht".to_owned()),
         return_url: Some(RETURN_URL.to_owned()),
+        target_page: Some("seite-von-geht".to_owned()),
         ..to(X, Some(customer(GOES)))
     }
 }
@@ -59,6 +60,7 @@ fn jump_for_him() -> v1::JumpToTarifRequest {
     v1::JumpToTarifRequest {
         customer_context_id: Some(GOES.to_owned()),
         context: Some(CONTEXT.to_owned()),
+        target_page: Some("seite-von-geht".to_owned()),
         ..to(X, Some(broker(MEIER)))
     }
 }
@@ -108,7 +110,7 @@ async fn nothing_in_the_database_leads_to_an_erased_customer() {
     };
     assert_eq!(status_of(world.a.admin.customers().assign_user(assign).await).code(), Code::NotFound);
     let after = everything_kept(&world).await;
-    for text in [GOES, CONTEXT, "nonce-geht"] {
+    for text in [GOES, CONTEXT, "nonce-geht", "seite-von-geht"] {
         assert_eq!(naming(&after, text), Vec::<&str>::new(), "{text} is kept");
     }
     let subject = Token::read(&token(&own)).payload["sub"].as_str().expect("a subject").to_owned();

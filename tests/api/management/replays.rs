@@ -26,7 +26,7 @@ async fn one_effect_each(world: &World, one: &Client, other: &Client, effects: V
         assert_eq!(world.service.state().await, state, "{} again changed something", effect.path);
         assert_eq!(world.service.audit().await, audit, "{} again was written down", effect.path);
 
-        world.service.refuses(effect.action, REUSED, effect.send_altered(one, &id)).await;
+        world.service.refuses(effect.altered_action, REUSED, effect.send_altered(one, &id)).await;
         if let Err(status) = effect.send(other, &id).await {
             assert_ne!(reason(&status), (REUSED.0, REUSED.1.to_owned()), "{} by somebody else", effect.path);
         }

@@ -29,9 +29,13 @@ impl Stage<'_> {
         (self.ask(Role::Portal, "v1.JumpService/JumpToTarif", wish).await, nonce)
     }
 
-    /// Jumps to a calculator that takes a token, and has it redeem; gives the session.
+    /// Has somebody whom nobody else knows jump to a calculator that takes a token, and it redeem; gives the session.
     pub async fn session(&self, target: &str) -> String {
-        let (jump, nonce) = self.jump_to(target).await;
+        let broker = fresh('b');
+        self.activation_of(&broker).await;
+        let person = json!({ "broker_id": broker });
+        let wish = json!({ "request_id": request_id(), "target_id": target, "person": person });
+        let jump = self.ask(Role::Portal, "v1.JumpService/JumpToTarif", wish).await;
         let token = match text_at(&jump, "form_post.token") {
             token if token.is_empty() => {
                 let link = text_at(&jump, "deep_link");
@@ -40,7 +44,7 @@ impl Stage<'_> {
             token => token,
         };
         let redeem = method("v1.JumpService/RedeemJump");
-        let wish = message(&redeem, json!({ "token": token, "nonce": nonce }));
+        let wish = message(&redeem, json!({ "token": token }));
         let redeemed = self.target(target).send_dynamic(&path_of(&redeem), &wish).await;
         text_at(redeemed.expect("a redemption").get_ref(), "session")
     }
