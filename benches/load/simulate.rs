@@ -59,7 +59,10 @@ async fn on_store(plan: &Plan, store: &str, data: Data) -> anyhow::Result<Vec<Bo
     let listed = tenants.list_tenants(by(&issuer.operator()?, ListTenantsRequest::default())).await?.into_inner();
     let tenant = TenantId::parse(&listed.tenants.first().context("a tenant")?.tenant_id)?;
     let admin = issuer.admin(tenant)?;
-    let users = UserServiceClient::new(channel).list_users(by(&admin, ListUsersRequest::default())).await?.into_inner();
+    let users = UserServiceClient::new(channel)
+        .list_users(by(&admin, ListUsersRequest { page_size: 500, ..Default::default() }))
+        .await?
+        .into_inner();
     let shared = users.users.iter().find(|user| user.kind() == UserKind::EndCustomer).context("a shared user")?;
 
     let mut client = connect(&service.grpc, 1).await?.pop().context("a connection")?;
