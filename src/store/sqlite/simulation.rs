@@ -153,11 +153,37 @@ FROM activation_broker
 WHERE tenant_id = ?1
 ";
 
+/// Not by one GROUP BY over all of them: SQLite would sort them, in memory.
 pub(super) const COUNT_CUSTOMERS: &str = "
-SELECT segment, user_id, count(*) AS customers
-FROM customer
-WHERE tenant_id = ?1
-GROUP BY segment, user_id
+WITH shared AS MATERIALIZED (
+    SELECT
+        coalesce(sum(segment = 'private'), 0) AS private,
+        coalesce(sum(segment = 'commercial'), 0) AS commercial
+    FROM customer
+    WHERE tenant_id = ?1
+      AND user_id IS NULL
+),
+own AS MATERIALIZED (
+    SELECT
+        u.user_id,
+        sum(c.segment = 'private') AS private,
+        sum(c.segment = 'commercial') AS commercial
+    FROM concenter_user AS u
+    CROSS JOIN customer AS c INDEXED BY customer_by_user
+        ON c.user_id = u.user_id
+        AND c.user_kind = 'end_customer'
+        AND c.tenant_id = u.tenant_id
+    WHERE u.tenant_id = ?1
+      AND u.kind = 'end_customer'
+    GROUP BY u.user_id
+)
+SELECT 'private' AS segment, NULL AS user_id, private AS customers FROM shared
+UNION ALL
+SELECT 'commercial', NULL, commercial FROM shared
+UNION ALL
+SELECT 'private', user_id, private FROM own
+UNION ALL
+SELECT 'commercial', user_id, commercial FROM own
 ";
 
 /// Counts everybody. The number of rows is that of the users at most twice, and two.
