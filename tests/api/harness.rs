@@ -98,7 +98,8 @@ pub const NOBODY: &str = "99999999-0000-7000-8000-000000000009";
 pub struct Service {
     /// What the server takes for the time.
     pub clock: Arc<TestClock>,
-    running: Running,
+    /// The service as it runs, with its addresses.
+    pub running: Running,
     channel: Channel,
     /// Who looks at the database, once somebody does.
     onlooker: Mutex<Option<Shell>>,
@@ -151,11 +152,6 @@ impl Service {
     /// Where the service keeps its data.
     pub const fn place(&self) -> &Place {
         &self.place
-    }
-
-    /// Where gRPC listens.
-    pub fn grpc_addr(&self) -> SocketAddr {
-        self.running.grpc_addr
     }
 
     /// Where HTTP listens.

@@ -43,7 +43,7 @@ impl Place {
 
         let seen = Arc::new(Mutex::new(Vec::new()));
         let token = world.service.target_token(CALCULATOR);
-        let gateway = format!("http://{}", world.service.grpc_addr()).parse().expect("a URL");
+        let gateway = format!("http://{}", world.service.running.grpc_addr).parse().expect("a URL");
         let gateway = Gateway::new(&gateway, &token, None).expect("a gateway");
         let site = site(&url, &world.service.public_url(), &portal.origin());
         let pages = Tarifrechner::new(site, gateway, Outside::system(Arc::new(concenter()))).expect("good settings");

@@ -13,7 +13,7 @@ use concenter_gateway::domain::signing::KeyTimes;
 use concenter_gateway::domain::tenant::TenantState;
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::store::sqlite::{OpenError, SqliteStore};
-use concenter_gateway::store::{CatalogStore as _, ServiceStore as _, StoreError, UserStore as _};
+use concenter_gateway::store::{ServiceStore as _, StoreError, UserStore as _};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};

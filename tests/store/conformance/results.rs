@@ -179,9 +179,9 @@ pub(crate) async fn of_reports_at_once_exactly_one_makes_the_password_suspect(h:
         jumps.push(redeemed(h, &firm, for_customer("k-1")).await);
     }
     let before = h.inputs(&firm.tenant, &for_customer("k-1")).await.versions.config;
-    let [a, b, c, d, e] = &jumps[..] else { panic!("five jumps") };
+    let [first, second, third, fourth, fifth] = &jumps[..] else { panic!("five jumps") };
     let report = |jump| report(h, &firm, jump, FAILED);
-    let reports = tokio::join!(report(a), report(b), report(c), report(d), report(e));
+    let reports = tokio::join!(report(first), report(second), report(third), report(fourth), report(fifth));
     for reported in [reports.0, reports.1, reports.2, reports.3, reports.4] {
         done(reported);
     }
