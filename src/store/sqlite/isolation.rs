@@ -148,6 +148,6 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_the_tenants_is_read() {
         assert_plan(ACTIVATED, &[], "SEARCH a USING INDEX activation_by_user (tenant_id=?)").await;
-        assert_plan(SUBJECTS, &[], "(tenant_id=? AND person_kind=?").await;
+        assert_plan(SUBJECTS, &[], "SEARCH jump USING PRIMARY KEY (tenant_id=?)").await;
     }
 }
