@@ -81,7 +81,7 @@ pub struct Finding {
     pub target_id: Option<TargetId>,
 }
 
-/// Whom a target took customers of a user for, in the jumps that are kept.
+/// Whom a target took customers of a user for, in the newest jumps of the tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Subjects {
     /// Different customers; those who were erased do not count.
@@ -168,7 +168,7 @@ pub struct IsolationFacts {
     pub customers: HashMap<(Segment, Option<UserId>), u64>,
     /// Users in activations.
     pub activated: HashMap<UserId, Activated>,
-    /// Jumps of customers that are kept, by user and target.
+    /// The newest jumps of customers, by user and target.
     pub subjects: HashMap<UserId, BTreeMap<TargetId, Subjects>>,
     /// All targets of the catalogue, by key.
     pub targets: Vec<FirmTarget>,

@@ -113,6 +113,15 @@ pub struct ConcenterUser {
     pub version: Version,
 }
 
+impl ConcenterUser {
+    /// Tells whether what con:center says of the user is unknown again once it is called `name`: another name is another account
+    /// there. That one is no Endkunde stays, since it only ever refuses.
+    #[must_use]
+    pub fn forgets_report_as(&self, name: &UserName) -> bool {
+        name.key() != self.name.key() && self.reported_end_customer != Some(false)
+    }
+}
+
 /// What a new con:center user starts with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUser {

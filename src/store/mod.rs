@@ -75,6 +75,8 @@ pub const MOST_USERS: u32 = 10_000;
 pub const MOST_ACTIVATIONS_OF_BROKER: u32 = 100;
 /// Most jumps that one page of a list looks at.
 pub const MOST_JUMPS_SCANNED: u32 = 10_000;
+/// Most jumps that a page of the isolation report looks at, the newest ones of the tenant.
+pub const MOST_JUMPS_REPORTED: u32 = 100_000;
 /// Most rows of the audit log that one page of a list looks at.
 pub const MOST_ENTRIES_SCANNED: u32 = 10_000;
 /// Most brokers that a simulation reads in one go, each with all of his activations.

@@ -354,7 +354,29 @@ async fn a_handle_under_another_tenants_id_redeems_nothing() {
     assert!(world.redeem(Y, proof(&jump)).await.is_ok(), "the jump was not consumed");
 }
 
-/// R08
+/// T04: whom a portal names is one of its own tenant, and who else has him makes no difference. The tenant comes from the
+/// credential; metadata can only choose among what that holds.
+#[tokio::test]
+async fn a_portal_that_names_somebody_elses_customer_reaches_nobody() {
+    let world = World::example().await;
+    put_customer(&world, "theirs").await;
+    let mut statuses = Vec::new();
+    for person in ["theirs", "nobodys"] {
+        let refusal = (Code::FailedPrecondition, "SEGMENT_UNKNOWN");
+        let wish = to(X, Some(customer(person)));
+        statuses.push(world.service.refuses("jump.issue", refusal, world.a.portal.jumps().jump_to_tarif(wish)).await);
+    }
+    same_bytes(&statuses[0], &statuses[1], "JumpToTarif");
+
+    let into_theirs = world.a.portal.clone().with("concenter-tenant", &world.b.tenant);
+    let wish = to(X, Some(customer("theirs")));
+    world.service.refuses("call", TENANT_MISMATCH, into_theirs.jumps().jump_to_tarif(wish)).await;
+
+    let arrived = world.arrive(X, customer(C1)).await;
+    assert_eq!(arrived.tenant_id, world.a.tenant, "both have a customer of this id");
+}
+
+/// R08, T04
 #[tokio::test]
 async fn a_customer_or_broker_who_names_a_person_is_refused() {
     let world = World::example().await;

@@ -14,7 +14,7 @@ use super::simulation::{COUNT_CUSTOMERS, TARGETS, firm_target_of};
 use super::users::user_of;
 use crate::domain::ids::{TargetId, TenantId, UserId};
 use crate::domain::isolation::{Activated, IsolationFacts, Subjects};
-use crate::store::{IsolationStore, StoreError};
+use crate::store::{IsolationStore, MOST_JUMPS_REPORTED, StoreError};
 
 #[async_trait]
 impl IsolationStore for PostgresStore {
@@ -98,7 +98,7 @@ async fn activated(tx: &mut PgConnection, tenant: &TenantId) -> Step<HashMap<Use
     Ok(activated)
 }
 
-/// Goes through the jumps of the tenant that are kept, all of them: an index for this alone would make every jump dearer.
+/// Goes through the newest jumps of the tenant: an index for this alone would make every jump dearer.
 const SUBJECTS: &str = "
 SELECT
     user_id,
@@ -107,16 +107,22 @@ SELECT
     count(DISTINCT subject) AS subjects,
     -- A subject is always as long.
     count(DISTINCT subject || person_id) AS pairs
-FROM jump
-WHERE tenant_id = $1
-  AND person_kind = 'customer'
+FROM (
+    SELECT user_id, target_id, person_kind, person_id, subject
+    FROM jump
+    WHERE tenant_id = $1
+    ORDER BY jump_id DESC
+    LIMIT $2
+) AS newest
+WHERE person_kind = 'customer'
   -- Not those that have forgotten their customer.
   AND person_id <> ''
 GROUP BY user_id, target_id
 ";
 
 async fn subjects(tx: &mut PgConnection, tenant: &TenantId) -> Step<HashMap<UserId, BTreeMap<TargetId, Subjects>>> {
-    let rows = sqlx::query(SUBJECTS).bind(uuid(tenant.as_bytes())).fetch_all(tx).await?;
+    let rows =
+        sqlx::query(SUBJECTS).bind(uuid(tenant.as_bytes())).bind(i64::from(MOST_JUMPS_REPORTED)).fetch_all(tx).await?;
     let mut subjects: HashMap<UserId, BTreeMap<_, _>> = HashMap::new();
     for row in &rows {
         let cells = Cells::of(row, "jump");

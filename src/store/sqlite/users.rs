@@ -521,7 +521,11 @@ async fn update(
                 display_name = ?6,
                 notification_email = ?7,
                 version = version + 1,
-                updated_at = ?8
+                updated_at = ?8,
+                reported_end_customer = CASE WHEN ?9 THEN NULL ELSE reported_end_customer END,
+                reported_at = CASE WHEN ?9 THEN NULL ELSE reported_at END,
+                reported_source = CASE WHEN ?9 THEN NULL ELSE reported_source END,
+                reported_by = CASE WHEN ?9 THEN NULL ELSE reported_by END
             WHERE tenant_id = ?1
               AND user_id = ?2
             ",
@@ -534,6 +538,7 @@ async fn update(
         .bind(wished.display_name.as_ref().map(Line::as_str))
         .bind(wished.notification_email.as_ref().map(EmailAddress::as_str))
         .bind(at.unix_micros())
+        .bind(current.forgets_report_as(&wished.name))
         .execute(&mut *tx)
         .await?;
     }

@@ -115,6 +115,9 @@ impl Tenant {
         }
         let decides_otherwise = user.name != before.name || user.scope != before.scope;
         if decides_otherwise || user.display_name != before.display_name || user.email != before.email {
+            if name_key(&user.name) != name_key(&before.name) && user.remote != v1::RemoteEndCustomer::No {
+                (user.remote, user.remote_at) = (v1::RemoteEndCustomer::Unknown, None);
+            }
             user.touch(now);
             self.users.insert(wish.user_id.clone(), user);
         }

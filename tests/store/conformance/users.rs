@@ -732,6 +732,21 @@ pub(crate) async fn whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_t
     assert_eq!(h.inspect.notices(&firm.tenant).await, both);
 }
 
+pub(crate) async fn under_another_name_nobody_knows_what_con_center_says_unless_it_said_no(h: &Harness) {
+    let firm = h.example().await;
+    attest(h, &firm, &firm.private, Some(true)).await;
+    let renamed = done(update(h, &firm, &firm.private, named("privat-neu")).await);
+    assert_eq!((renamed.reported_end_customer, renamed.report), (None, None));
+
+    let (_, noted) = attest(h, &firm, &firm.private, Some(true)).await;
+    let respelled = done(update(h, &firm, &firm.private, named("Privat-NEU")).await);
+    assert_eq!((respelled.reported_end_customer, respelled.report), (Some(true), noted.report));
+
+    let (_, denied) = attest(h, &firm, &firm.private, Some(false)).await;
+    let renamed = done(update(h, &firm, &firm.private, named("privat-2")).await);
+    assert_eq!((renamed.reported_end_customer, renamed.report), (Some(false), denied.report));
+}
+
 pub(crate) async fn who_marked_a_user_endkunde_is_known_while_he_is(h: &Harness) {
     let firm = h.example().await;
     let user = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
