@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use self::healthz::Checkup;
@@ -42,11 +42,12 @@ pub fn router(app: Arc<App>, metrics: Option<MetricsPage>, portal_url: Option<We
     router
         .route("/.well-known/jwks.json", get(jwks::jwks).with_state(app))
         .route("/healthz", get(healthz::healthz).with_state(checkup))
+        .layer(map_response(harden))
+        // Behind the layer, which costs a twentieth of such an answer: these pages bring the header along.
         .route("/j/{target_id}", get(landing::landing).with_state(landing_pages))
         .fallback(not_found)
         // Whoever asks in another way than we answer gets nothing either.
         .method_not_allowed_fallback(not_found)
-        .layer(map_response(harden))
 }
 
 /// HTTP while there is no [`App`] yet: not well, and nothing else to be had.
@@ -54,12 +55,14 @@ pub fn closed_router() -> Router {
     Router::new().fallback(healthz::unavailable).layer(map_response(harden))
 }
 
-async fn not_found() -> StatusCode {
-    StatusCode::NOT_FOUND
+async fn not_found() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, [(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF)])
 }
 
 /// Keeps browsers from guessing what an answer is.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
 async fn harden(mut response: Response) -> Response {
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     response
 }

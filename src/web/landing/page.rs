@@ -6,11 +6,12 @@
 use askama::Template;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
+use super::super::NOSNIFF;
 use super::language::Language;
 use super::texts::Texts;
 use crate::app::landing::Entrance;
@@ -157,6 +158,7 @@ impl Layout {
             // Not `no-referrer`, which would make the Origin of what is posted `null`.
             (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin")),
             (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+            (header::X_CONTENT_TYPE_OPTIONS, NOSNIFF),
             (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
         ]
         .into_iter()
@@ -175,7 +177,11 @@ impl Page {
             Language::German => &self.german,
             Language::English => &self.english,
         };
-        (self.status, headers.clone(), body.clone()).into_response()
+        // Not by `into_response`, which puts one header after the other into a new map.
+        let mut response = Response::new(body.clone().into());
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers.clone();
+        response
     }
 }
 
