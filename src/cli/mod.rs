@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand.
 //!
 //! Answers go to standard output, the log and errors to standard error. A subcommand gives `anyhow::Result`; what the
-//! process says and with which code it ends is decided in one place, [`report`]. Secrets are never arguments: those can
+//! process says and with which code it ends is decided in one place, [`report()`]. Secrets are never arguments: those can
 //! be read in the list of processes. One more subcommand: a file here, and a line in [`Command`] and in [`run`].
 //!
 //! Some work on the data directory themselves; those named after what people keep (`user`, `activation`, ..) are
@@ -166,7 +166,7 @@ fn usage(words: &[OsString]) -> StyledStr {
 /// Runs a subcommand. Traces that were begun for it ([`Command::collector`]) end with it.
 ///
 /// # Errors
-/// Whatever stopped it, for [`report`].
+/// Whatever stopped it, for [`report()`].
 pub async fn run(command: Command, traces: Option<Traces>) -> anyhow::Result<()> {
     match command {
         Command::Serve(args) => serve::run(*args, traces).await,

@@ -2,7 +2,7 @@
 //! (`docs/domain.md#isolation`).
 //!
 //! [`IsolationFacts`] is what the store reads, at one point in time; [`IsolationFacts::report`] makes the report of it. One more
-//! finding: a variant of [`FindingCode`], its severity, and a line in [`IsolationFacts::findings`].
+//! finding: a variant of [`FindingCode`], its severity, and a line in `findings`.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -4,7 +4,7 @@
 //! are assigned alike: customers by segment and own user, targets by what a decision looks at. What a change does not
 //! reach is not decided, it stays as it is. A [`Sheet`] takes what the store reads, person by person or counted, and
 //! makes of it the numbers and one page of those who differ. One more change: a variant of [`SimulatedChange`], what it
-//! does in [`Simulation::of`] and why it would be refused in [`Firm::refusal`].
+//! does in [`Simulation::of`] and why it would be refused in `Firm::refusal`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
