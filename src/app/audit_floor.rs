@@ -6,6 +6,7 @@
 
 use super::audit::{opened_floor, verify_until};
 use super::chains::{Chains, Tally};
+use super::retention::in_steps;
 use super::{App, Failure, service_entry};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::audit_log::{AuditFloor, ChainEnd, Checkpoint};
@@ -13,9 +14,6 @@ use crate::domain::ids::{AuditId, TenantId};
 use crate::domain::retention::Retention;
 use crate::domain::time::Timestamp;
 use crate::token::sign_floor;
-
-/// Most rows that one transaction deletes: about 10 ms of the writer's time.
-const STEP_ROWS: u32 = 500;
 
 impl App {
     /// Drops rows of the audit log that are older than `retention` says, of all tenants, those that are gone included. The newest
@@ -51,14 +49,7 @@ impl App {
         if chain.newest_sealed.is_some() {
             self.raise_floor(tenant, known.as_ref(), before).await?;
         }
-        let mut all = 0_u64;
-        loop {
-            let dropped = self.store.delete_dropped_entries(tenant, STEP_ROWS).await?;
-            all = all.saturating_add(dropped);
-            if dropped < u64::from(STEP_ROWS) {
-                return Ok(all);
-            }
-        }
+        Ok(in_steps(|most| self.store.delete_dropped_entries(tenant, most)).await?)
     }
 
     /// Raises the floor of a log to the last place before the first row that stays, if that is higher.

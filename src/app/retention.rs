@@ -10,6 +10,7 @@ use crate::domain::page::{PageRequest, PageSize};
 use crate::domain::retention::{NOTICES_KEPT, Retention};
 use crate::domain::tenant::DELETION_GRACE;
 use crate::domain::time::Timestamp;
+use crate::store::StoreError;
 
 /// Most rows that one transaction deletes: about 10 ms of the writer's time.
 const STEP_ROWS: u32 = 500;
@@ -24,14 +25,7 @@ impl App {
     /// Only when the store fails; what was deleted by then stays so.
     pub async fn delete_expired_requests(&self, retention: &Retention) -> Result<u64, Failure> {
         let before = self.now().minus(retention.of_requests());
-        let mut all = 0_u64;
-        loop {
-            let deleted = self.store.delete_requests_all_tenants(before, STEP_ROWS).await?;
-            all = all.saturating_add(deleted);
-            if deleted < u64::from(STEP_ROWS) {
-                return Ok(all);
-            }
-        }
+        Ok(in_steps(|most| self.store.delete_requests_all_tenants(before, most)).await?)
     }
 
     /// Deletes the notices of all tenants that were sent longer ago than they are kept. Tells how many.
@@ -40,14 +34,7 @@ impl App {
     /// Only when the store fails; what was deleted by then stays so.
     pub async fn delete_expired_notices(&self) -> Result<u64, Failure> {
         let before = self.now().minus(NOTICES_KEPT);
-        let mut all = 0_u64;
-        loop {
-            let deleted = self.store.delete_notices_all_tenants(before, STEP_ROWS).await?;
-            all = all.saturating_add(deleted);
-            if deleted < u64::from(STEP_ROWS) {
-                return Ok(all);
-            }
-        }
+        Ok(in_steps(|most| self.store.delete_notices_all_tenants(before, most)).await?)
     }
 
     /// Deletes the jumps that are older than `retention` says, tenant by tenant. Tells how many.
@@ -61,26 +48,15 @@ impl App {
         loop {
             let tenants = self.store.list_tenant_ids_all_tenants(&page).await?;
             for tenant in &tenants.rows {
-                match self.delete_jumps(tenant, before).await {
+                match in_steps(|most| self.store.delete_jumps(tenant, before, most)).await {
                     Ok(deleted) => all = all.saturating_add(deleted),
-                    Err(failure) => failed = Some(failure),
+                    Err(error) => failed = Some(error.into()),
                 }
             }
             if tenants.next.is_none() {
                 return failed.map_or(Ok(all), Err);
             }
             page.after = tenants.next;
-        }
-    }
-
-    async fn delete_jumps(&self, tenant: &TenantId, before: Timestamp) -> Result<u64, Failure> {
-        let mut all = 0_u64;
-        loop {
-            let deleted = self.store.delete_jumps(tenant, before, STEP_ROWS).await?;
-            all = all.saturating_add(deleted);
-            if deleted < u64::from(STEP_ROWS) {
-                return Ok(all);
-            }
         }
     }
 
@@ -126,17 +102,26 @@ impl App {
     async fn destroy_tenant(&self, tenant: &TenantId, before: Timestamp, now: Timestamp) -> Result<bool, Failure> {
         let entry = service_entry(Action::DestroyTenant, Some(AuditObject::new(tenant)), now, &*self.random);
         self.store.destroy_tenant_keys(tenant, before, &entry).await?;
-        let mut all = 0_u64;
-        loop {
-            let deleted = self.store.delete_tenant_data(tenant, STEP_ROWS).await?;
-            all = all.saturating_add(deleted);
-            if deleted < u64::from(STEP_ROWS) {
-                break;
-            }
-        }
+        let all = in_steps(|most| self.store.delete_tenant_data(tenant, most)).await?;
         if all > 0 {
             tracing::info!(%tenant, rows = all, "app.tenant.destroyed");
         }
         Ok(all > 0)
+    }
+}
+
+/// Deletes by `step`, which takes the most rows that it may delete and tells how many it did, until nothing is left. Tells how
+/// many all steps did.
+pub(super) async fn in_steps<S>(step: impl Fn(u32) -> S) -> Result<u64, StoreError>
+where
+    S: Future<Output = Result<u64, StoreError>>,
+{
+    let mut all = 0_u64;
+    loop {
+        let deleted = step(STEP_ROWS).await?;
+        all = all.saturating_add(deleted);
+        if deleted < u64::from(STEP_ROWS) {
+            return Ok(all);
+        }
     }
 }
