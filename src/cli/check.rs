@@ -109,6 +109,7 @@ const fn item_of_sqlite(error: &sqlite::OpenError) -> Item {
         | OpenError::Held { .. }
         | OpenError::NoDatabase { .. }
         | OpenError::SqliteTooOld { .. }
+        | OpenError::Unfinished { .. }
         | OpenError::Database { .. } => Item::Database,
     }
 }

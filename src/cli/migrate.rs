@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::out::print;
 use super::relocate;
 use crate::config::{DataSettings, DatabaseUrlParser, read_password};
-use crate::store::postgres::{Migrated, NewRole, PostgresStore, RoleName};
-use crate::store::sqlite::{OpenError, SqliteStore};
-use crate::store::{DatabaseUrl, Location, ServiceStore as _};
+use crate::store::postgres::{NewRole, PostgresStore, RoleName};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{DatabaseUrl, Location, Migrated, OpenError};
 
 /// Bring the database up to date
 ///
@@ -86,18 +86,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 async fn migrate_directory(args: &Args) -> anyhow::Result<()> {
     let data_dir = &args.data.dir.path;
-    let done = match SqliteStore::open_read_only(data_dir).await {
-        Ok(store) => {
-            store.close().await;
-            Migrated::WasUpToDate
-        }
-        Err(OpenError::NoDatabase { .. }) => Migrated::Made,
-        Err(OpenError::SchemaOlder { .. }) => Migrated::BroughtUpToDate,
-        Err(error) => return Err(crate::store::OpenError::from(error).into()),
-    };
-    // Also where nothing is to be done: whoever asks for it learns that somebody holds the lock.
-    let store = SqliteStore::open(data_dir).await.map_err(crate::store::OpenError::from)?;
-    store.close().await;
+    let done = SqliteStore::migrate(data_dir).await.map_err(OpenError::from)?;
     print(&format!("the database in {} {}\n", data_dir.display(), told(done)))
 }
 
@@ -105,7 +94,7 @@ async fn migrate_server(url: &DatabaseUrl, args: &Args) -> anyhow::Result<()> {
     let file = args.role_password_file.as_deref();
     let password = file.map(|path| read_password("--role-password-file", path)).transpose()?;
     let role = args.create_role.clone().map(|name| NewRole { name, password });
-    let done = PostgresStore::migrate(url, role.as_ref()).await.map_err(crate::store::OpenError::from)?;
+    let done = PostgresStore::migrate(url, role.as_ref()).await.map_err(OpenError::from)?;
     print(&format!("the database {url} {}\n", told(done)))?;
     match role {
         Some(NewRole { name, .. }) => print(&format!("services connect as the role {}\n", name.as_str())),

@@ -122,6 +122,17 @@ impl OpenError {
     }
 }
 
+/// What a migration found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migrated {
+    /// There was no schema.
+    Made,
+    /// It was an earlier one.
+    BroughtUpToDate,
+    /// Nothing was to be done.
+    WasUpToDate,
+}
+
 /// A database that is open.
 pub struct Opened {
     /// What is kept.

@@ -66,7 +66,7 @@ use crate::domain::user::{ConcenterUser, EndCustomerChange, NewUser, SecretChang
 
 pub use self::checkpoints::CheckpointDirectory;
 pub use self::location::{
-    DatabaseUrl, InvalidDatabaseUrl, InvalidMostInABatch, Location, MostInABatch, OpenError, Opened,
+    DatabaseUrl, InvalidDatabaseUrl, InvalidMostInABatch, Location, Migrated, MostInABatch, OpenError, Opened,
 };
 
 /// Most con:center users of one tenant.

@@ -101,6 +101,19 @@ async fn what_a_restore_replaced_is_kept_whole() {
     assert!(restored.out.starts_with("restored from a backup that does not say when"), "{}", restored.out);
 }
 
+/// F26: a journal that cannot be played back stays with the database that it belongs to.
+#[tokio::test]
+async fn what_undoes_a_write_into_the_database_before_is_not_played_into_the_one_that_comes_back() {
+    let backed_up = BackedUp::new().await;
+    let journal = backed_up.data().join("concenter.db-journal");
+    // Whoever opens the database has to read it, and cannot.
+    fs::create_dir(&journal).expect("a journal");
+    assert_eq!(backed_up.restore(&["--replace"]).await.code, Some(0));
+    assert!(!journal.exists());
+    let check = Process::run(&["check"], &backed_up.data(), None).await;
+    assert_eq!((check.code, check.err.as_str()), (Some(0), ""));
+}
+
 /// F20, F26
 #[tokio::test]
 async fn a_backup_alone_opens_nothing_on_another_machine() {

@@ -56,11 +56,11 @@ use self::reader::{PoolReads, READERS};
 use self::session::Turns;
 use self::writer::Writer;
 use super::reader::Reader;
-use super::{DatabaseUrl, MostInABatch, StoreError};
+use super::{DatabaseUrl, Migrated, MostInABatch, StoreError};
 use crate::domain::time::Clock;
 
 pub use self::backup::{BackupError, StagedBackup};
-pub use self::open::{InvalidRoleName, Migrated, NewRole, OpenError, RoleName};
+pub use self::open::{InvalidRoleName, NewRole, OpenError, RoleName};
 pub(in crate::store) use self::relocate::{Claim, RelocationTarget};
 pub use self::writer::WriterHold;
 

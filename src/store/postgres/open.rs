@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::error::Failure;
 use super::pulse::{Pulse, PulseTask};
 use super::timeline::Connector;
-use crate::store::{Cause, DatabaseUrl};
+use crate::store::{Cause, DatabaseUrl, Migrated};
 
 /// Connections for all but the writers of jumps and the pulse.
 const CONNECTIONS: u32 = 16;
@@ -384,17 +384,6 @@ pub struct NewRole {
     pub name: RoleName,
     /// Its password; `None` leaves it as it is.
     pub password: Option<Zeroizing<String>>,
-}
-
-/// What a migration found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Migrated {
-    /// There was no schema.
-    Made,
-    /// It was an earlier one.
-    BroughtUpToDate,
-    /// Nothing was to be done.
-    WasUpToDate,
 }
 
 /// Brings the schema up to date; see [`super::PostgresStore::migrate`].

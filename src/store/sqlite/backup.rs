@@ -56,9 +56,9 @@ pub enum BackupError {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// A log of SQLite's lies beside the file, so the file is not whole without it.
+    /// A log or journal of SQLite's lies beside the file, so the file is not whole without it.
     #[error(
-        "{} has a write-ahead log beside it, so it is the database of a service and no backup: make one with \
+        "{} has a log of SQLite beside it, so it is the database of a service and no backup: make one with \
          `concenter backup`",
         path.display()
     )]
@@ -269,8 +269,9 @@ fn check_file(from: &Path) -> Result<(), BackupError> {
     if !from.is_file() {
         return Err(BackupError::NoBackup { path: from.to_owned() });
     }
-    // Also an empty one: a service is at work then.
-    if beside(from, "-wal").exists() { Err(BackupError::NotWhole { path: from.to_owned() }) } else { Ok(()) }
+    // Also where they are empty: somebody is at work then.
+    let is_whole = !BESIDE.iter().any(|suffix| beside(from, suffix).exists());
+    if is_whole { Ok(()) } else { Err(BackupError::NotWhole { path: from.to_owned() }) }
 }
 
 /// Looks a copy of the backup `from` over before anything is done to it.
@@ -294,10 +295,9 @@ async fn check_copy(copy: &Path, from: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Tells whether SQLite said this.
+/// Tells whether the cause is that SQLite said this.
 fn is_told(cause: &Cause, code: &str) -> bool {
-    let told = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    told.is_some_and(|told| told.code().as_deref() == Some(code))
+    cause.downcast_ref().is_some_and(|error| open::is_told(error, code))
 }
 
 /// Keeps a database under a name that says so, and its log if that cannot be written back: it may be damaged, which is why
@@ -354,11 +354,19 @@ impl Unfinished {
             _ => BackupError::file(to, error),
         })?;
         let unfinished = Self { path: beside(to, ".unfinished"), to: to.to_owned(), is_finished: false };
-        // One that was cut off earlier is nobody's any more.
-        let _ = fs::remove_file(&unfinished.path);
+        // One that was cut off earlier is nobody's any more, and what would undo its last write is not for this one.
+        unfinished.remove();
         // SQLite would make it readable to the group; it takes an empty one.
         make_file(&unfinished.path).map_err(|error| BackupError::file(&unfinished.path, error))?;
         Ok(unfinished)
+    }
+
+    /// Nothing else is to be done about a file that does not go.
+    fn remove(&self) {
+        let _ = fs::remove_file(&self.path);
+        for suffix in BESIDE {
+            let _ = fs::remove_file(beside(&self.path, suffix));
+        }
     }
 
     fn finish(mut self) -> Result<(), BackupError> {
@@ -373,8 +381,7 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.is_finished {
-            // Nothing else is to be done about one that does not go.
-            let _ = fs::remove_file(&self.path);
+            self.remove();
             let _ = fs::remove_file(&self.to);
         }
     }

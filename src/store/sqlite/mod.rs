@@ -45,13 +45,14 @@ mod writer;
 
 use std::path::Path;
 
-use sqlx::SqlitePool;
+use sqlx::{Connection as _, SqlitePool};
 
 use self::error::WriterGone;
+use self::open::Schema;
 use self::questions::{PoolReads, READERS};
 use self::writer::Writer;
 use super::reader::Reader;
-use super::{MostInABatch, StoreError};
+use super::{Migrated, MostInABatch, StoreError};
 
 pub use self::backup::{BackupError, StagedBackup};
 pub use self::open::OpenError;
@@ -85,6 +86,21 @@ impl SqliteStore {
         let opened = open::for_writing(data_dir).await?;
         let writer = Writer::start(opened.connection, opened.options, opened.lock, most);
         Ok(Self::of(opened.readers, Some(writer)))
+    }
+
+    /// Brings the schema of the database in `data_dir` up to date, and makes what is missing.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub async fn migrate(data_dir: &Path) -> Result<Migrated, OpenError> {
+        let opened = open::for_writing(data_dir).await?;
+        opened.readers.close().await;
+        let _ = opened.connection.close().await;
+        Ok(match opened.found {
+            Schema::None => Migrated::Made,
+            Schema::Older => Migrated::BroughtUpToDate,
+            Schema::Current => Migrated::WasUpToDate,
+        })
     }
 
     /// Opens the database in `data_dir` beside a running server, or none: takes no lock and changes nothing. Every

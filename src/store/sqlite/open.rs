@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 
@@ -15,8 +15,9 @@ use crate::store::Cause;
 
 /// The database.
 pub(super) const DATABASE_FILE: &str = "concenter.db";
-/// What SQLite appends to the name of a database for the two files that it keeps beside it.
-pub(super) const BESIDE: [&str; 2] = ["-wal", "-shm"];
+/// What SQLite appends to the name of a database for the files that it keeps beside it: those of the log, and what undoes a
+/// write into a file that has no log yet.
+pub(super) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// What keeps a second process out.
 const LOCK_FILE: &str = "concenter.lock";
 /// Read-only connections.
@@ -29,6 +30,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 const STATEMENTS_KEPT: usize = 256;
 /// Earlier ones can corrupt the write-ahead log when it is reset.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+
+/// What SQLite says where a write must be undone first, and the connection may not write.
+const SQLITE_READONLY_ROLLBACK: &str = "776";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -87,6 +91,12 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// The process that made the file was killed meanwhile. Whoever opens it for writing undoes what it left.
+    #[error("the database {} was not made to its end: run `concenter migrate`", path.display())]
+    Unfinished {
+        /// The database.
+        path: PathBuf,
+    },
     /// A migration failed, or one that was applied is not the one that this program knows.
     #[error("cannot bring the schema of {} up to date", path.display())]
     Migration {
@@ -124,6 +134,8 @@ pub(super) struct Opened {
     pub(super) options: SqliteConnectOptions,
     pub(super) readers: SqlitePool,
     pub(super) lock: LockFile,
+    /// What was there before.
+    pub(super) found: Schema,
 }
 
 /// The lock on the data directory; released when it is dropped.
@@ -141,12 +153,11 @@ pub(super) async fn for_writing(data_dir: &Path) -> Result<Opened, OpenError> {
     let options = writing(&path);
     let mut connection = options.connect().await.map_err(|error| cannot_open(&path, error))?;
     check_sqlite(&mut connection, &path).await?;
-    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| match error {
-        MigrateError::VersionMissing(version) => OpenError::SchemaNewer { path: path.clone(), version },
-        other => OpenError::Migration { path: path.clone(), source: Arc::new(other) },
-    })?;
+    let found = read_schema(&mut connection, &path).await?;
+    let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
+    migrated.map_err(|error| OpenError::Migration { path: path.clone(), source: Arc::new(error) })?;
     let readers = connect_readers(&path).await?;
-    Ok(Opened { connection, options, readers, lock })
+    Ok(Opened { connection, options, readers, lock, found })
 }
 
 /// Opens for reading only; see [`super::SqliteStore::open_read_only`].
@@ -323,7 +334,16 @@ async fn connect_readers(path: &Path) -> Result<SqlitePool, OpenError> {
 }
 
 pub(super) fn cannot_open(path: &Path, error: sqlx::Error) -> OpenError {
-    OpenError::Database { path: path.to_owned(), source: Arc::new(error) }
+    let path = path.to_owned();
+    if is_told(&error, SQLITE_READONLY_ROLLBACK) {
+        return OpenError::Unfinished { path };
+    }
+    OpenError::Database { path, source: Arc::new(error) }
+}
+
+/// Tells whether SQLite said this.
+pub(super) fn is_told(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().is_some_and(|told| told.code().as_deref() == Some(code))
 }
 
 async fn check_sqlite(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
@@ -425,6 +445,36 @@ mod tests {
         make_database(&directory.path().join(DATABASE_FILE)).expect("an empty database");
         let refused = for_reading(directory.path()).await.expect_err("an empty database");
         assert!(matches!(refused, OpenError::SchemaOlder { .. }));
+    }
+
+    /// Leaves a new file in the middle of its first write, as a process that is killed does.
+    async fn cut_off(data_dir: &Path) {
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        let path = elsewhere.path().join(DATABASE_FILE);
+        let options = common(&path).create_if_missing(true).journal_mode(SqliteJournalMode::Delete);
+        // What does not fit into memory is written before the commit.
+        let mut connection = options.pragma("cache_size", "1").connect().await.expect("a new database");
+        for statement in ["CREATE TABLE half (cell BLOB)", "BEGIN", "INSERT INTO half VALUES (zeroblob(1000000))"] {
+            sqlx::query(statement).execute(&mut connection).await.expect(statement);
+        }
+        for name in [DATABASE_FILE, "concenter.db-journal"] {
+            std::fs::copy(elsewhere.path().join(name), data_dir.join(name)).expect(name);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_not_made_to_its_end_is_undone_by_whoever_writes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        cut_off(directory.path()).await;
+        let refused = for_reading(directory.path()).await.expect_err("a write to undo");
+        assert!(matches!(refused, OpenError::Unfinished { .. }), "{refused:?}");
+        let refused = for_copying(&directory.path().join(DATABASE_FILE)).await.expect_err("a write to undo");
+        assert!(matches!(refused, OpenError::Unfinished { .. }), "{refused:?}");
+
+        let opened = for_writing(directory.path()).await.expect("a database");
+        assert_eq!(opened.found, Schema::None);
+        drop(opened);
+        for_reading(directory.path()).await.expect("a whole database");
     }
 
     #[tokio::test]
