@@ -26,7 +26,6 @@ use concenter_gateway::domain::resolve::{
 };
 use concenter_gateway::domain::target::{AcceptedPersons, LineScope, TargetKind};
 use concenter_gateway::domain::tenant::TenantState;
-use concenter_gateway::domain::text::UserName;
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::domain::user::UserKind;
 use concenter_gateway::secrets::{DataKey, MacKey, Place, SystemRandom};
@@ -84,7 +83,6 @@ fn candidates(tenant_activations: usize, own: usize) -> (JumpOrder, Candidates) 
     let users: Vec<_> = (0..tenant_activations)
         .map(|_| CandidateUser {
             user_id: UserId::new(NOW, &SystemRandom),
-            name: UserName::parse("m.meier").expect("a name"),
             kind: UserKind::Broker,
             state: State::Active,
             has_secret: true,

@@ -29,9 +29,10 @@ use crate::domain::jump::{
     Actor, ActorRole, JUMP_RATE_WINDOW, Jump, JumpInputs, JumpOrder, JumpQuery, JumpState, Luggage, Person,
     PersonQuery, RecordOutcome, RequestKey, SeenCustomer, TokenLife,
 };
-use crate::domain::resolve::{CandidateUser, Decision, Resolution, resolve, resolve_whole};
+use crate::domain::resolve::{Decision, Resolution, TraceStep, Way, resolve, resolve_whole};
 use crate::domain::target::{Delivery, Target, TargetKind};
 use crate::domain::time::Timestamp;
+use crate::domain::user::ConcenterUser;
 use crate::secrets::TenantKeys;
 use crate::token::{self, SubjectKind};
 
@@ -86,12 +87,12 @@ pub enum Passage {
     Link(String),
 }
 
-/// A decision, and the user it names.
+/// What would become of a jump, and why.
 pub struct Explanation {
-    /// The decision, with a trace of all rules that could be looked at.
-    pub decision: Decision,
-    /// The user that was decided on, as he was then; `None` for a refusal.
-    pub user: Option<CandidateUser>,
+    /// The way and the user that would be taken, or why the jump would be refused.
+    pub outcome: Result<(Way, ConcenterUser), Refusal>,
+    /// All rules that could be looked at.
+    pub trace: Vec<TraceStep>,
 }
 
 /// A jump that is being decided: what stays the same from try to try.
@@ -390,7 +391,7 @@ impl App {
     ///
     /// # Errors
     /// Refused: `TenantMismatch`, `NotFound` (target or provider). Invalid: `person`. A refusal by the rules is an
-    /// answer.
+    /// answer. Contended: the user that was decided on is deleted meanwhile.
     pub async fn explain_jump(&self, call: &Call, wish: JumpWish) -> Result<Explanation, Failure> {
         let tenant = *call.tenant()?;
         let (order, _) = self.settled(call, wish).await?;
@@ -401,24 +402,26 @@ impl App {
         let Some(inputs) = self.store.jump_inputs(&tenant, query).await? else {
             return self.unknown_tenant(call).await;
         };
-        let decision = resolve_whole(&order, &inputs.candidates);
+        let Decision { outcome, trace } = resolve_whole(&order, &inputs.candidates);
+        let not_found = matches!(&outcome, Err(refusal) if refusal.reason == Reason::NotFound);
+        let outcome = match outcome {
+            Ok(Resolution { user_id, way, .. }) => {
+                // He is deleted only after what led to him: whoever asks again is told that.
+                let user = self.store.get_user(&tenant, &user_id).await?.ok_or(Failure::Contended)?;
+                Ok((way, user))
+            }
+            Err(refusal) => Err(refusal),
+        };
 
         let salts = self.salts_of(&tenant, &people, &inputs.salts, Introduced::CallersOnly).await?;
         let deed = Deed { action: Action::ExplainJump, object: Some(AuditObject::new(&order.target_id)), at: now };
         let entry = self.audit_entry_with(&tenant, call, involved, deed, (&people, &salts))?;
-        let not_found = matches!(&decision.outcome, Err(refusal) if refusal.reason == Reason::NotFound);
-        let outcome = if not_found { AuditOutcome::Refused(Reason::NotFound) } else { AuditOutcome::Accepted };
-        self.store.record_audit(&tenant, &entry, outcome).await?;
+        let noted = if not_found { AuditOutcome::Refused(Reason::NotFound) } else { AuditOutcome::Accepted };
+        self.store.record_audit(&tenant, &entry, noted).await?;
         if not_found {
             return Err(Reason::NotFound.into());
         }
-        let user = match &decision.outcome {
-            Ok(resolution) => {
-                inputs.candidates.users.into_iter().find(|candidate| candidate.user_id == resolution.user_id)
-            }
-            Err(_) => None,
-        };
-        Ok(Explanation { decision, user })
+        Ok(Explanation { outcome, trace })
     }
 }
 

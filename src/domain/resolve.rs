@@ -13,7 +13,6 @@ use super::jump::{JumpOrder, Person, PersonKind};
 use super::provider::{ProviderScope, State};
 use super::target::{AcceptedPersons, LineScope, Target, TargetKind};
 use super::tenant::TenantState;
-use super::text::UserName;
 use super::user::UserKind;
 
 /// A rule that a decision looks at, in the words of the API (`ResolutionRule`).
@@ -101,8 +100,6 @@ pub enum Way {
 pub struct CandidateUser {
     /// Its id.
     pub user_id: UserId,
-    /// Its name at con:center; no rule looks at it, whoever is told of the decision does.
-    pub name: UserName,
     /// What it is for.
     pub kind: UserKind,
     /// Enabled or not.

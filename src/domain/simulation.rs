@@ -102,6 +102,8 @@ pub struct Firm {
     pub tenant: TenantState,
     /// All users of the tenant.
     pub users: HashMap<UserId, CandidateUser>,
+    /// What they are called at con:center.
+    pub names: HashMap<UserId, UserName>,
     /// The tenant's shared private user.
     pub private_user: Option<UserId>,
     /// The tenant's shared commercial user.
@@ -408,8 +410,8 @@ impl Simulation {
 
     fn outcome(&self, decided: Result<Resolution, Reason>) -> SimulatedOutcome {
         match decided {
-            Ok(Resolution { user_id, way, .. }) => match self.firm.users.get(&user_id) {
-                Some(user) => SimulatedOutcome::User { user_id, name: user.name.clone(), way },
+            Ok(Resolution { user_id, way, .. }) => match self.firm.names.get(&user_id) {
+                Some(name) => SimulatedOutcome::User { user_id, name: name.clone(), way },
                 // A decision takes nobody whom it was not given.
                 None => SimulatedOutcome::Refused(Reason::NoUserAssigned),
             },

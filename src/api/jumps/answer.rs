@@ -9,7 +9,8 @@ use crate::app::redeem::RedeemedJump;
 use crate::app::{Failure, Secret};
 use crate::domain::error::{Reason, Refusal, Related};
 use crate::domain::jump::{ActorClaim, ActorRole, PersonKind, SessionId, SessionLimits};
-use crate::domain::resolve::{CandidateUser, Resolution, Rule, StepOutcome, TraceStep, Way};
+use crate::domain::resolve::{Rule, StepOutcome, TraceStep, Way};
+use crate::domain::user::ConcenterUser;
 use crate::proto::v1;
 use crate::proto::v1::explain_jump_response::Result as Outcome;
 
@@ -38,25 +39,21 @@ fn passage(passage: Passage) -> (String, Option<v1::FormPost>) {
 }
 
 /// Says what would become of a jump. A refusal is an answer.
-///
-/// # Errors
-/// [`Failure::Contended`] if the decision names a user that did not come with it; none does.
-pub(super) fn explanation(explanation: Explanation) -> Result<v1::ExplainJumpResponse, Failure> {
-    let Explanation { decision, user } = explanation;
-    let result = match decision.outcome {
-        Ok(resolution) => Outcome::Resolved(resolved(resolution, &user.ok_or(Failure::Contended)?)),
+pub(super) fn explanation(explanation: Explanation) -> v1::ExplainJumpResponse {
+    let result = match explanation.outcome {
+        Ok((way, user)) => Outcome::Resolved(resolved(way, &user)),
         Err(refusal) => Outcome::Refusal(jump_refusal(&refusal)),
     };
-    let trace = decision.trace.into_iter().map(step).collect();
-    Ok(v1::ExplainJumpResponse { result: Some(result), trace })
+    let trace = explanation.trace.into_iter().map(step).collect();
+    v1::ExplainJumpResponse { result: Some(result), trace }
 }
 
-fn resolved(resolution: Resolution, user: &CandidateUser) -> v1::ResolvedJump {
+fn resolved(way: Way, user: &ConcenterUser) -> v1::ResolvedJump {
     v1::ResolvedJump {
-        user_id: resolution.user_id.to_string(),
+        user_id: user.user_id.to_string(),
         user_name: user.name.to_string(),
         kind: user_kind_out(user.kind).into(),
-        way: way_out(resolution.way).into(),
+        way: way_out(way).into(),
     }
 }
 
@@ -178,8 +175,7 @@ pub(super) fn session_limits(limits: SessionLimits) -> v1::SessionLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{ActivationId, UserId};
-    use crate::domain::resolve::Decision;
+    use crate::domain::ids::ActivationId;
 
     const LOW: &str = "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c";
     const HIGH: &str = "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6d";
@@ -204,8 +200,7 @@ mod tests {
         let refusal = Refusal::with_related(Reason::AmbiguousActivation, vec![activation(HIGH), activation(LOW)], 2);
         let failed = TraceStep { rule: Rule::Activation, outcome: StepOutcome::Failed(Reason::AmbiguousActivation) };
         let passed = TraceStep { rule: Rule::TenantActive, outcome: StepOutcome::Passed };
-        let decision = Decision { outcome: Err(refusal), trace: vec![passed, failed] };
-        let answer = explanation(Explanation { decision, user: None }).unwrap();
+        let answer = explanation(Explanation { outcome: Err(refusal), trace: vec![passed, failed] });
 
         let Some(Outcome::Refusal(refusal)) = answer.result else { panic!("must be a refusal") };
         assert_eq!(refusal.reason(), v1::ErrorReason::AmbiguousActivation);
@@ -222,13 +217,5 @@ mod tests {
             (v1::ResolutionRule::Activation, v1::StepOutcome::Failed, why, advice(Reason::AmbiguousActivation)),
         ];
         assert_eq!(steps, expected);
-    }
-
-    #[test]
-    fn a_user_that_is_gone_is_no_answer() {
-        let user_id = UserId::parse(LOW).unwrap();
-        let resolution = Resolution { user_id, way: Way::Activation, segment: None };
-        let decision = Decision { outcome: Ok(resolution), trace: Vec::new() };
-        assert!(matches!(explanation(Explanation { decision, user: None }), Err(Failure::Contended)));
     }
 }

@@ -21,10 +21,6 @@ fn user_id(n: u8) -> UserId {
     UserId::new(Timestamp::from_unix_seconds(0), &Same(n))
 }
 
-fn name(n: u8) -> UserName {
-    UserName::parse(&format!("user-{n}")).expect("a name")
-}
-
 fn activation_id(n: u8) -> ActivationId {
     ActivationId::new(Timestamp::from_unix_seconds(0), &Same(n))
 }
@@ -46,7 +42,6 @@ const OTHER: u8 = 5;
 fn user(n: u8, kind: UserKind) -> CandidateUser {
     CandidateUser {
         user_id: user_id(n),
-        name: name(n),
         kind,
         state: State::Active,
         has_secret: true,
@@ -378,7 +373,6 @@ fn any_user(n: u8) -> impl Strategy<Value = CandidateUser> {
     (kind, any_state(), any::<bool>(), any::<bool>(), scope, any::<Option<bool>>()).prop_map(
         move |(kind, state, has_secret, is_suspect, scope, reported_end_customer)| CandidateUser {
             user_id: user_id(n),
-            name: name(n),
             kind,
             state,
             has_secret,

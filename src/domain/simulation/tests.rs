@@ -25,6 +25,10 @@ fn user_id(n: u8) -> UserId {
     UserId::new(Timestamp::from_unix_seconds(0), &Same(n))
 }
 
+fn name(n: u8) -> UserName {
+    UserName::parse(&format!("user-{n}")).expect("a name")
+}
+
 fn activation(n: u8, user: u8, state: State) -> CandidateActivation {
     let activation_id = ActivationId::new(Timestamp::from_unix_seconds(0), &Same(n));
     CandidateActivation { activation_id, user_id: user_id(user), state }
@@ -51,7 +55,6 @@ fn any_user(n: u8) -> impl Strategy<Value = CandidateUser> {
     (kind, any_state(), prop::bool::weighted(0.9), any_scope(), proptest::option::weighted(0.3, any::<bool>()))
         .prop_map(move |(kind, state, has_secret, scope, reported_end_customer)| CandidateUser {
             user_id: user_id(n),
-            name: UserName::parse(&format!("user-{n}")).expect("a name"),
             kind,
             state,
             has_secret,
@@ -101,6 +104,7 @@ fn any_firm() -> impl Strategy<Value = Firm> {
             }
             Firm {
                 tenant: TenantState::Active,
+                names: (1..=USERS).map(|n| (user_id(n), name(n))).collect(),
                 users: users.into_iter().map(|user| (user.user_id, user)).collect(),
                 private_user,
                 commercial_user,

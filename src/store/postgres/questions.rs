@@ -22,7 +22,6 @@ use crate::domain::jump::{
 };
 use crate::domain::resolve::{Assignments, CandidateActivation, CandidateTarget, CandidateUser, Candidates};
 use crate::domain::target::{Target, WebUrl};
-use crate::domain::text::UserName;
 use crate::store::StoreError;
 use crate::store::codes::Code as _;
 use crate::store::reader::{Answer, Answers, CustomerRow, JumpQuestion, PersonKey, Questions, RedeemQuestion};
@@ -124,7 +123,6 @@ SELECT
     a.activation_id,
     a.state AS activation_state,
     u.user_id,
-    u.user_name,
     u.kind,
     u.state,
     u.providers,
@@ -182,7 +180,6 @@ pub(super) const USERS: &str = "
 SELECT
     u.tenant_id,
     u.user_id,
-    u.user_name,
     u.kind,
     u.state,
     u.providers,
@@ -596,7 +593,6 @@ pub(super) fn user_of(row: &PgRow) -> Step<CandidateUser> {
     let cells = Cells::of(row, "concenter_user");
     Ok(CandidateUser {
         user_id: cells.id("user_id", UserId::parse)?,
-        name: cells.parsed("user_name", UserName::parse)?,
         kind: cells.code("kind")?,
         state: cells.code("state")?,
         has_secret: cells.plain("has_secret")?,

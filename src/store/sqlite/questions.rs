@@ -29,7 +29,6 @@ use crate::domain::resolve::{Assignments, CandidateActivation, CandidateTarget, 
 use crate::domain::settings::Settings;
 use crate::domain::target::{Target, WebUrl};
 use crate::domain::tenant::{TenantState, WrappedKeys};
-use crate::domain::text::UserName;
 use crate::store::StoreError;
 use crate::store::codes::Code as _;
 use crate::store::reader::{Answer, Answers, CustomerRow, JumpQuestion, Questions, Reads, RedeemQuestion};
@@ -218,7 +217,6 @@ WITH item AS MATERIALIZED (
 SELECT
     u.tenant_id,
     u.user_id,
-    u.user_name,
     u.kind,
     u.state,
     u.providers,
@@ -718,7 +716,6 @@ pub(super) fn user_of(row: &SqliteRow) -> Step<CandidateUser> {
     let cells = Cells::of(row, "concenter_user");
     Ok(CandidateUser {
         user_id: cells.parsed("user_id", UserId::parse)?,
-        name: cells.parsed("user_name", UserName::parse)?,
         kind: cells.code("kind")?,
         state: cells.code("state")?,
         has_secret: cells.plain("has_secret")?,

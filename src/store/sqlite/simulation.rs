@@ -21,6 +21,7 @@ use crate::domain::simulation::{
     BrokerScan, CustomerScan, Firm, FirmTarget, Sheet, Simulated, SimulatedChange, SimulationQuery,
 };
 use crate::domain::tenant::TenantState;
+use crate::domain::text::UserName;
 use crate::store::codes::Code as _;
 use crate::store::{BROKERS_AT_ONCE, SimulationStore, StoreError};
 
@@ -118,6 +119,7 @@ async fn firm(snapshot: &mut SqliteConnection, tenant: &TenantId, change: &Simul
         return Ok(None);
     };
     let users = sqlx::query(USERS).bind(tenant.to_string()).fetch_all(&mut *snapshot).await?;
+    let names = users.iter().map(name_of).collect::<Step<HashMap<_, _>>>()?;
     let users = users.iter().map(|row| user_of(row).map(|user| (user.user_id, user)));
     let providers = sqlx::query(PROVIDERS).fetch_all(&mut *snapshot).await?;
     let targets = sqlx::query(TARGETS).fetch_all(snapshot).await?;
@@ -125,6 +127,7 @@ async fn firm(snapshot: &mut SqliteConnection, tenant: &TenantId, change: &Simul
     Ok(Some(Firm {
         tenant: cells.code::<TenantState>("tenant_state")?,
         users: users.collect::<Step<HashMap<_, _>>>()?,
+        names,
         private_user: cells.parsed_or_null("private_user_id", UserId::parse)?,
         commercial_user: cells.parsed_or_null("commercial_user_id", UserId::parse)?,
         commercial_falls_back: cells.plain("commercial_falls_back")?,
@@ -133,6 +136,11 @@ async fn firm(snapshot: &mut SqliteConnection, tenant: &TenantId, change: &Simul
         user_is_activated: cells.plain("user_is_activated")?,
         user_is_owned: cells.plain("user_is_owned")?,
     }))
+}
+
+fn name_of(row: &SqliteRow) -> Step<(UserId, UserName)> {
+    let cells = Cells::of(row, "concenter_user");
+    Ok((cells.parsed("user_id", UserId::parse)?, cells.parsed("user_name", UserName::parse)?))
 }
 
 fn provider_of(row: &SqliteRow) -> Step<(ProviderId, State)> {

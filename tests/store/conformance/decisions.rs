@@ -28,7 +28,6 @@ use crate::fixture::{Harness, customer, done, line, only, provider, target, url}
 fn candidate(user: ConcenterUser) -> CandidateUser {
     CandidateUser {
         user_id: user.user_id,
-        name: user.name,
         kind: user.kind,
         state: user.state,
         has_secret: user.secret.is_set(),
