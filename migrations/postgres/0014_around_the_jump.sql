@@ -9,9 +9,11 @@ CHECK (redeemed_secret_version IS NULL OR redeemed_at IS NOT NULL);
 ALTER TABLE jump ADD COLUMN result TEXT
 CHECK (result IN ('login_succeeded', 'login_failed'))
 CHECK (result IS NULL OR redeemed_at IS NOT NULL);
+-- When that was told.
+ALTER TABLE jump ADD COLUMN result_at BIGINT CHECK ((result_at IS NULL) = (result IS NULL));
 
 CREATE TRIGGER jump_has_one_result
-BEFORE UPDATE OF result ON jump
+BEFORE UPDATE OF result, result_at ON jump
 FOR EACH ROW
 WHEN (OLD.result IS NOT NULL)
 EXECUTE FUNCTION concenter_refuse('a jump has one result');

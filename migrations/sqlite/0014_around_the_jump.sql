@@ -9,9 +9,11 @@ ALTER TABLE jump ADD COLUMN redeemed_secret_version INTEGER
 ALTER TABLE jump ADD COLUMN result TEXT
     CHECK (result IN ('login_succeeded', 'login_failed'))
     CHECK (result IS NULL OR redeemed_at IS NOT NULL);
+-- When that was told.
+ALTER TABLE jump ADD COLUMN result_at INTEGER CHECK ((result_at IS NULL) = (result IS NULL));
 
 CREATE TRIGGER jump_has_one_result
-BEFORE UPDATE OF result ON jump
+BEFORE UPDATE OF result, result_at ON jump
 WHEN OLD.result IS NOT NULL
 BEGIN
     SELECT RAISE(ABORT, 'a jump has one result');

@@ -354,6 +354,8 @@ impl Shown for Jump {
             detail("Expires at", instant(self.expires_at.as_ref())),
             detail("Revoked at", instant(self.revoked_at.as_ref())),
             detail("Session revoked at", instant(self.session_revoked_at.as_ref())),
+            detail("Result", word(self.result().as_str_name(), "JUMP_RESULT_")),
+            detail("Result at", instant(self.result_at.as_ref())),
             detail("Updated at", instant(self.updated_at.as_ref())),
         ]
     }

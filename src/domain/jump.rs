@@ -477,13 +477,25 @@ pub struct JumpRecord {
     pub revoked_at: Option<Timestamp>,
     /// When the session that it opened was marked revoked.
     pub session_revoked_at: Option<Timestamp>,
+    /// How its login went.
+    pub result: Option<ReportedResult>,
+}
+
+/// How a login went, as the target told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportedResult {
+    /// How.
+    pub result: JumpResult,
+    /// When that was told.
+    pub at: Timestamp,
 }
 
 impl JumpRecord {
     /// When something was last written about it.
     #[must_use]
     pub fn updated_at(&self) -> Timestamp {
-        let marks = [self.redeemed_at, self.revoked_at, self.session_revoked_at];
+        let result_at = self.result.map(|reported| reported.at);
+        let marks = [self.redeemed_at, self.revoked_at, self.session_revoked_at, result_at];
         marks.into_iter().flatten().fold(self.issued_at, Timestamp::max)
     }
 }

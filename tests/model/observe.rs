@@ -61,7 +61,7 @@ const ROWS: Sql = Sql {
             quote(user_id), quote(way), quote(segment), quote(subject), quote(actor_subject), quote(issued_at),
             quote(expires_at), quote(epoch), quote(config_version), quote(customer_version), quote(catalog_version),
             quote(redeemed_at), quote(redeem_attempt_id), quote(session_revoked_at), quote(revoked_at),
-            quote(target_page), quote(redeemed_secret_version), quote(result))
+            quote(target_page), quote(redeemed_secret_version), quote(result), quote(result_at))
         FROM jump
         WHERE tenant_id = $1
         UNION ALL

@@ -201,7 +201,8 @@ pub struct Jump {
     pub session_revoked_at: Option<i64>,
     /// Which password of the user left with it, if one did.
     pub used_password: Option<i64>,
-    pub result: Option<v1::JumpResult>,
+    /// How its login went, and when that was told.
+    pub result: Option<(v1::JumpResult, i64)>,
     /// Something that it rests on has changed since.
     pub dead: bool,
     pub proof: Proof,
@@ -530,7 +531,8 @@ impl Jump {
     }
 
     pub fn updated_at(&self) -> i64 {
-        let marks = [self.redeemed_at, self.revoked_at, self.session_revoked_at];
+        let result_at = self.result.map(|(_, at)| at);
+        let marks = [self.redeemed_at, self.revoked_at, self.session_revoked_at, result_at];
         marks.into_iter().flatten().fold(self.issued_at, i64::max)
     }
 
@@ -557,6 +559,8 @@ impl Jump {
             revoked_at: self.revoked_at.and_then(instant),
             session_revoked_at: self.session_revoked_at.and_then(instant),
             updated_at: instant(self.updated_at()),
+            result: self.result.map_or(v1::JumpResult::Unspecified, |(result, _)| result).into(),
+            result_at: self.result.and_then(|(_, at)| instant(at)),
         }
     }
 }

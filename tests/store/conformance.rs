@@ -332,6 +332,7 @@ macro_rules! conformance {
                 a_new_password_is_trusted_and_what_failed_before_it_does_not_count
                 a_login_without_our_password_tells_nothing_of_it
                 a_jump_has_one_result
+                the_history_tells_how_the_login_went
                 only_the_target_that_redeemed_a_jump_tells_how_it_went
                 notices_go_when_they_were_sent_long_ago
             }

@@ -4,7 +4,7 @@ use super::answer::{actor_role_out, way_out};
 use crate::api::convert::{Fields, Read, parse_timestamp, person_kind_out, segment_out, timestamp};
 use crate::api::page;
 use crate::domain::ids::{BrokerId, CustomerId, JumpId, TargetId, UserId};
-use crate::domain::jump::{JumpFilter, JumpRecord, JumpSelection, JumpState, PersonId};
+use crate::domain::jump::{JumpFilter, JumpRecord, JumpResult, JumpSelection, JumpState, PersonId};
 use crate::proto::v1;
 use crate::proto::v1::list_jumps_request::Person as WirePerson;
 use crate::proto::v1::revoke_jump_request::Jumps as WireJumps;
@@ -93,6 +93,13 @@ const fn state_out(state: JumpState) -> v1::JumpState {
     }
 }
 
+const fn result_out(result: JumpResult) -> v1::JumpResult {
+    match result {
+        JumpResult::LoginSucceeded => v1::JumpResult::LoginSucceeded,
+        JumpResult::LoginFailed => v1::JumpResult::LoginFailed,
+    }
+}
+
 impl From<JumpRecord> for v1::Jump {
     fn from(jump: JumpRecord) -> Self {
         let updated_at = jump.updated_at();
@@ -118,6 +125,8 @@ impl From<JumpRecord> for v1::Jump {
             revoked_at: jump.revoked_at.map(timestamp),
             session_revoked_at: jump.session_revoked_at.map(timestamp),
             updated_at: Some(timestamp(updated_at)),
+            result: jump.result.map_or(v1::JumpResult::Unspecified, |reported| result_out(reported.result)).into(),
+            result_at: jump.result.map(|reported| timestamp(reported.at)),
         }
     }
 }
@@ -137,7 +146,7 @@ mod tests {
     use crate::app::Failure;
     use crate::domain::customer::Segment;
     use crate::domain::ids::{ActivationId, LineOfBusiness, ProviderId, SubjectId};
-    use crate::domain::jump::{Actor, ActorRole, PersonKind};
+    use crate::domain::jump::{Actor, ActorRole, PersonKind, ReportedResult};
     use crate::domain::resolve::Way;
     use crate::domain::time;
 
@@ -310,6 +319,7 @@ mod tests {
             redeemed_at: Some(second(20)),
             revoked_at: Some(second(15)),
             session_revoked_at: Some(second(30)),
+            result: Some(ReportedResult { result: JumpResult::LoginFailed, at: second(25) }),
         }
     }
 
@@ -336,6 +346,8 @@ mod tests {
             revoked_at: Some(at(15, 0)),
             session_revoked_at: Some(at(30, 0)),
             updated_at: Some(at(30, 0)),
+            result: v1::JumpResult::LoginFailed.into(),
+            result_at: Some(at(25, 0)),
         };
         assert_eq!(v1::Jump::from(full()), expected);
     }
@@ -357,6 +369,7 @@ mod tests {
             redeemed_at: None,
             revoked_at: None,
             session_revoked_at: None,
+            result: None,
             ..full()
         };
         let expected = v1::Jump {

@@ -18,8 +18,8 @@ use crate::domain::ids::{
     ActivationId, BrokerId, CustomerId, JumpId, LineOfBusiness, ProviderId, TargetId, TenantId, UserId,
 };
 use crate::domain::jump::{
-    CLOCK_LEEWAY, JumpFilter, JumpRecord, JumpSelection, LONGEST_SESSION, PersonId, PersonKind, RevokedCounts,
-    TokenLife,
+    CLOCK_LEEWAY, JumpFilter, JumpRecord, JumpSelection, LONGEST_SESSION, PersonId, PersonKind, ReportedResult,
+    RevokedCounts, TokenLife,
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
@@ -54,6 +54,8 @@ macro_rules! records {
                 j.redeemed_at,
                 j.revoked_at,
                 j.session_revoked_at,
+                j.result,
+                j.result_at,
                 b.became
             FROM (
             ",
@@ -111,7 +113,7 @@ macro_rules! listed {
               -- What is NULL does not count.
               AND (
                   $8::BIGINT IS NULL
-                  OR greatest(j.issued_at, j.redeemed_at, j.revoked_at, j.session_revoked_at) > $8
+                  OR greatest(j.issued_at, j.redeemed_at, j.revoked_at, j.session_revoked_at, j.result_at) > $8
               )
               AND ($9::TEXT IS NULL OR b.became = $9)
             ORDER BY j.jump_id DESC
@@ -279,7 +281,15 @@ fn record_of(row: &PgRow) -> Step<JumpRecord> {
         redeemed_at: cells.instant_or_null("redeemed_at")?,
         revoked_at: cells.instant_or_null("revoked_at")?,
         session_revoked_at: cells.instant_or_null("session_revoked_at")?,
+        result: result_of(cells)?,
     })
+}
+
+fn result_of(cells: Cells<'_>) -> Step<Option<ReportedResult>> {
+    match cells.code_or_null("result")? {
+        None => Ok(None),
+        Some(result) => Ok(Some(ReportedResult { result, at: cells.instant("result_at")? })),
+    }
 }
 
 fn person_of(cells: Cells<'_>, kind: PersonKind) -> Step<Option<PersonId>> {

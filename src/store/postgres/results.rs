@@ -117,7 +117,8 @@ async fn note(tx: &mut PgConnection, at: Timestamp, reported: &Reported) -> Chan
     let noted = sqlx::query(
         "
         UPDATE jump
-        SET result = $4
+        SET result = $4,
+            result_at = $5
         WHERE tenant_id = $1
           AND jump_id = $2
           AND target_id = $3
@@ -130,6 +131,7 @@ async fn note(tx: &mut PgConnection, at: Timestamp, reported: &Reported) -> Chan
     .bind(uuid(jump.as_bytes()))
     .bind(target.as_str())
     .bind(result.code())
+    .bind(at.unix_micros())
     .fetch_optional(&mut *tx)
     .await?;
     let resource = jump.to_string();

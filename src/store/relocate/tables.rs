@@ -350,6 +350,7 @@ pub(in crate::store) const TABLES: &[Table] = &[
             Column("target_page", Text),
             Column("redeemed_secret_version", Number),
             Column("result", Text),
+            Column("result_at", Number),
         ],
         // The history outlives the user.
         triggers: &["jump_user_fits_person"],

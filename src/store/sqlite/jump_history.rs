@@ -17,8 +17,8 @@ use crate::domain::ids::{
     ActivationId, BrokerId, CustomerId, JumpId, LineOfBusiness, ProviderId, TargetId, TenantId, UserId,
 };
 use crate::domain::jump::{
-    CLOCK_LEEWAY, JumpFilter, JumpRecord, JumpSelection, LONGEST_SESSION, PersonId, PersonKind, RevokedCounts,
-    TokenLife,
+    CLOCK_LEEWAY, JumpFilter, JumpRecord, JumpSelection, LONGEST_SESSION, PersonId, PersonKind, ReportedResult,
+    RevokedCounts, TokenLife,
 };
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
@@ -55,6 +55,8 @@ macro_rules! records {
                 j.redeemed_at,
                 j.revoked_at,
                 j.session_revoked_at,
+                j.result,
+                j.result_at,
                 CASE
                     WHEN j.redeemed_at IS NOT NULL THEN 'redeemed'
                     WHEN j.expires_at + ?3 <= ?2 THEN 'expired'
@@ -111,7 +113,8 @@ macro_rules! listed {
                       j.issued_at,
                       coalesce(j.redeemed_at, j.issued_at),
                       coalesce(j.revoked_at, j.issued_at),
-                      coalesce(j.session_revoked_at, j.issued_at)
+                      coalesce(j.session_revoked_at, j.issued_at),
+                      coalesce(j.result_at, j.issued_at)
                   ) > ?8
               )
               AND (?9 IS NULL OR became = ?9)
@@ -274,7 +277,15 @@ fn record_of(row: &SqliteRow) -> Step<JumpRecord> {
         redeemed_at: cells.instant_or_null("redeemed_at")?,
         revoked_at: cells.instant_or_null("revoked_at")?,
         session_revoked_at: cells.instant_or_null("session_revoked_at")?,
+        result: result_of(cells)?,
     })
+}
+
+fn result_of(cells: Cells<'_>) -> Step<Option<ReportedResult>> {
+    match cells.code_or_null("result")? {
+        None => Ok(None),
+        Some(result) => Ok(Some(ReportedResult { result, at: cells.instant("result_at")? })),
+    }
 }
 
 fn person_of(cells: Cells<'_>, kind: PersonKind) -> Step<Option<PersonId>> {

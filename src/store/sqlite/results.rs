@@ -118,7 +118,8 @@ async fn note(tx: &mut SqliteConnection, at: Timestamp, reported: &Reported) -> 
     let noted = sqlx::query(
         "
         UPDATE jump
-        SET result = ?4
+        SET result = ?4,
+            result_at = ?5
         WHERE tenant_id = ?1
           AND jump_id = ?2
           AND target_id = ?3
@@ -131,6 +132,7 @@ async fn note(tx: &mut SqliteConnection, at: Timestamp, reported: &Reported) -> 
     .bind(jump.to_string())
     .bind(target.as_str())
     .bind(result.code())
+    .bind(at.unix_micros())
     .fetch_optional(&mut *tx)
     .await?;
     let resource = jump.to_string();

@@ -254,6 +254,8 @@ async fn a_jump_has_one_result_however_often_it_is_told() {
     let mut jumps = backend.jumps();
     let other = jumps.report_jump_result(report(&arrived.session, JumpResult::LoginSucceeded));
     world.service.refuses("jump.report_succeeded", refused("RESULT_ALREADY_REPORTED"), other).await;
+    let told = world.a.jump_record(&arrived.jump_id).await;
+    assert_eq!((told.result(), told.result_at.is_some()), (JumpResult::LoginFailed, true));
     let reused = v1::ReportJumpResultRequest { result: JumpResult::LoginSucceeded.into(), ..first };
     let reused = jumps.report_jump_result(reused);
     world.service.refuses("jump.report_succeeded", (Code::InvalidArgument, "REQUEST_ID_REUSED"), reused).await;

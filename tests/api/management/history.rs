@@ -78,6 +78,8 @@ async fn the_history_tells_what_was_asked_for_and_decided_and_no_secret() {
         revoked_at: None,
         session_revoked_at: None,
         updated_at: jump.issued_at,
+        result: v1::JumpResult::Unspecified.into(),
+        result_at: None,
     };
     assert_eq!(jump, expected);
     assert_ne!(jump.actor_role(), v1::ActorRole::Unspecified);

@@ -119,7 +119,7 @@ INSERT INTO jump (
     actor_role, actor_id, target_id, wanted_kind, activation_id, customer_context, line_of_business, provider_id, context,
     nonce, return_url, user_id, way, segment, subject, actor_subject, issued_at, expires_at, epoch, config_version,
     customer_version, catalog_version, redeemed_at, redeem_attempt_id, session_revoked_at, revoked_at,
-    target_page, redeemed_secret_version, result
+    target_page, redeemed_secret_version, result, result_at
 )
 SELECT
     '00000000-0000-7000-8000-00000000000a', printf('%08x-0000-7000-8000-0000000000d1', n), randomblob(32),
@@ -135,7 +135,8 @@ SELECT
     iif(n % 11 = 0, printf('%043d', 1), NULL), n, n + 60000000, 1, 5, iif(n % 2 = 0, NULL, 3), 1,
     iif(n % 5 = 1, n + 1, NULL), iif(n % 5 = 1, printf('%08x-0000-7000-8000-0000000000f1', n), NULL),
     iif(n % 25 = 1, n + 2, NULL), iif(n % 5 = 0, n + 3, NULL), iif(n % 9 = 0, 'kfz/antrag-' || n, NULL),
-    iif(n % 10 = 1, n, NULL), CASE n % 15 WHEN 1 THEN 'login_failed' WHEN 6 THEN 'login_succeeded' END
+    iif(n % 10 = 1, n, NULL), CASE n % 15 WHEN 1 THEN 'login_failed' WHEN 6 THEN 'login_succeeded' END,
+    iif(n % 15 IN (1, 6), n + 4, NULL)
 FROM n;
 
 -- The history outlives its users.

@@ -80,9 +80,9 @@ impl Tenant {
     fn note_result(&mut self, now: i64, id: &str, result: JumpResult) -> Result<(), Refused> {
         let jump = self.jumps.get_mut(id).ok_or_else(not_found)?;
         match jump.result {
-            Some(known) if known == result => return Ok(()),
+            Some((known, _)) if known == result => return Ok(()),
             Some(_) => return Err(Refused::plain("RESULT_ALREADY_REPORTED")),
-            None => jump.result = Some(result),
+            None => jump.result = Some((result, now)),
         }
         let Jump { user: id, used_password, .. } = jump.clone();
         // Another password is not what was tried.

@@ -41,6 +41,7 @@ fn untouched(jump: &Jump, record: JumpRecord) -> JumpRecord {
         redeemed_at: None,
         revoked_at: None,
         session_revoked_at: None,
+        result: None,
         ..record
     }
 }

@@ -7,7 +7,8 @@ use concenter_gateway::domain::change::Change;
 use concenter_gateway::domain::error::Reason;
 use concenter_gateway::domain::ids::{JumpId, TargetId, TenantId, UserId};
 use concenter_gateway::domain::jump::{
-    Jump, JumpOrder, JumpResult, JumpSelection, PersonKind, RedeemOutcome, Session, SessionState,
+    Jump, JumpFilter, JumpOrder, JumpResult, JumpSelection, PersonKind, RedeemOutcome, ReportedResult, Session,
+    SessionState,
 };
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::resolve::resolve;
@@ -234,6 +235,22 @@ pub(crate) async fn a_login_without_our_password_tells_nothing_of_it(h: &Harness
     assert_eq!(logins(h, &firm, &firm.meier).await, LoginHealth::default());
 }
 
+pub(crate) async fn the_history_tells_how_the_login_went(h: &Harness) {
+    let firm = h.example().await;
+    let jump = redeemed(h, &firm, for_customer("k-1")).await;
+    assert_eq!(h.history(&firm.tenant, &jump).await.result, None);
+    h.advance(Duration::from_secs(10));
+    let before = h.now();
+    let effect = effect(h, &firm, SUCCEEDED);
+    let at = &jump.order.target_id;
+    done(h.store.report_result(&firm.tenant, &effect, &jump.jump_id, at, SUCCEEDED).await);
+    let record = h.history(&firm.tenant, &jump).await;
+    assert_eq!(record.result, Some(ReportedResult { result: SUCCEEDED, at: effect.audit.at }));
+    assert_eq!(record.updated_at(), effect.audit.at);
+    let filter = JumpFilter { updated_after: Some(before), ..JumpFilter::default() };
+    assert_eq!(h.listed(&firm.tenant, &filter).await, [jump.jump_id]);
+}
+
 pub(crate) async fn a_jump_has_one_result(h: &Harness) {
     let firm = h.example().await;
     let jump = redeemed(h, &firm, for_customer("k-1")).await;
@@ -241,6 +258,7 @@ pub(crate) async fn a_jump_has_one_result(h: &Harness) {
     let at = &jump.order.target_id;
     done(h.store.report_result(&firm.tenant, &first, &jump.jump_id, at, FAILED).await);
     let noted = logins(h, &firm, &firm.private).await;
+    let told = h.history(&firm.tenant, &jump).await;
     h.advance(Duration::from_secs(1));
     done(h.store.report_result(&firm.tenant, &h.again(&first), &jump.jump_id, at, FAILED).await);
     assert_eq!(h.accepted(&firm.tenant, Action::ReportLoginFailed).await, 1, "the same request");
@@ -251,6 +269,7 @@ pub(crate) async fn a_jump_has_one_result(h: &Harness) {
     assert_eq!(reason(report(h, &firm, &jump, SUCCEEDED).await), Reason::ResultAlreadyReported);
     assert_eq!(logins(h, &firm, &firm.private).await, noted);
     assert_eq!(h.refused(&firm.tenant, Action::ReportLoginSucceeded, Reason::ResultAlreadyReported).await, 1);
+    assert_eq!(h.history(&firm.tenant, &jump).await, told);
     let reused = h.reusing(&first);
     let reused = h.store.report_result(&firm.tenant, &reused, &jump.jump_id, at, FAILED).await;
     assert_eq!(reason(reused), Reason::RequestIdReused);

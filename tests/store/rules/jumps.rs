@@ -115,13 +115,17 @@ pub(crate) async fn only_a_redeemed_jump_has_a_session_to_revoke(shell: &mut She
 }
 
 pub(crate) async fn a_redeemed_jump_has_one_result_and_no_other_has_one(shell: &mut Shell) {
-    let set = "UPDATE jump SET result = ?2 WHERE jump_id = ?1";
+    let set = "UPDATE jump SET result = ?2, result_at = 4 WHERE jump_id = ?1";
+    let never = "UPDATE jump SET result = ?2 WHERE jump_id = ?1";
+    shell.refuses(Check, "(result_at IS NULL) = (result IS NULL)", never, &[REDEEMED_JUMP, "login_failed"]).await;
     shell.refuses(Check, "result IS NULL OR redeemed_at IS NOT NULL", set, &[OPEN_JUMP, "login_failed"]).await;
     shell.refuses(Check, "result IN", set, &[REDEEMED_JUMP, "guess"]).await;
     shell.does(set, &[REDEEMED_JUMP, "login_failed"]).await;
     for other in ["login_succeeded", NULL] {
         shell.refuses(Trigger, "a jump has one result", set, &[REDEEMED_JUMP, other]).await;
     }
+    let later = "UPDATE jump SET result_at = 5 WHERE jump_id = ?1";
+    shell.refuses(Trigger, "a jump has one result", later, &[REDEEMED_JUMP]).await;
     let password = "UPDATE jump SET redeemed_secret_version = 1 WHERE jump_id = ?1";
     let rule = "redeemed_secret_version IS NULL OR redeemed_at IS NOT NULL";
     shell.refuses(Check, rule, password, &[OPEN_JUMP]).await;
