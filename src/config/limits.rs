@@ -58,7 +58,7 @@ pub struct LimitSettings {
 impl LimitSettings {
     /// What counts unless it was set.
     pub const DEFAULT: Self =
-        Self { connections: 1_024, http_connections: 256, calls: 2_048, rates: RateSettings::DEFAULT };
+        Self { connections: 1_024, http_connections: 1_024, calls: 2_048, rates: RateSettings::DEFAULT };
 }
 
 /// How many calls of one method a tenant may make each second, as long as it likes; for two seconds it may make them at

@@ -8,23 +8,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt as _;
+use tower::ServiceExt;
 
 use super::connections::{Capped, Patience};
 use super::tls::{Tls, Wires};
 use super::told_to_stop;
 
-/// How long the head of a request may take, the first, with the handshake of TLS before it, as well as each one after an
-/// answer: who asks for nothing meanwhile is closed.
+/// How long the head of a request may take, that of the first with the handshake of TLS before it: who asks for nothing
+/// meanwhile is closed.
 const HEAD: Duration = Duration::from_secs(10);
+/// How long somebody who was answered may take to ask again. A browser asks for one page and keeps its connection, which is a place
+/// that the next person needs.
+const IDLE: Duration = Duration::from_secs(2);
 /// Most bytes of the head of a request.
 const HEAD_BYTES: usize = 16 * 1024;
 /// After how long a connection is closed behind the answer that it is at.
@@ -65,16 +72,26 @@ async fn answer<IO>(connection: IO, router: Router, stopped: watch::Receiver<boo
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let answers = Arc::new(Notify::new());
+    let told = Arc::clone(&answers);
+    let router = ServiceExt::<Request<Incoming>>::map_response(router, move |response: Response| {
+        told.notify_one();
+        response
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
     let mut served = pin!(http.serve_connection(TokioIo::new(connection), TowerToHyperService::new(router)));
+    let is_over = async {
+        tokio::select! {
+            () = told_to_stop(stopped) => {}
+            () = sleep(AGE) => {}
+            () = idle(&answers) => {}
+        }
+    };
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
-        () = told_to_stop(stopped) => {
-            served.as_mut().graceful_shutdown();
-            served.await
-        }
-        () = sleep(AGE) => {
+        () = is_over => {
+            // What is being answered is answered.
             served.as_mut().graceful_shutdown();
             served.await
         }
@@ -82,4 +99,10 @@ where
     if let Err(error) = ended {
         tracing::debug!(error = &error as &dyn std::error::Error, "server.http.ended");
     }
+}
+
+/// Waits until an answer is [`IDLE`] old and no other one has followed.
+async fn idle(answers: &Notify) {
+    answers.notified().await;
+    while timeout(IDLE, answers.notified()).await.is_ok() {}
 }

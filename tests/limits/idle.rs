@@ -141,6 +141,26 @@ async fn a_peer_that_vanished_without_a_word_is_closed() {
     assert!(begun.elapsed() > Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
+/// T29: a browser that has its page keeps its connection, and somebody else may need the place.
+#[tokio::test]
+async fn who_has_his_page_makes_room_for_the_next() {
+    let program = Program::start(&["--max-http-connections=1"]);
+    let mut first = TcpStream::connect(program.http).await.expect("the listener");
+    for _ in 0..3 {
+        first.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").await.expect("sent");
+        assert_ne!(first.read(&mut [0; 1024]).await.expect("an answer"), 0, "it is closed");
+    }
+    let begun = Instant::now();
+    let mut second = TcpStream::connect(program.http).await.expect("the listener");
+    second.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await.expect("sent");
+    let mut answer = String::new();
+    timeout(AT_MOST, second.read_to_string(&mut answer)).await.expect("an answer in time").expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // Long before one that has asked for nothing is closed.
+    assert!((1..8).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert_eq!(first.read(&mut [0; 1024]).await.expect("it is closed"), 0);
+}
+
 /// T29: the HTTP listener closes who does not ask, and takes the next one then.
 #[tokio::test]
 async fn who_does_not_ask_for_a_page_makes_room_for_who_does() {
