@@ -18,30 +18,53 @@
     show(state);
   };
 
-  // When the token expires, in seconds since 1970; NaN for what is no token.
-  const expiryOf = (text) => {
+  // The name of the token, and when it expires, in seconds since 1970; null for what is no token.
+  const read = (text) => {
     if (text.length > 2048 || !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) {
-      return NaN;
+      return null;
     }
     try {
       const payload = text.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
-      return Number(JSON.parse(atob(payload)).exp);
+      const { jti, exp } = JSON.parse(atob(payload));
+      return typeof jti === "string" && typeof exp === "number" ? { jti, exp } : null;
     } catch {
-      return NaN;
+      return null;
+    }
+  };
+
+  // Whether no other tab of this browser has posted it: a token that arrives twice looks stolen. What is kept of it is its name,
+  // which opens nothing, until it has expired.
+  const isFirst = ({ jti, exp }, now) => {
+    const name = `jump ${jti}`;
+    try {
+      const names = Object.keys(localStorage).filter((kept) => kept.startsWith("jump "));
+      names.filter((old) => !(Number(localStorage.getItem(old)) > now)).forEach((old) => localStorage.removeItem(old));
+      const isTaken = localStorage.getItem(name) !== null;
+      // No token is good for an hour, whatever it says.
+      localStorage.setItem(name, String(Math.min(exp, now + 3600) + 5));
+      return !isTaken;
+    } catch {
+      // It keeps nothing for us.
+      return true;
     }
   };
 
   const begin = () => {
-    const expiry = expiryOf(token);
+    const known = read(token);
     // By the clock of the service: that of this machine may be wrong, and the service has the last word anyway.
-    const left = expiry + 5 - Number(form.dataset.now);
-    if (Number.isNaN(left)) {
-      end("spent");
-    } else if (left < 0) {
+    const now = Number(form.dataset.now);
+    const left = known === null ? 0 : known.exp + 5 - now;
+    if (left < 0) {
       end("expired");
+    } else if (known === null || !isFirst(known, now)) {
+      end("spent");
     } else {
-      // While the page is still loading, the target takes its place in the history.
-      form.submit();
+      try {
+        // While the page is still loading, the target takes its place in the history.
+        form.submit();
+      } catch {
+        // Then it is still here.
+      }
       // Whatever kept the browser from it, a press of the button may not.
       show(token === "" ? "leaving" : "stuck");
       setTimeout(() => {
@@ -60,7 +83,8 @@
   // Another link to this page, opened in the same tab: the browser has only changed the fragment.
   addEventListener("hashchange", () => location.reload());
 
-  if (form === null) {
+  // Nothing to post, or a browser that could only post what stands in the document: the page says what is missing.
+  if (form === null || !("FormDataEvent" in window)) {
     token = "";
     return;
   }

@@ -42,6 +42,16 @@ async fn scanners_and_prefetching_use_nothing_up() {
     place.close().await;
 }
 
+#[tokio::test]
+async fn a_browser_that_does_not_post_by_itself_is_told_what_to_do() {
+    let Some(place) = Place::open().await else { return };
+    let link = place.link(customer(C1)).await;
+    let known = json!({ "calculator": place.calculator_url(), "portal": place.portal.origin(), "link": link });
+    assert_eq!(place.browser.visit("kept", known).await, 1);
+    assert_eq!((place.redeemed().await, place.refused("JUMP_ALREADY_REDEEMED").await), (1, 0));
+    place.close().await;
+}
+
 /// L10, without a script.
 #[tokio::test]
 async fn without_javascript_the_page_says_what_to_do() {

@@ -8,7 +8,8 @@ pub(super) struct Texts {
     pub(super) heading: &'static str,
     pub(super) heading_missing: &'static str,
     pub(super) heading_unavailable: &'static str,
-    pub(super) no_script: &'static str,
+    /// Until the script has begun, so for good where there is none.
+    pub(super) waiting: &'static str,
     pub(super) leaving: &'static str,
     pub(super) stuck: &'static str,
     pub(super) go_on: &'static str,
@@ -36,8 +37,9 @@ const GERMAN: Texts = Texts {
     heading: "Weiter zu",
     heading_missing: "Diese Seite gibt es nicht",
     heading_unavailable: "Zurzeit nicht erreichbar",
-    no_script: "Ohne JavaScript geht es hier nicht weiter: Nur ein Skript dieser Seite kann den Einmal-Link übergeben. Bitte \
-                schalten Sie JavaScript für diese Seite ein und starten Sie dann im Portal neu.",
+    waiting: "Ohne JavaScript und einen Browser von 2022 oder neuer geht es hier nicht weiter: Nur ein Skript dieser Seite kann \
+              den Einmal-Link übergeben. Bitte schalten Sie JavaScript für diese Seite ein, oder nehmen Sie einen neueren \
+              Browser, und starten Sie dann im Portal neu.",
     leaving: "Sie werden weitergeleitet …",
     stuck: "Die Weiterleitung hat nicht von selbst begonnen.",
     go_on: "Weiter",
@@ -56,8 +58,9 @@ const ENGLISH: Texts = Texts {
     heading: "On to",
     heading_missing: "There is no such page",
     heading_unavailable: "Not available at the moment",
-    no_script: "This page cannot go on without JavaScript: only a script of this page can hand the one-time link over. Please \
-                switch JavaScript on for this page, and then start again in the portal.",
+    waiting: "This page cannot go on without JavaScript and a browser of 2022 or later: only a script of this page can hand the \
+              one-time link over. Please switch JavaScript on for this page, or take a newer browser, and then start again in \
+              the portal.",
     leaving: "You are being forwarded …",
     stuck: "Forwarding did not begin by itself.",
     go_on: "Continue",

@@ -1,6 +1,6 @@
 // Somebody reloads, goes back and forward, and opens a second tab.
 
-import { arrive, assert, known, listen, person, play, posted } from './shared.mjs';
+import { arrive, assert, known, listen, person, play, posted, state } from './shared.mjs';
 
 await play(async (browser) => {
   const context = await person(browser);
@@ -28,9 +28,16 @@ await play(async (browser) => {
 
   // The address of the landing page, as the history of the browser may offer it.
   await tab.goto(known.landing);
-  await tab.locator('html[data-state="spent"]').waitFor();
+  await state(tab, 'spent');
   await tab.goBack();
   await tab.locator('[data-quote-form]').waitFor();
+
+  // The link itself, while it could still be redeemed: a second press, or a copy in the same browser.
+  const copy = await context.newPage();
+  await copy.goto(known.link);
+  await state(copy, 'spent');
+  await page.reload();
+  await page.locator('[data-quote-form]').waitFor();
   assert.deepEqual(errors, []);
   return posted(requests);
 });

@@ -34,7 +34,7 @@ await play(async (browser) => {
   await state(page, 'spent');
   await look(page, 'landing-spent');
   // Those in which a browser is only for a moment, or which it gets into by a defect of the target: set by hand.
-  for (const name of ['leaving', 'stuck', 'blocked']) {
+  for (const name of ['waiting', 'leaving', 'stuck', 'blocked']) {
     await page.evaluate((name) => { document.documentElement.dataset.state = name; }, name);
     await look(page, `landing-${name}`);
   }
