@@ -7,7 +7,7 @@ use crate::harness::{C1, COMPARATOR, calculator, customer, disable_target};
 use crate::place::Place;
 
 /// Pages that the visit looks at.
-const PAGES: usize = 16;
+const PAGES: usize = 17;
 
 #[tokio::test]
 async fn every_page_is_usable_in_german() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{C1, C2, MEIER, broker, customer, decode};
+use crate::harness::{C1, C2, MEIER, SCHULZE, broker, customer, decode};
 use crate::place::Place;
 
 /// R09, in the browser: nobody finds or opens what somebody else saved.
@@ -31,7 +31,7 @@ async fn a_broker_and_two_customers_with_one_concenter_user_see_their_own_quotes
     place.close().await;
 }
 
-/// T01, in the browser: whoever clicks around is not taken for a thief.
+/// T01, L11, in the browser: whoever clicks around is not taken for a thief.
 #[tokio::test]
 async fn back_reload_and_a_second_tab_redeem_nothing_twice() {
     let Some(place) = Place::open().await else { return };
@@ -40,9 +40,20 @@ async fn back_reload_and_a_second_tab_redeem_nothing_twice() {
         "portal": place.portal.origin(),
         "landing": place.landing(),
         "link": place.door(customer(C1)).await,
+        "refused": place.door(broker(SCHULZE)).await,
     });
-    assert_eq!(place.browser.visit("again", known).await, 1);
-    assert_eq!((place.redeemed().await, place.refused("JUMP_ALREADY_REDEEMED").await), (1, 0));
+    assert_eq!(place.browser.visit("again", known).await, 2);
+    assert_eq!((place.redeemed().await, place.refused("JUMP_ALREADY_REDEEMED").await), (2, 0));
+    place.close().await;
+}
+
+/// L12: browsers hold the redirects that follow a form against the policy of its page; those of the portal are nobody's to know.
+#[tokio::test]
+async fn the_way_back_leads_through_the_redirects_of_the_portal() {
+    let Some(place) = Place::open().await else { return };
+    let link = place.link_with(customer(C1), |request| request.return_url = Some(place.portal.way_home())).await;
+    let known = json!({ "calculator": place.calculator_url(), "home": place.portal.home(), "link": link });
+    place.browser.visit("home", known).await;
     place.close().await;
 }
 

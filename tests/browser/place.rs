@@ -44,7 +44,8 @@ impl Place {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let token = world.service.target_token(CALCULATOR);
         let gateway = format!("http://{}", world.service.running.grpc_addr).parse().expect("a URL");
-        let gateway = Gateway::new(&gateway, &token, None).expect("a gateway");
+        let read = Box::new(move || Ok(Zeroizing::new(token.clone())));
+        let gateway = Gateway::new(&gateway, read, None).expect("a gateway");
         let site = site(&url, &world.service.public_url(), &portal.origin());
         let pages = Tarifrechner::new(site, gateway, Outside::system(Arc::new(concenter()))).expect("good settings");
         let noted = Arc::clone(&seen);
@@ -132,13 +133,15 @@ async fn register(world: &World, url: &str, portal: &Portal) {
         ..calculator(CALCULATOR)
     };
     operator.catalog_admin().put_target(target).await.expect("a target");
-    let put = admin::PutReturnUrlRequest {
-        request_id: request_id(),
-        return_url_id: "portal".to_owned(),
-        etag: String::new(),
-        url: format!("{}/zurueck", portal.origin()),
-    };
-    operator.catalog_admin().put_return_url(put).await.expect("a return URL");
+    for (id, url) in [("portal", format!("{}/zurueck", portal.origin())), ("heim", portal.way_home())] {
+        let put = admin::PutReturnUrlRequest {
+            request_id: request_id(),
+            return_url_id: id.to_owned(),
+            etag: String::new(),
+            url,
+        };
+        operator.catalog_admin().put_return_url(put).await.expect("a return URL");
+    }
 }
 
 fn site(url: &str, landing: &str, portal: &str) -> Site {
@@ -152,10 +155,10 @@ fn site(url: &str, landing: &str, portal: &str) -> Site {
     }
 }
 
-/// con:center, with the users of firm A.
+/// con:center, with the users of firm A but `schulze`, whose login it refuses.
 fn concenter() -> SimulatedConCenter {
     let account = |name: &str| (name.to_owned(), Zeroizing::new(password("A", name)));
-    SimulatedConCenter::with_accounts(HashMap::from(["meier", "schulze", "privatkunden", "gewerbekunden"].map(account)))
+    SimulatedConCenter::with_accounts(HashMap::from(["meier", "privatkunden", "gewerbekunden"].map(account)))
 }
 
 fn note(seen: &Mutex<Vec<String>>, request: &Request) {

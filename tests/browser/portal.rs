@@ -1,5 +1,6 @@
 //! The portal: a page that leads on to a link, and one to come back to.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -26,12 +27,24 @@ impl Portal {
             .route("/zurueck", get(|| async { Html("<!doctype html><title>Portal</title><h1>Willkommen zurück</h1>") }))
             .route("/go", get(go))
             .with_state(Arc::clone(&links));
+        let home = home(listener.local_addr().expect("an address"));
+        let pages = pages.route("/heim", get(async move || Redirect::to(&home)));
         Self { running: serve(listener, pages).expect("it listens"), links }
     }
 
     /// Its origin.
     pub fn origin(&self) -> String {
         format!("http://{}", self.running.addr)
+    }
+
+    /// A page that sends the browser on to [`Self::home`].
+    pub fn way_home(&self) -> String {
+        format!("{}/heim", self.origin())
+    }
+
+    /// A page at another origin of the portal.
+    pub fn home(&self) -> String {
+        home(self.running.addr)
     }
 
     /// A page of the portal that leads on to this link: what a person clicks.
@@ -45,6 +58,11 @@ impl Portal {
     pub async fn shutdown(self) {
         self.running.shutdown().await;
     }
+}
+
+/// The same place under another name is another origin.
+fn home(addr: SocketAddr) -> String {
+    format!("http://localhost:{}/zurueck", addr.port())
 }
 
 #[derive(Deserialize)]

@@ -1,13 +1,18 @@
-//! What tells how long a session lasts. A parameter, so that tests move it.
+//! What tells how long a session lasts, and waits. A parameter, so that tests move it.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
 
 /// Tells time that only goes forward.
+#[async_trait]
 pub trait Clock: Send + Sync {
     /// How long ago some fixed moment was. Only differences mean anything.
     fn now(&self) -> Duration;
+
+    /// Waits for so long.
+    async fn pause(&self, time: Duration);
 }
 
 /// The operating system's monotonic clock, from the start of the program on.
@@ -22,8 +27,13 @@ impl SystemClock {
     }
 }
 
+#[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
         self.0.elapsed()
+    }
+
+    async fn pause(&self, time: Duration) {
+        sleep(time).await;
     }
 }

@@ -1,17 +1,19 @@
 //! The gateway, as a target calls it: server to server, with a credential of its own.
 //!
-//! What comes back is checked here, once, so that the rest of the program works with what fits together. Nothing is
-//! tried twice: a lost answer may have used the jump up.
+//! What comes back is checked here, once, so that the rest of the program works with what fits together. No redeem is
+//! tried twice, as a lost answer may have used the jump up; but where the gateway did not take our credential.
 
+use std::error::Error;
 use std::time::Duration;
 
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt as _;
 use url::{Origin, Url};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::clock::Clock;
+use crate::credential::{Bearer, Credential, ReadCredential};
 use crate::proto::jump_service_client::JumpServiceClient;
 use crate::proto::provider_scope::Scope;
 use crate::proto::redeem_jump_request::Proof;
@@ -27,11 +29,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Who gives the reasons of refusals that are read here: `domain` of `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "concenter";
 
+/// How long a report waits that did not arrive, before each time that it is tried again.
+const REPORT_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_mins(1)];
+
 /// Calls the gateway.
-#[derive(Clone)]
 pub struct Gateway {
     jumps: JumpServiceClient<Channel>,
-    credential: MetadataValue<Ascii>,
+    credential: Credential,
 }
 
 /// Why the gateway cannot be called.
@@ -46,6 +50,9 @@ pub enum GatewayError {
     /// The credential is none.
     #[error("the credential is none: it is one line of visible characters")]
     Credential,
+    /// The credential is not to be had.
+    #[error("the credential cannot be read")]
+    NoCredential(#[source] Box<dyn Error + Send + Sync>),
     /// The certificates do not fit.
     #[error("the certificates for the gateway cannot be used")]
     Tls(#[source] tonic::transport::Error),
@@ -56,7 +63,11 @@ impl Gateway {
     ///
     /// # Errors
     /// [`GatewayError`].
-    pub fn new(url: &Url, credential: &str, tls: Option<ClientTlsConfig>) -> Result<Self, GatewayError> {
+    pub fn new(
+        url: &Url,
+        read_credential: Box<ReadCredential>,
+        tls: Option<ClientTlsConfig>,
+    ) -> Result<Self, GatewayError> {
         let is_https = match url.scheme() {
             "https" => true,
             "http" => false,
@@ -69,16 +80,20 @@ impl Gateway {
         if !is_https && !is_loopback(url) {
             return Err(GatewayError::PlainHttp);
         }
-        let mut credential: MetadataValue<Ascii> =
-            format!("Bearer {credential}").parse().map_err(|_| GatewayError::Credential)?;
-        credential.set_sensitive(true);
         let mut endpoint = Endpoint::from_shared(url.as_str().to_owned()).map_err(|_| GatewayError::Url)?;
         if is_https {
             let tls = tls.unwrap_or_else(|| ClientTlsConfig::new().with_native_roots());
             endpoint = endpoint.tls_config(tls).map_err(GatewayError::Tls)?;
         }
-        let channel = endpoint.timeout(PATIENCE).connect_timeout(CONNECT).connect_lazy();
-        Ok(Self { jumps: JumpServiceClient::new(channel), credential })
+        Self::over(endpoint.timeout(PATIENCE).connect_timeout(CONNECT).connect_lazy(), read_credential)
+    }
+
+    /// A gateway at the end of a connection that somebody else answers for.
+    ///
+    /// # Errors
+    /// [`GatewayError`], of the credential.
+    pub fn over(channel: Channel, read_credential: Box<ReadCredential>) -> Result<Self, GatewayError> {
+        Ok(Self { jumps: JumpServiceClient::new(channel), credential: Credential::new(read_credential)? })
     }
 
     /// Redeems what the browser brought, with the nonce of its session if it has one.
@@ -87,9 +102,8 @@ impl Gateway {
     /// [`RedeemError`]; then nothing may be shown, set or stored for it.
     pub(crate) async fn redeem(&self, token: String, nonce: Option<String>) -> Result<Redeemed, RedeemError> {
         let request = RedeemJumpRequest { proof: Some(Proof::Token(token)), nonce };
-        let answer = self.jumps.clone().redeem_jump(self.signed(request)).await;
-        let answer = answer.map_err(|status| RedeemError::of(&status))?.into_inner();
-        Redeemed::read(answer).ok_or_else(|| {
+        let answer = self.call(request, async |mut jumps, request| jumps.redeem_jump(request).await).await;
+        Redeemed::read(answer.map_err(|status| RedeemError::of(&status))?).ok_or_else(|| {
             tracing::error!("gateway.redeem.unreadable");
             RedeemError::Unavailable
         })
@@ -101,8 +115,8 @@ impl Gateway {
     /// [`Unreachable`]: nobody knows.
     pub(crate) async fn introspect(&self, session: &str) -> Result<Standing, Unreachable> {
         let request = IntrospectJumpRequest { session: session.to_owned() };
-        let answer = match self.jumps.clone().introspect_jump(self.signed(request)).await {
-            Ok(answer) => answer.into_inner(),
+        let answer = match self.call(request, async |mut jumps, request| jumps.introspect_jump(request).await).await {
+            Ok(answer) => answer,
             // To us it is gone, for whatever reason.
             Err(status) if status.code() == Code::NotFound => return Ok(Standing::Over),
             Err(status) => {
@@ -117,20 +131,70 @@ impl Gateway {
         })
     }
 
-    /// Tells how the login of a jump went. That it does not arrive changes nothing for the person, so it is only logged.
-    pub(crate) async fn report(&self, request_id: String, session: String, succeeded: bool) {
+    /// Tells how the login of a jump went, several times if it must be. That it does not arrive changes nothing for the person,
+    /// so it is only logged.
+    pub(crate) async fn report(&self, request_id: String, session: String, succeeded: bool, clock: &dyn Clock) {
         let result = if succeeded { JumpResult::LoginSucceeded } else { JumpResult::LoginFailed };
         let request = ReportJumpResultRequest { request_id, session, result: result.into() };
-        if let Err(status) = self.jumps.clone().report_jump_result(self.signed(request)).await {
+        let mut pauses = REPORT_PAUSES.into_iter();
+        loop {
+            let answer = self.call(request.clone(), async |mut jumps, request| jumps.report_jump_result(request).await);
+            let Err(status) = answer.await else { return };
             tracing::warn!(code = ?status.code(), "gateway.report.failed");
+            // The other refusals are the gateway's last word.
+            let may_pass = matches!(
+                status.code(),
+                Code::Unavailable
+                    | Code::DeadlineExceeded
+                    | Code::Cancelled
+                    | Code::ResourceExhausted
+                    | Code::Unauthenticated
+            );
+            match pauses.next() {
+                Some(pause) if may_pass => clock.pause(pause).await,
+                _ => return,
+            }
         }
     }
 
-    fn signed<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", self.credential.clone());
-        request
+    /// Calls with our credential. If it is not taken, nothing was done but to look at it: then once more with the one that has
+    /// taken its place.
+    async fn call<Q: Clone, A>(
+        &self,
+        message: Q,
+        call: impl AsyncFn(JumpServiceClient<Channel>, Request<Q>) -> Result<Response<A>, Status>,
+    ) -> Result<A, Status> {
+        let credential = self.credential.current();
+        let mut answer = call(self.jumps.clone(), signed(message.clone(), credential.clone())).await;
+        if is_unauthenticated(&answer)
+            && let Some(renewed) = self.credential.renewed(&credential)
+        {
+            answer = call(self.jumps.clone(), signed(message, renewed)).await;
+        }
+        if let Err(status) = &answer
+            && status.code() == Code::Unauthenticated
+        {
+            // Until somebody mints another one nobody gets in.
+            tracing::error!(reason = reason(status), "gateway.credential.refused");
+        }
+        answer.map(Response::into_inner)
     }
+}
+
+fn signed<T>(message: T, credential: Bearer) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", credential);
+    request
+}
+
+fn is_unauthenticated<T>(answer: &Result<T, Status>) -> bool {
+    answer.as_ref().is_err_and(|status| status.code() == Code::Unauthenticated)
+}
+
+/// The gateway's reason for a refusal, if it is one of its own.
+fn reason(status: &Status) -> String {
+    let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN);
+    info.map(|info| info.reason).unwrap_or_default()
 }
 
 /// Tells whether the URL names this machine.
@@ -174,9 +238,12 @@ pub(crate) enum RedeemError {
 }
 
 impl RedeemError {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Invalid, Self::Used, Self::Expired, Self::Revoked, Self::Password, Self::Unavailable];
+
     fn of(status: &Status) -> Self {
-        let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN);
-        let reason = info.map(|info| info.reason).unwrap_or_default();
+        let reason = reason(status);
         // Code and reason are names of the contract; nothing of the request is in them.
         tracing::info!(code = ?status.code(), reason, "gateway.redeem.refused");
         match reason.as_str() {

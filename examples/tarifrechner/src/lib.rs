@@ -6,6 +6,7 @@
 
 mod clock;
 mod concenter;
+mod credential;
 mod gateway;
 mod language;
 mod pages;
@@ -21,6 +22,7 @@ mod web;
 
 pub use self::clock::{Clock, SystemClock};
 pub use self::concenter::{AccountsError, ConCenter, SimulatedConCenter};
+pub use self::credential::ReadCredential;
 pub use self::gateway::{Gateway, GatewayError};
 pub use self::serve::{Outside, Running, Tarifrechner, serve};
 pub use self::settings::{MOST_PEOPLE, MOST_SESSIONS, Provider, Site, SiteError};

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser;
 use tarifrechner::{
-    Gateway, MOST_PEOPLE, MOST_SESSIONS, Outside, Provider, SimulatedConCenter, Site, Tarifrechner, serve,
+    Gateway, MOST_PEOPLE, MOST_SESSIONS, Outside, Provider, ReadCredential, SimulatedConCenter, Site, Tarifrechner,
+    serve,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -138,13 +139,7 @@ fn calculator(args: Args, public_url: Url) -> anyhow::Result<Tarifrechner> {
         None => SimulatedConCenter::taking_everything(),
         Some(path) => SimulatedConCenter::parse(&read(path)?).with_context(|| path.display().to_string())?,
     };
-    let token = match (&args.token_file, &args.token) {
-        (Some(path), _) => read(path)?,
-        (None, Some(Token(token))) => token.clone(),
-        // The parser demands one of them.
-        (None, None) => Zeroizing::default(),
-    };
-    let gateway = Gateway::new(&args.gateway, token.trim_end(), Some(tls(&args)?))?;
+    let gateway = Gateway::new(&args.gateway, credential(&args), Some(tls(&args)?))?;
     let site = Site {
         public_url,
         jump_origins: args.origins,
@@ -154,6 +149,18 @@ fn calculator(args: Args, public_url: Url) -> anyhow::Result<Tarifrechner> {
         most_people: MOST_PEOPLE,
     };
     Ok(Tarifrechner::new(site, gateway, Outside::system(Arc::new(concenter)))?)
+}
+
+/// A file may get a new credential while the program runs.
+fn credential(args: &Args) -> Box<ReadCredential> {
+    match (args.token_file.clone(), args.token.clone()) {
+        (Some(path), _) => Box::new(move || Ok(read(&path)?)),
+        (None, token) => {
+            // The parser demands one of them.
+            let Token(token) = token.unwrap_or(Token(Zeroizing::default()));
+            Box::new(move || Ok(token.clone()))
+        }
+    }
 }
 
 fn tls(args: &Args) -> anyhow::Result<ClientTlsConfig> {

@@ -53,6 +53,8 @@ pub(crate) struct NoticePage {
     text: &'static str,
     /// The way on, where there is one.
     way: Option<Way>,
+    /// Whether the browser goes it by itself.
+    leads_on: bool,
 }
 
 /// A link that leads on.
@@ -64,7 +66,12 @@ pub(crate) struct Way {
 impl NoticePage {
     pub(crate) fn new(notice: Notice, language: Language, way: Option<Way>) -> Self {
         let (heading, text) = notice.texts(language);
-        Self { frame: Frame::new(language, heading), heading, text, way }
+        Self { frame: Frame::new(language, heading), heading, text, way, leads_on: false }
+    }
+
+    /// The same; the browser goes the way by itself.
+    pub(crate) fn leading_on(self) -> Self {
+        Self { leads_on: true, ..self }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Random words: ids of sessions and quotes, nonces, marks of forms.
 
-use aws_lc_rs::rand;
+use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -13,6 +13,16 @@ const WORD_BYTES: usize = 32;
 /// [`NoRandom`].
 pub(crate) fn random_word() -> Result<String, NoRandom> {
     Ok(URL_SAFE_NO_PAD.encode(random_bytes::<WORD_BYTES>()?))
+}
+
+/// Tells whether a text can be a word.
+pub(crate) fn is_word(text: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == WORD_BYTES)
+}
+
+/// The name of a word: its hash, from which nobody finds the word again.
+pub(crate) fn name_of(word: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, word.as_bytes()))
 }
 
 /// A new id of a request, a UUID.
@@ -45,5 +55,9 @@ mod tests {
         assert_eq!(one.len(), 43);
         assert_ne!(one, other);
         assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{one}");
+        assert!(is_word(&one) && is_word(&name_of(&one)) && name_of(&one) != one);
+        assert!(
+            ["", "a", &one[1..], &format!("{one}A"), &one.replace(|_| true, "!")].iter().all(|text| !is_word(text))
+        );
     }
 }

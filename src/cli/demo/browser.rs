@@ -72,8 +72,11 @@ impl Browsable {
             most_sessions: MOST_SESSIONS,
             most_people: MOST_PEOPLE,
         };
-        let token = desk.token(Caller::Target(EXAMPLE_CALCULATOR.id))?;
-        let gateway = Gateway::new(&format!("http://{}", service.grpc_addr).parse()?, &token, None)?;
+        // A new one when the old one is over: nobody knows for how long it stays up.
+        let minting = Arc::clone(desk);
+        let credential = move || Ok(Zeroizing::new(minting.token(Caller::Target(EXAMPLE_CALCULATOR.id))?));
+        // By the connection that is there: it does not leave this machine, wherever the service listens.
+        let gateway = Gateway::over(desk.channel(), Box::new(credential))?;
         let concenter = Arc::new(SimulatedConCenter::with_accounts(accounts));
         let calculator = Tarifrechner::new(site, gateway, Outside::system(concenter))?;
         Ok(Self {
@@ -95,5 +98,69 @@ impl Browsable {
     /// Stops both.
     pub(super) async fn shutdown(self) {
         tokio::join!(self.calculator.shutdown(), self.portal.shutdown());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN};
+    use reqwest::redirect::Policy;
+
+    use super::super::output::{Form, Output};
+    use super::super::play::Stage;
+    use super::super::{ANY_PORT, tell};
+    use super::*;
+    use crate::config::ServerSettings;
+    use crate::domain::time::{Clock, Timestamp};
+    use crate::server::{Outside as World, Server, SystemClock};
+
+    /// The system's clock, some hours ahead.
+    #[derive(Default)]
+    struct Later(AtomicU64);
+
+    impl Clock for Later {
+        fn now(&self) -> Timestamp {
+            SystemClock.now().plus(Duration::from_hours(self.0.load(Ordering::SeqCst)))
+        }
+    }
+
+    /// Posts a form; gives where it leads.
+    async fn post(url: String, origin: &str, form: String) -> HeaderValue {
+        let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+        let request = client.post(url).header(ORIGIN, origin).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        request.body(form).send().await.unwrap().headers()[LOCATION].clone()
+    }
+
+    #[tokio::test]
+    async fn one_gets_in_however_long_it_stays_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Later::default());
+        let world = || World { clock: Arc::clone(&clock) as _, ..World::system() };
+        let settings = ServerSettings::local(directory.path().join("data"));
+        let service = Server::start_with(settings, world()).await.unwrap();
+        let mut desk = Desk::connect(&service, world()).await.unwrap();
+        desk.open().await.unwrap();
+        let desk = Arc::new(desk);
+        let mut stage = Stage::new(&desk);
+        let (mut out, mut notes) = (Vec::new(), Vec::new());
+        tell(&mut stage, &mut Output { form: Form::Json, out: &mut out, notes: &mut notes }).await.unwrap();
+        let sockets = Sockets::bind(ANY_PORT, ANY_PORT).await.unwrap();
+        let browsable = Browsable::start(sockets, &service, &desk, stage.accounts()).await.unwrap();
+
+        let (portal, calculator) = (browsable.portal_url(), browsable.calculator_url());
+        let landing = service.app.public_url().as_str();
+        // A token's longest life is 24 hours.
+        for hours in [0, 25, 50] {
+            clock.0.store(hours, Ordering::SeqCst);
+            let link = post(format!("{portal}jump"), portal.trim_end_matches('/'), "who=broker".to_owned()).await;
+            let (_, token) = link.to_str().unwrap().split_once('#').expect("a link");
+            assert_eq!(post(format!("{calculator}jump"), landing, format!("token={token}")).await, "/", "{hours}");
+        }
+        browsable.shutdown().await;
+        drop(desk);
+        service.shutdown().await;
     }
 }

@@ -1,6 +1,6 @@
 // Somebody reloads, goes back and forward, and opens a second tab.
 
-import { arrive, assert, known, listen, person, play, posted, state } from './shared.mjs';
+import { arrive, assert, known, listen, person, play, posted, says, state } from './shared.mjs';
 
 await play(async (browser) => {
   const context = await person(browser);
@@ -39,5 +39,11 @@ await play(async (browser) => {
   await page.reload();
   await page.locator('[data-quote-form]').waitFor();
   assert.deepEqual(errors, []);
+
+  // con:center does not take this person's password: a page that invites to another try.
+  await tab.goto(known.refused);
+  await tab.waitForURL(`${known.calculator}/jump/password`);
+  await tab.reload();
+  await says(tab, 'Die Anmeldung war nicht möglich.');
   return posted(requests);
 });

@@ -11,7 +11,7 @@ await play(async (browser) => {
 
   for (const planted of known.planted) {
     await page.goto(planted);
-    await page.waitForURL(`${known.calculator}/jump`);
+    await page.waitForURL(`${known.calculator}/jump/invalid`);
     await says(page, 'Dieser Link funktioniert hier nicht.');
     const answer = await page.goto(`${known.calculator}/`);
     assert.equal(answer.status(), 403, 'there is no session');

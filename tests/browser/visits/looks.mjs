@@ -60,11 +60,13 @@ await play(async (browser) => {
   await page.goto(`${known.calculator}/nowhere`);
   await look(page, 'not-found');
   await page.goto(known.used);
-  await page.waitForURL(`${known.calculator}/jump`);
+  await page.waitForURL(`${known.calculator}/jump/used`);
   await look(page, 'link-used');
   await page.goto(known.invalid);
-  await page.waitForURL(`${known.calculator}/jump`);
+  await page.waitForURL(`${known.calculator}/jump/invalid`);
   await look(page, 'link-invalid');
+  await page.goto(`${known.calculator}/left/nothing`);
+  await look(page, 'left');
   await context.clearCookies();
   await page.goto(quote);
   await look(page, 'no-session');

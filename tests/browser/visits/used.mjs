@@ -8,7 +8,7 @@ await play(async (browser) => {
 
   const second = await (await person(browser)).newPage();
   await second.goto(known.link);
-  await second.waitForURL(`${known.calculator}/jump`);
+  await second.waitForURL(`${known.calculator}/jump/used`);
   await says(second, 'Dieser Link wurde schon benutzt.');
   await second.locator('[data-way]').waitFor();
   assert.equal((await second.context().cookies()).length, 0);

@@ -1,6 +1,7 @@
 //! `GET /begin`: gives the browser a nonce, and sends it to a portal that asks for the jump with it.
 //!
-//! Then a link that somebody else got does not open here: it was made without this nonce.
+//! Then a link that somebody else got does not open here: it was made without this nonce. A browser has one at a time, so
+//! that a second tab in which somebody begins does not take it from the first.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use axum_extra::extract::CookieJar;
 use serde::Deserialize;
 
 use crate::language::Language;
-use crate::random::random_word;
+use crate::random::{is_word, random_word};
 use crate::texts::Notice;
 
 use super::App;
@@ -39,7 +40,8 @@ pub(super) async fn begin(
     let Some(portal) = app.site.portals.iter().find(|portal| portal.as_str() == asked) else {
         return notice(StatusCode::NOT_FOUND, Notice::NotFound, language, None);
     };
-    match random_word() {
+    let nonce = Purpose::Nonce.value(&app.site, &jar).filter(|nonce| is_word(nonce));
+    match nonce.map_or_else(random_word, Ok) {
         Ok(nonce) => {
             let mut portal = portal.clone();
             portal.query_pairs_mut().append_pair("nonce", &nonce);

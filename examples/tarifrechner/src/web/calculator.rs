@@ -31,7 +31,7 @@ pub(super) fn calculator(app: &App, live: &Live, status: StatusCode, language: L
     let quotes = quotes.map(|quote| Shown::new(quote, &app.site.providers, language)).collect();
     let offered = offered(app, grant);
     let shown = CalculatorPage::new(language, grant, &live.form_mark, &offered, typed, quotes);
-    page(status, language, &shown, grant.return_url.as_ref())
+    page(status, language, &shown)
 }
 
 /// What may be offered in a session: what this calculator has, as far as the jump lets it.

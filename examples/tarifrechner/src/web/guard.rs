@@ -1,6 +1,7 @@
 //! Whose session a browser has, and whether what it sends comes from our own pages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::http::header::ORIGIN;
@@ -19,11 +20,16 @@ use crate::texts::Notice;
 use super::App;
 use super::answer::{Refusal, notice};
 
+/// How long a nonce waits for its jump. Until then no jump without it opens in the browser.
+const NONCE_LIFE: Duration = Duration::from_mins(10);
+
 /// What a cookie is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Holds the id of the session.
+    /// Holds the id of the session, and opens it.
     Session,
+    /// Holds the name of the session, by which the next jump ends it, and opens nothing.
+    Earlier,
     /// Holds the nonce until a jump comes.
     Nonce,
 }
@@ -34,25 +40,30 @@ impl Purpose {
         match (self, site.is_https()) {
             (Self::Session, true) => "__Host-tarifrechner",
             (Self::Session, false) => "tarifrechner",
+            (Self::Earlier, true) => "__Host-tarifrechner-earlier",
+            (Self::Earlier, false) => "tarifrechner-earlier",
             (Self::Nonce, true) => "__Host-tarifrechner-nonce",
             (Self::Nonce, false) => "tarifrechner-nonce",
         }
     }
 
-    /// The cookie with this value; it lasts as long as the browser runs, and the session ends before.
+    /// The cookie with this value. But for the nonce it lasts as long as the browser runs, and the session ends before.
     pub(super) fn cookie(self, site: &Site, value: String) -> Cookie<'static> {
-        // The nonce must come along with the form that another site posts. Without it a planted link would be taken for one
-        // of a browser that began here without a nonce. Where there is no https, everything is on this machine, one site.
+        // These come along with the form that another site posts, as the session does not. Without its nonce a planted link would
+        // be taken for one of a browser that began here without. Where there is no https, everything is on this machine, one site.
         let same_site = match self {
-            Self::Nonce if site.is_https() => SameSite::None,
-            Self::Nonce | Self::Session => SameSite::Lax,
+            Self::Nonce | Self::Earlier if site.is_https() => SameSite::None,
+            Self::Nonce | Self::Earlier | Self::Session => SameSite::Lax,
         };
-        Cookie::build((self.name(site), value))
+        let cookie = Cookie::build((self.name(site), value))
             .path("/")
             .http_only(true)
             .secure(site.is_https())
-            .same_site(same_site)
-            .build()
+            .same_site(same_site);
+        match self {
+            Self::Nonce => cookie.max_age(NONCE_LIFE.try_into().unwrap_or_default()).build(),
+            Self::Session | Self::Earlier => cookie.build(),
+        }
     }
 
     /// What the browser sent for it.
@@ -66,9 +77,16 @@ impl Purpose {
     }
 }
 
+/// Has the browser forget its session.
+pub(super) fn forget_session(site: &Site, jar: CookieJar) -> CookieJar {
+    Purpose::Earlier.forget(site, Purpose::Session.forget(site, jar))
+}
+
 /// When the gateway is asked whether a session may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
+    /// Never: what is asked for must not wait for it.
+    Never,
     /// If its last word is too old.
     WhenDue,
     /// In any case.
@@ -80,29 +98,35 @@ pub(super) async fn session(app: &App, jar: &CookieJar, language: Language, ask:
     let start =
         || notice(StatusCode::FORBIDDEN, Notice::NoSession, language, way_to_start(&app.site.portals, language));
     let Some(id) = Purpose::Session.value(&app.site, jar) else { return Err(start().into()) };
-    let forgotten =
-        |page: Response| Refusal::from((Purpose::Session.forget(&app.site, jar.clone()), page).into_response());
-    let live = match app.sessions.click(&id, app.clock.now()) {
+    let forgotten = |page: Response| Refusal::from((forget_session(&app.site, jar.clone()), page).into_response());
+    let live = match app.sessions.find(&id, app.clock.now()) {
         Found::Live(live) => live,
         Found::Over(ended) => return Err(forgotten(end_page(&ended, language))),
         Found::None => return Err(forgotten(start())),
     };
-    if !live.is_due && ask == Ask::WhenDue {
-        return Ok(live);
-    }
-    match app.gateway.introspect(&live.grant.session).await {
-        Ok(Standing::Active(limits)) => match app.sessions.go_on(&live.id, limits, app.clock.now()) {
-            Ok(()) => Ok(live),
-            Err(Some(ended)) => Err(forgotten(end_page(&ended, language))),
-            Err(None) => Err(forgotten(start())),
-        },
-        Ok(Standing::Over) => {
-            app.sessions.end(&live.id);
+    let must_ask = match ask {
+        Ask::Never => false,
+        Ask::WhenDue => live.is_due,
+        Ask::Always => true,
+    };
+    let told = if must_ask { Some(app.gateway.introspect(&live.grant.session).await) } else { None };
+    let limits = match told {
+        None => None,
+        Some(Ok(Standing::Active(limits))) => Some(limits),
+        Some(Ok(Standing::Over)) => {
+            app.sessions.end(&live.name);
             tracing::info!("session.revoked");
-            Err(forgotten(end_page(&Ended { why: Why::Revoked, grant: Arc::clone(&live.grant) }, language)))
+            return Err(forgotten(end_page(&Ended { why: Why::Revoked, grant: Arc::clone(&live.grant) }, language)));
         }
         // Nobody knows, so nothing is shown.
-        Err(_) => Err(notice(StatusCode::SERVICE_UNAVAILABLE, Notice::Uncertain, language, None).into()),
+        Some(Err(_)) => {
+            return Err(notice(StatusCode::SERVICE_UNAVAILABLE, Notice::Uncertain, language, None).into());
+        }
+    };
+    match app.sessions.go_on(&live, limits) {
+        Ok(()) => Ok(live),
+        Err(Some(ended)) => Err(forgotten(end_page(&ended, language))),
+        Err(None) => Err(forgotten(start())),
     }
 }
 

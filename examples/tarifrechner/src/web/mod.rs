@@ -32,7 +32,7 @@ use crate::session::Sessions;
 use crate::settings::Site;
 use crate::texts::Notice;
 
-use self::answer::{content_security_policy, notice};
+use self::answer::{CONTENT_SECURITY, notice};
 
 /// Most bytes of a form: with a jump in it, or one of ours.
 const FORM_BYTES: usize = 4 * 1024;
@@ -55,9 +55,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/", get(calculator::show))
         .route("/begin", get(begin::begin))
         .route("/jump", post(jump::arrive))
+        .route("/jump/{outcome}", get(jump::tell))
         .route("/quotes", get(calculator::show).post(quotes::save))
         .route("/quotes/{id}", get(quotes::show))
         .route("/leave", post(leave::leave))
+        .route("/left/{session}", get(leave::left))
         .route("/style.css", get(style))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
@@ -88,6 +90,7 @@ async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
 
     let headers = response.headers_mut();
     for (name, value) in [
+        (CONTENT_SECURITY_POLICY, CONTENT_SECURITY),
         (CACHE_CONTROL, "no-store"),
         // Not `no-referrer`: with it browsers send our own forms with the origin `null`.
         (REFERRER_POLICY, "strict-origin"),
@@ -97,11 +100,6 @@ async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Re
         (VARY, "Accept-Language, Cookie"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
-    }
-    if !headers.contains_key(CONTENT_SECURITY_POLICY)
-        && let Ok(policy) = HeaderValue::try_from(content_security_policy(None))
-    {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     if app.site.is_https() {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));

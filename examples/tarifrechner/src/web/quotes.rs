@@ -78,7 +78,7 @@ pub(super) async fn show(
     };
     let shown = Shown::new(quote, &app.site.providers, language);
     let shown = QuotePage::new(language, &live.grant, &live.form_mark, shown);
-    Ok(page(StatusCode::OK, language, &shown, live.grant.return_url.as_ref()))
+    Ok(page(StatusCode::OK, language, &shown))
 }
 
 /// What was typed, if all of it fits.

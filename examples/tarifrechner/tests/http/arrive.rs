@@ -2,9 +2,11 @@
 
 use reqwest::{Method, StatusCode};
 use tarifrechner::proto::JumpResult;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tonic::Code;
 
-use super::fake::{PASSWORD, USER, private_customer};
+use super::fake::{Call, PASSWORD, USER, private_customer};
 use super::harness::{Calculator, LANDING, Log, PORTAL};
 
 #[tokio::test]
@@ -33,6 +35,27 @@ async fn each_jump_gets_a_new_session_and_ends_the_earlier_one() {
     assert_eq!(browser.get("/").await.status, StatusCode::FORBIDDEN);
 }
 
+/// The form comes from another site, and browsers send no `SameSite=Lax` cookie along with it.
+#[tokio::test]
+async fn a_jump_over_https_ends_the_earlier_session() {
+    let calculator = Calculator::start_with(|site| site.public_url = "https://rechner.example".parse().unwrap()).await;
+    let mut browser = calculator.customer("s").await;
+    let earlier = browser.cookies.clone();
+    calculator.arrive(&mut browser, private_customer("t")).await;
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    browser.cookies = earlier;
+    assert_eq!(browser.get("/").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn what_ends_the_earlier_session_opens_none() {
+    let calculator = Calculator::start().await;
+    let mut browser = calculator.customer("s").await;
+    let earlier = browser.cookies["tarifrechner-earlier"].clone();
+    browser.cookies.insert("tarifrechner".to_owned(), earlier);
+    assert_eq!(browser.get("/").await.status, StatusCode::FORBIDDEN);
+}
+
 #[tokio::test]
 async fn a_session_id_that_the_browser_brought_is_not_taken() {
     let calculator = Calculator::start().await;
@@ -47,15 +70,18 @@ async fn a_session_id_that_the_browser_brought_is_not_taken() {
 async fn cookies_are_kept_from_scripts_and_over_https_to_this_host() {
     let local = Calculator::start().await;
     local.gateway.put_jump("a.b.c", private_customer("s"));
-    let set = local.browser().jump("a.b.c").await.set_cookies.remove(0);
-    assert!(set.starts_with("tarifrechner=") && set.ends_with("; HttpOnly; SameSite=Lax; Path=/"), "{set}");
+    let answer = local.browser().jump("a.b.c").await;
+    let set = answer.set_cookies.iter().find(|set| set.starts_with("tarifrechner=")).unwrap();
+    assert!(set.ends_with("; HttpOnly; SameSite=Lax; Path=/"), "{set}");
 
     let public = Calculator::start_with(|site| site.public_url = "https://rechner.example".parse().unwrap()).await;
     public.gateway.put_jump("a.b.c", private_customer("s"));
     let answer = public.browser().jump("a.b.c").await;
-    let set = &answer.set_cookies[0];
-    assert!(set.starts_with("__Host-tarifrechner="), "{set}");
-    assert!(set.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/"), "{set}");
+    let cookies = [("__Host-tarifrechner=", "Lax"), ("__Host-tarifrechner-earlier=", "None")];
+    for (start, same_site) in cookies {
+        let set = answer.set_cookies.iter().find(|set| set.starts_with(start)).unwrap();
+        assert!(set.ends_with(&format!("; HttpOnly; SameSite={same_site}; Secure; Path=/")), "{set}");
+    }
     assert_eq!(answer.header("strict-transport-security"), "max-age=31536000");
 }
 
@@ -125,7 +151,10 @@ async fn every_refusal_has_its_page_in_both_languages() {
         let mut browser = calculator.browser();
         let form = [("token", "secret.token.x")];
         for (language, text) in [("de", german), ("en", english)] {
-            let answer = browser.ask(Method::POST, "/jump", Some(LANDING), Some(&form), language).await;
+            let posted = browser.ask(Method::POST, "/jump", Some(LANDING), Some(&form), language).await;
+            assert_eq!((posted.status, posted.set_cookies.len()), (StatusCode::SEE_OTHER, 0), "{reason:?}");
+            let page = posted.location.expect("a page");
+            let answer = browser.ask(Method::GET, &page, None, None, language).await;
             assert_eq!(answer.status, status, "{reason:?}");
             assert_eq!(answer.header("content-language"), language);
             assert!(answer.body.contains(text), "{reason:?}: {}", answer.body);
@@ -134,14 +163,29 @@ async fn every_refusal_has_its_page_in_both_languages() {
     }
 }
 
+/// L11: a reload of the answer to a form posts it again: to the gateway, a link that was copied.
+#[tokio::test]
+async fn the_page_of_a_refusal_can_be_reloaded() {
+    let calculator = Calculator::start().await;
+    let mut wrong = private_customer("s");
+    wrong.password = Some("not the password".to_owned());
+    calculator.gateway.put_jump("a.b.c", wrong);
+    let mut browser = calculator.browser();
+    let page = browser.jump("a.b.c").await.location.expect("a page");
+    for _ in 0..2 {
+        assert_eq!(browser.get(&page).await.status, StatusCode::CONFLICT);
+    }
+    assert_eq!(calculator.gateway.redeems().len(), 1);
+    assert_eq!(browser.get("/jump/nothing").await.status, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn a_gateway_that_is_not_there_is_told() {
     let mut calculator = Calculator::start().await;
     let mut browser = calculator.browser();
     let gone = super::fake::FakeGateway::start().await;
     drop(std::mem::replace(&mut calculator.gateway, gone));
-    let answer = browser.jump("a.b.c").await;
-    assert_eq!((answer.status, answer.set_cookies.len()), (StatusCode::SERVICE_UNAVAILABLE, 0));
+    assert_eq!(browser.refused("a.b.c").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
@@ -178,8 +222,8 @@ async fn an_answer_without_what_a_session_needs_opens_none() {
         let (token, mut answer) = (format!("a.{index}.c"), private_customer("s"));
         spoil(&mut answer);
         calculator.gateway.put_jump(&token, answer);
-        let answer = calculator.browser().jump(&token).await;
-        assert_eq!((answer.status, answer.set_cookies.len()), (StatusCode::SERVICE_UNAVAILABLE, 0), "{index}");
+        let answer = calculator.browser().refused(&token).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{index}");
     }
 }
 
@@ -187,12 +231,14 @@ async fn an_answer_without_what_a_session_needs_opens_none() {
 async fn a_login_is_reported_once_as_it_went() {
     let calculator = Calculator::start().await;
     calculator.customer("good").await;
+    calculator.gateway.until(Call::Report, 1).await;
     let mut wrong = private_customer("bad");
     wrong.password = Some("not the password".to_owned());
     calculator.gateway.put_jump("a.b.c", wrong);
-    let answer = calculator.browser().jump("a.b.c").await;
-    assert_eq!((answer.status, answer.set_cookies.len()), (StatusCode::CONFLICT, 0));
+    let answer = calculator.browser().refused("a.b.c").await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
     assert!(answer.body.contains("Bitte rufen Sie Ihren Vermittler an."), "{}", answer.body);
+    calculator.gateway.until(Call::Report, 2).await;
     let reports = calculator.gateway.reports();
     let told: Vec<_> = reports.iter().map(|report| (report.session.as_str(), report.result())).collect();
     let expected = [("session-of-good", JumpResult::LoginSucceeded), ("session-of-bad", JumpResult::LoginFailed)];
@@ -211,11 +257,87 @@ async fn a_target_without_passwords_logs_nobody_in() {
 }
 
 #[tokio::test]
-async fn a_report_that_does_not_arrive_keeps_nobody_out() {
+async fn nobody_waits_for_a_report() {
     let calculator = Calculator::start().await;
-    calculator.gateway.fail_reports();
+    calculator.gateway.hold(Call::Report);
     let mut browser = calculator.customer("s").await;
     assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    calculator.gateway.until(Call::Report, 1).await;
+}
+
+#[tokio::test]
+async fn a_report_that_does_not_arrive_is_tried_again_and_not_for_ever() {
+    let calculator = Calculator::start().await;
+    for (fails, tries) in [(1, 2), (100, 4)] {
+        calculator.gateway.fail_reports(fails);
+        let before = calculator.gateway.reports().len();
+        calculator.customer("s").await;
+        calculator.gateway.until(Call::Report, before + tries).await;
+        let reports = calculator.gateway.reports().split_off(before);
+        assert!(reports.iter().all(|report| *report == reports[0]), "under one request id: {reports:?}");
+    }
+    // By the order of the calls, one more try of the first two would have come before this.
+    calculator.gateway.fail_reports(0);
+    calculator.customer("t").await;
+    calculator.gateway.until(Call::Report, 7).await;
+    assert_eq!(calculator.gateway.reports()[6].session, "session-of-t");
+}
+
+/// A browser that hangs up ends what its request began.
+#[tokio::test]
+async fn a_login_is_reported_though_the_browser_hung_up() {
+    let calculator = Calculator::start().await;
+    calculator.gateway.put_jump("a.b.c", private_customer("s"));
+    calculator.gateway.hold(Call::Redeem);
+    let mut browser = TcpStream::connect(calculator.address()).await.unwrap();
+    let form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 11\r\n\r\ntoken=a.b.c";
+    let request = format!("POST /jump HTTP/1.1\r\nhost: x\r\norigin: {LANDING}\r\n{form}");
+    browser.write_all(request.as_bytes()).await.unwrap();
+    calculator.gateway.until(Call::Redeem, 1).await;
+    browser.shutdown().await.unwrap();
+    // It answers nothing, and has noticed.
+    assert_eq!(browser.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    calculator.gateway.let_go();
+    calculator.gateway.until(Call::Report, 1).await;
+    assert_eq!(calculator.gateway.reports()[0].result(), JumpResult::LoginSucceeded);
+}
+
+#[tokio::test]
+async fn the_time_of_a_session_begins_before_its_redeem() {
+    let calculator = Calculator::start().await;
+    calculator.gateway.put_jump("a.b.c", private_customer("s"));
+    calculator.gateway.hold(Call::Redeem);
+    let mut browser = calculator.browser();
+    let arriving = async {
+        browser.jump("a.b.c").await;
+    };
+    let waiting = async {
+        calculator.gateway.until(Call::Redeem, 1).await;
+        calculator.clock.advance(10);
+        calculator.gateway.let_go();
+    };
+    tokio::join!(arriving, waiting);
+    calculator.clock.advance(890);
+    assert_eq!(browser.get("/").await.status, StatusCode::FORBIDDEN);
+}
+
+/// Credentials live for hours, and calculators for months.
+#[tokio::test]
+async fn a_renewed_credential_is_read_when_the_old_one_is_not_taken() {
+    let log = Log::listen();
+    let calculator = Calculator::start().await;
+    calculator.customer("s").await;
+    calculator.gateway.want_credential("renewed-canary");
+    calculator.gateway.put_jump("a.b.c", private_customer("s"));
+    assert_eq!(calculator.browser().refused("a.b.c").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let text = log.text();
+    let told = text.lines().find(|line| line.contains("gateway.credential.refused")).expect("a line");
+    assert!(told.contains("ERROR") && told.contains("CREDENTIAL_EXPIRED"), "{told}");
+
+    "renewed-canary\n".clone_into(&mut calculator.credential.lock().unwrap());
+    let answer = calculator.browser().jump("a.b.c").await;
+    assert_eq!((answer.status, answer.location.as_deref()), (StatusCode::SEE_OTHER, Some("/")));
+    assert!(!log.text().contains("canary"));
 }
 
 #[tokio::test]
@@ -233,7 +355,7 @@ async fn a_full_calculator_uses_no_jump_up() {
 #[tokio::test]
 async fn a_refused_person_learns_where_to_start() {
     let calculator = Calculator::start().await;
-    let answer = calculator.browser().jump("a.b.c").await;
+    let answer = calculator.browser().refused("a.b.c").await;
     let query: String = url::form_urlencoded::byte_serialize(PORTAL.as_bytes()).collect();
     assert!(answer.body.contains(&format!("href=\"/begin?return={query}\"")), "{}", answer.body);
 }

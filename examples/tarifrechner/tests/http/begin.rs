@@ -31,7 +31,7 @@ async fn a_planted_link_does_not_cost_the_nonce() {
     let calculator = Calculator::start().await;
     let mut browser = calculator.browser();
     browser.get(&begin(PORTAL)).await;
-    assert_eq!(browser.jump("planted.b.c").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.refused("planted.b.c").await.status, StatusCode::FORBIDDEN);
     let nonce = browser.cookies["tarifrechner-nonce"].clone();
     assert_eq!(calculator.gateway.redeems(), [("planted.b.c".to_owned(), Some(nonce))]);
 }
@@ -43,6 +43,21 @@ async fn each_beginning_has_a_nonce_of_its_own() {
     one.get(&begin(PORTAL)).await;
     other.get(&begin(PORTAL)).await;
     assert_ne!(one.cookies, other.cookies);
+}
+
+/// Two tabs of one browser, which has one cookie for both.
+#[tokio::test]
+async fn who_begins_twice_keeps_the_nonce() {
+    let calculator = Calculator::start().await;
+    let mut browser = calculator.browser();
+    let (first, second) = (browser.get(&begin(PORTAL)).await, browser.get(&begin(PORTAL)).await);
+    assert_eq!(first.location, second.location);
+    assert_eq!(second.set_cookies.len(), 1, "and it lasts longer");
+    for none in ["", "short", "a%20b", &"a".repeat(44)] {
+        browser.cookies.insert("tarifrechner-nonce".to_owned(), none.to_owned());
+        browser.get(&begin(PORTAL)).await;
+        assert_eq!(browser.cookies["tarifrechner-nonce"].len(), 43, "{none}");
+    }
 }
 
 #[tokio::test]
@@ -68,11 +83,11 @@ async fn only_registered_portals_are_gone_to() {
 }
 
 #[tokio::test]
-async fn a_nonce_comes_along_from_another_site() {
+async fn a_nonce_comes_along_from_another_site_for_ten_minutes() {
     let public = Calculator::start_with(|site| site.public_url = "https://rechner.example".parse().unwrap()).await;
     let set = public.browser().get(&begin(PORTAL)).await.set_cookies.remove(0);
     assert!(set.starts_with("__Host-tarifrechner-nonce="), "{set}");
-    assert!(set.ends_with("; HttpOnly; SameSite=None; Secure; Path=/"), "{set}");
+    assert!(set.ends_with("; HttpOnly; SameSite=None; Secure; Path=/; Max-Age=600"), "{set}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tarifrechner::proto;
 use tarifrechner::proto::provider_scope::{Only, Scope};
 use tarifrechner::proto::redeem_jump_request::Proof;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
@@ -37,13 +37,25 @@ pub const USER: &str = "privatkunden-33bb";
 /// What the gateway was asked, and what it is to answer.
 #[derive(Default)]
 struct Told {
+    /// What it wants now.
+    credential: String,
     /// By token; a jump is redeemed once.
     jumps: HashMap<String, Result<proto::RedeemJumpResponse, Refusal>>,
     redeems: Vec<(String, Option<String>)>,
     standings: VecDeque<Result<proto::IntrospectJumpResponse, Refusal>>,
     introspects: Vec<String>,
     reports: Vec<proto::ReportJumpResultRequest>,
-    reports_fail: bool,
+    /// How many of the next reports are not taken.
+    reports_to_fail: usize,
+}
+
+/// A call that a test may hold up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// A redeem that hands something over.
+    Redeem,
+    Introspect,
+    Report,
 }
 
 /// A refusal: its code, and its reason if it is one of the gateway's.
@@ -52,6 +64,8 @@ pub type Refusal = (Code, Option<&'static str>);
 /// The gateway, running.
 pub struct FakeGateway {
     told: Arc<Mutex<Told>>,
+    held: watch::Sender<Option<Call>>,
+    asked: watch::Sender<()>,
     pub url: String,
     _stop: oneshot::Sender<()>,
 }
@@ -70,9 +84,11 @@ impl FakeGateway {
     async fn start_on(scheme: &str, mut server: Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
-        let told = Arc::new(Mutex::new(Told::default()));
+        let told = Arc::new(Mutex::new(Told { credential: CREDENTIAL.to_owned(), ..Told::default() }));
+        let (held, asked) = (watch::Sender::new(None), watch::Sender::new(()));
         let (stop, stopped) = oneshot::channel::<()>();
-        let service = JumpServiceServer::new(Service(Arc::clone(&told)));
+        let service =
+            JumpServiceServer::new(Service { told: Arc::clone(&told), held: held.clone(), asked: asked.clone() });
         tokio::spawn(async move {
             let until = async { drop(stopped.await) };
             server
@@ -81,7 +97,7 @@ impl FakeGateway {
                 .await
                 .expect("the gateway runs");
         });
-        Self { told, url, _stop: stop }
+        Self { told, held, asked, url, _stop: stop }
     }
 
     /// This token is a jump that hands this over.
@@ -99,9 +115,37 @@ impl FakeGateway {
         self.told().standings.push_back(standing);
     }
 
-    /// No report is taken any more.
-    pub fn fail_reports(&self) {
-        self.told().reports_fail = true;
+    /// The next reports are not taken, so many of them.
+    pub fn fail_reports(&self, count: usize) {
+        self.told().reports_to_fail = count;
+    }
+
+    /// Another credential is wanted from now on.
+    pub fn want_credential(&self, credential: &str) {
+        credential.clone_into(&mut self.told().credential);
+    }
+
+    /// Answers this call to nobody, until [`Self::let_go`].
+    pub fn hold(&self, call: Call) {
+        self.held.send_replace(Some(call));
+    }
+
+    /// Answers again.
+    pub fn let_go(&self) {
+        self.held.send_replace(None);
+    }
+
+    /// Waits until so many calls of this kind have come.
+    pub async fn until(&self, call: Call, count: usize) {
+        let mut asked = self.asked.subscribe();
+        let come = || match call {
+            Call::Redeem => self.told().redeems.len(),
+            Call::Introspect => self.told().introspects.len(),
+            Call::Report => self.told().reports.len(),
+        };
+        while come() < count {
+            asked.changed().await.expect("the gateway runs");
+        }
     }
 
     /// Tokens and nonces that came to be redeemed.
@@ -179,17 +223,31 @@ fn status((code, reason): Refusal) -> Status {
     }
 }
 
-struct Service(Arc<Mutex<Told>>);
+struct Service {
+    told: Arc<Mutex<Told>>,
+    held: watch::Sender<Option<Call>>,
+    asked: watch::Sender<()>,
+}
 
 impl Service {
     /// What is told, for who has the credential.
     fn told<T>(&self, request: &Request<T>) -> Result<MutexGuard<'_, Told>, Status> {
-        let wanted = format!("Bearer {CREDENTIAL}");
+        let told = self.told.lock().expect("nobody panicked");
+        let wanted = format!("Bearer {}", told.credential);
         let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
         if shown != Some(&wanted) {
-            return Err(status((Code::Unauthenticated, Some("CREDENTIAL_MISSING"))));
+            return Err(status((Code::Unauthenticated, Some("CREDENTIAL_EXPIRED"))));
         }
-        Ok(self.0.lock().expect("nobody panicked"))
+        Ok(told)
+    }
+
+    /// Tells who waits that a call was noted, and answers as soon as it may.
+    async fn answer<T>(&self, call: Call, answer: Result<T, Refusal>) -> Result<Response<T>, Status> {
+        self.asked.send_replace(());
+        if call != Call::Redeem || answer.is_ok() {
+            self.held.subscribe().wait_for(|held| *held != Some(call)).await.expect("the gateway runs");
+        }
+        answer.map(Response::new).map_err(status)
     }
 }
 
@@ -199,37 +257,45 @@ impl JumpService for Service {
         &self,
         request: Request<proto::RedeemJumpRequest>,
     ) -> Result<Response<proto::RedeemJumpResponse>, Status> {
-        let mut told = self.told(&request)?;
-        let request = request.into_inner();
-        let Some(Proof::Token(token)) = request.proof else { return Err(status((Code::InvalidArgument, None))) };
-        told.redeems.push((token.clone(), request.nonce));
-        let used = Err((Code::FailedPrecondition, Some("JUMP_ALREADY_REDEEMED")));
-        match told.jumps.get_mut(&token) {
-            None => Err(status((Code::PermissionDenied, Some("JUMP_INVALID")))),
-            Some(Err(refusal)) => Err(status(*refusal)),
-            Some(jump) => std::mem::replace(jump, used).map(Response::new).map_err(status),
-        }
+        let answer = {
+            let mut told = self.told(&request)?;
+            let request = request.into_inner();
+            let Some(Proof::Token(token)) = request.proof else { return Err(status((Code::InvalidArgument, None))) };
+            told.redeems.push((token.clone(), request.nonce));
+            let used = Err((Code::FailedPrecondition, Some("JUMP_ALREADY_REDEEMED")));
+            match told.jumps.get_mut(&token) {
+                None => Err((Code::PermissionDenied, Some("JUMP_INVALID"))),
+                Some(Err(refusal)) => Err(*refusal),
+                Some(jump) => std::mem::replace(jump, used),
+            }
+        };
+        self.answer(Call::Redeem, answer).await
     }
 
     async fn report_jump_result(
         &self,
         request: Request<proto::ReportJumpResultRequest>,
     ) -> Result<Response<proto::ReportJumpResultResponse>, Status> {
-        let mut told = self.told(&request)?;
-        told.reports.push(request.into_inner());
-        if told.reports_fail {
-            return Err(status((Code::Unavailable, None)));
-        }
-        Ok(Response::new(proto::ReportJumpResultResponse {}))
+        let answer = {
+            let mut told = self.told(&request)?;
+            told.reports.push(request.into_inner());
+            let fails = told.reports_to_fail > 0;
+            told.reports_to_fail = told.reports_to_fail.saturating_sub(1);
+            if fails { Err((Code::Unavailable, None)) } else { Ok(proto::ReportJumpResultResponse {}) }
+        };
+        self.answer(Call::Report, answer).await
     }
 
     async fn introspect_jump(
         &self,
         request: Request<proto::IntrospectJumpRequest>,
     ) -> Result<Response<proto::IntrospectJumpResponse>, Status> {
-        let mut told = self.told(&request)?;
-        told.introspects.push(request.into_inner().session);
-        let active = || Ok(standing(proto::SessionState::Active, 900, 1800));
-        told.standings.pop_front().unwrap_or_else(active).map(Response::new).map_err(status)
+        let answer = {
+            let mut told = self.told(&request)?;
+            told.introspects.push(request.into_inner().session);
+            let active = || Ok(standing(proto::SessionState::Active, 900, 1800));
+            told.standings.pop_front().unwrap_or_else(active)
+        };
+        self.answer(Call::Introspect, answer).await
     }
 }

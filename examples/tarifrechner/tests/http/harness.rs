@@ -1,16 +1,17 @@
 //! A calculator for each test, with its gateway, a clock that the test moves, and browsers.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_LANGUAGE, COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Method, StatusCode};
 use tarifrechner::{Clock, Gateway, Outside, Provider, Running, SimulatedConCenter, Site, Tarifrechner, serve};
 use tokio::net::TcpListener;
+use tonic::async_trait;
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
@@ -35,16 +36,22 @@ impl TestClock {
     }
 }
 
+#[async_trait]
 impl Clock for TestClock {
     fn now(&self) -> Duration {
         Duration::from_secs(self.0.load(Ordering::SeqCst))
     }
+
+    /// Nobody has to wait in a test.
+    async fn pause(&self, _: Duration) {}
 }
 
 /// The calculator, running.
 pub struct Calculator {
     pub gateway: FakeGateway,
     pub clock: Arc<TestClock>,
+    /// What it reads as its credential.
+    pub credential: Arc<Mutex<String>>,
     url: String,
     /// The origin of its own pages, as browsers know it.
     own_origin: String,
@@ -77,16 +84,25 @@ impl Calculator {
         let clock = Arc::new(TestClock::default());
         let concenter = Arc::new(SimulatedConCenter::with_accounts(accounts));
         let outside = Outside { clock: Arc::clone(&clock) as _, concenter };
-        let client = Gateway::new(&gateway.url.parse().expect("a URL"), CREDENTIAL, None).expect("a gateway");
+        let credential = Arc::new(Mutex::new(CREDENTIAL.to_owned()));
+        let kept = Arc::clone(&credential);
+        let read = Box::new(move || Ok(Zeroizing::new(kept.lock().expect("nobody panicked").clone())));
+        let client = Gateway::new(&gateway.url.parse().expect("a URL"), read, None).expect("a gateway");
         let calculator = Tarifrechner::new(site, client, outside).expect("good settings");
         let running = serve(listener, calculator.router()).expect("it listens");
-        Self { gateway, clock, url, own_origin, running }
+        Self { gateway, clock, credential, url, own_origin, running }
     }
 
     /// A new browser, without cookies.
     pub fn browser(&self) -> Browser {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Browser { http, url: self.url.clone(), own_origin: self.own_origin.clone(), cookies: BTreeMap::new() }
+        let (url, own_origin) = (self.url.clone(), self.own_origin.clone());
+        Browser { http, url, own_origin, cookies: BTreeMap::new(), lax: BTreeSet::new() }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     /// A browser with a session for what this jump hands over.
@@ -121,6 +137,8 @@ pub struct Browser {
     url: String,
     own_origin: String,
     pub cookies: BTreeMap<String, String>,
+    /// Those that a form of another site does not bring along.
+    lax: BTreeSet<String>,
 }
 
 /// What came back.
@@ -169,6 +187,13 @@ impl Browser {
         self.jump_from(Some(LANDING), token).await
     }
 
+    /// Posts a jump that opens no session; gives the page that the browser ends on.
+    pub async fn refused(&mut self, token: &str) -> Answer {
+        let answer = self.jump(token).await;
+        assert_eq!((answer.status, answer.set_cookies.len()), (StatusCode::SEE_OTHER, 0), "{}", answer.body);
+        self.get(&answer.location.expect("a page")).await
+    }
+
     /// Posts a jump from somewhere.
     pub async fn jump_from(&mut self, origin: Option<&str>, token: &str) -> Answer {
         self.ask(Method::POST, "/jump", origin, Some(&[("token", token)]), "de").await
@@ -204,7 +229,11 @@ impl Browser {
         language: &str,
     ) -> Answer {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).header(ACCEPT_LANGUAGE, language);
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        // Without https everything is on this machine, which is one site.
+        let is_of_another_site = origin.is_some_and(|origin| origin != self.own_origin);
+        let keeps_lax = is_of_another_site && self.own_origin.starts_with("https:");
+        let sent = self.cookies.iter().filter(|(name, _)| !(keeps_lax && self.lax.contains(*name)));
+        let cookies: Vec<_> = sent.map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));
         }
@@ -231,6 +260,9 @@ impl Browser {
             self.cookies.remove(name);
         } else {
             self.cookies.insert(name.to_owned(), value.to_owned());
+            if cookie.contains("SameSite=Lax") {
+                self.lax.insert(name.to_owned());
+            }
         }
     }
 }

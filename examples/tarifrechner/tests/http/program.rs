@@ -1,11 +1,13 @@
 //! The program: its flags, its start and its end.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 
+use reqwest::header::LOCATION;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::fake::CREDENTIAL;
+use super::fake::{CREDENTIAL, FakeGateway, private_customer};
 use super::harness::LANDING;
 
 fn program() -> Command {
@@ -71,11 +73,25 @@ fn it_serves_until_a_signal_and_keeps_its_credential_to_itself() {
     }
 }
 
+#[tokio::test]
+async fn a_token_file_that_was_replaced_is_read_again() {
+    let gateway = FakeGateway::start().await;
+    let program = Program::start(&["--gateway", &gateway.url]);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    for (credential, token) in [(CREDENTIAL, "a.b.1"), ("another-credential", "a.b.2")] {
+        gateway.want_credential(credential);
+        gateway.put_jump(token, private_customer("s"));
+        fs::write(program.token.path(), credential).expect("it is written");
+        let request = http.post(format!("{}/jump", program.url())).header("origin", LANDING).form(&[("token", token)]);
+        assert_eq!(request.send().await.expect("an answer").headers()[LOCATION], "/", "{token}");
+    }
+}
+
 /// The program, running; it ends with its owner.
 pub struct Program {
     process: Child,
     greeting: String,
-    _token: tempfile::NamedTempFile,
+    token: tempfile::NamedTempFile,
 }
 
 impl Program {
@@ -94,7 +110,7 @@ impl Program {
         let mut greeting = String::new();
         BufReader::new(process.stdout.take().expect("its output")).read_line(&mut greeting).expect("a line");
         assert!(greeting.starts_with("tarifrechner  http://127.0.0.1:"), "{greeting}");
-        Self { process, greeting, _token: token }
+        Self { process, greeting, token }
     }
 
     /// Where it is.

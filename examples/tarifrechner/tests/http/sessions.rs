@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use tarifrechner::proto::{RedeemJumpResponse, SessionState};
 use tonic::Code;
 
-use super::fake::{broker, limits, private_customer, standing};
+use super::fake::{Call, broker, limits, private_customer, standing};
 use super::harness::{BACK, Calculator};
 
 fn short(idle: u64, absolute: u64) -> RedeemJumpResponse {
@@ -85,10 +85,51 @@ async fn a_second_use_of_a_jump_ends_the_session_of_the_first() {
     let (mut first, mut second) = (calculator.browser(), calculator.browser());
     first.jump("a.b.c").await;
     assert_eq!(first.get("/").await.status, StatusCode::OK);
-    assert_eq!(second.jump("a.b.c").await.status, StatusCode::GONE);
+    assert_eq!(second.refused("a.b.c").await.status, StatusCode::GONE);
     calculator.gateway.put_standing(Ok(standing(SessionState::Revoked, 900, 1800)));
     // Although the gateway's last word is no 15 s old.
     assert_eq!(first.get("/").await.status, StatusCode::FORBIDDEN);
+}
+
+/// The gateway's word is older than the second use, although it comes after it.
+#[tokio::test]
+async fn a_second_use_counts_while_the_gateway_is_being_asked() {
+    let calculator = Calculator::start().await;
+    calculator.gateway.put_jump("a.b.c", private_customer("s"));
+    let (mut first, mut second) = (calculator.browser(), calculator.browser());
+    first.jump("a.b.c").await;
+    calculator.clock.advance(15);
+    calculator.gateway.hold(Call::Introspect);
+    let asking = async {
+        first.get("/").await;
+    };
+    let using = async {
+        calculator.gateway.until(Call::Introspect, 1).await;
+        second.refused("a.b.c").await;
+        calculator.gateway.let_go();
+    };
+    tokio::join!(asking, using);
+    first.get("/").await;
+    assert_eq!(calculator.gateway.introspects().len(), 2);
+}
+
+#[tokio::test]
+async fn a_second_use_counts_while_the_first_is_being_answered() {
+    let calculator = Calculator::start().await;
+    calculator.gateway.put_jump("a.b.c", private_customer("s"));
+    let (mut first, mut second) = (calculator.browser(), calculator.browser());
+    calculator.gateway.hold(Call::Redeem);
+    let arriving = async {
+        first.jump("a.b.c").await;
+    };
+    let using = async {
+        calculator.gateway.until(Call::Redeem, 1).await;
+        second.refused("a.b.c").await;
+        calculator.gateway.let_go();
+    };
+    tokio::join!(arriving, using);
+    first.get("/").await;
+    assert_eq!(calculator.gateway.introspects(), ["session-of-s"]);
 }
 
 #[tokio::test]
@@ -125,6 +166,20 @@ async fn limits_that_became_shorter_hold_and_longer_ones_do_not() {
     calculator.clock.advance(15);
     calculator.gateway.put_standing(Ok(standing(SessionState::Active, 900, 10)));
     assert_eq!(over.get("/").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_pause_that_is_told_to_be_too_long_ends_the_session_at_once() {
+    let calculator = Calculator::start().await;
+    let mut browser = calculator.arrived(broker("b")).await;
+    calculator.clock.advance(60);
+    // Nobody learned the limit at this click, so it is none.
+    calculator.gateway.put_standing(Err((Code::Unavailable, None)));
+    assert_eq!(browser.get("/").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    calculator.gateway.put_standing(Ok(standing(SessionState::Active, 30, 1800)));
+    let ended = browser.get("/").await;
+    assert_eq!(ended.status, StatusCode::FORBIDDEN);
+    assert!(ended.body.contains("längere Zeit nicht aktiv"), "{}", ended.body);
 }
 
 #[tokio::test]
