@@ -1,7 +1,7 @@
 //! The demonstration while it stays up: what it has for a browser.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
 use rustix::process::Signal;
 
@@ -73,6 +73,44 @@ fn it_starts_again_where_it_was() {
     assert_eq!(first.stop_by(Signal::INT), Some(0));
     assert!(TcpStream::connect(&portal).is_err() && TcpStream::connect(&calculator).is_err());
     assert_eq!(stay_up(&place, &calculator, &portal).stop_by(Signal::INT), Some(0));
+}
+
+/// Addresses that other machines reach: the service is theirs to try, and the rest stays on this one.
+#[test]
+fn it_is_seen_in_a_browser_wherever_the_service_listens() {
+    let place = Place::new();
+    for (grpc, http) in [("0.0.0.0:0", "127.0.0.1:0"), ("127.0.0.1:0", "0.0.0.0:0")] {
+        let calculator_and_portal =
+            ["--calculator-addr", "127.0.0.1:0", "--portal-addr", "127.0.0.1:0", "--log", "error"];
+        let demo = place
+            .stay_up(&[&["demo", "--grpc-addr", grpc, "--http-addr", http][..], &calculator_and_portal].concat(), LAST);
+        let (portal, calculator) = (address(&demo, "portal").to_owned(), address(&demo, "Tarifrechner").to_owned());
+        let made = ask(&portal, &format!("POST /jump HTTP/1.1\r\nOrigin: http://{portal}"), "who=broker");
+        let (_, rest) = made.split_once("\r\nlocation: http://127.0.0.1:").unwrap_or_else(|| panic!("no link: {made}"));
+        let (port, token) = rest.lines().next().unwrap().split_once("/j/beispiel-tarifrechner#").expect("a link");
+        let from_landing = format!("POST /jump HTTP/1.1\r\nOrigin: http://127.0.0.1:{port}");
+        let arrived = ask(&calculator, &from_landing, &format!("token={token}"));
+        assert!(arrived.starts_with("HTTP/1.1 303") && arrived.contains("\r\nlocation: /\r\n"), "{arrived}");
+        assert_eq!(demo.stop_by(Signal::INT), Some(0));
+    }
+}
+
+#[test]
+fn where_no_browser_can_go_the_story_is_told_all_the_same() {
+    let place = Place::new();
+    // Neither an address that others reach, nor one that a policy can name.
+    let Some(http) = ["[::1]:0", "[::]:0"].into_iter().find(|address| TcpListener::bind(address).is_ok()) else {
+        return;
+    };
+    let words = ["demo", "--grpc-addr", "127.0.0.1:0", "--http-addr", http, "--log", "error"];
+    let demo = place.stay_up(&words, "nothing to see in a browser");
+    assert_eq!(demo.stop_by(Signal::INT), Some(0));
+}
+
+#[test]
+fn browsers_post_no_jump_to_an_ipv6_address() {
+    let ended = Place::new().run(&["demo", "--calculator-addr", "[::1]:0"]);
+    assert!(ended.code == Some(2) && ended.err.contains("give an IPv4 address"), "{ended:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! the stand-in for the portal.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -21,6 +21,16 @@ use crate::server::Running;
 pub(super) struct Sockets {
     calculator: TcpListener,
     portal: TcpListener,
+}
+
+/// Tells whether browsers of this machine find the landing page of a service that listens there at an address that the rest
+/// can work with: the calculator takes jumps by plain http from this machine alone, and no policy of a page can name an
+/// IPv6 address (CSP 3, section 2.3.1).
+pub(super) const fn is_browsable(http: SocketAddr) -> bool {
+    match http.ip() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_unspecified(),
+        IpAddr::V6(_) => false,
+    }
 }
 
 impl Sockets {

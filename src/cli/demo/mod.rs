@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 
-use self::browser::{Browsable, Sockets};
+use self::browser::{Browsable, Sockets, is_browsable};
 use self::desk::{Desk, TOKEN_LIFE};
 use self::output::{Form, Output};
 use self::play::Stage;
@@ -42,6 +42,9 @@ const HTTP_ADDR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOC
 const CALCULATOR_ADDR: &str = "127.0.0.1:8090";
 /// Where the stand-in for the portal listens.
 const PORTAL_ADDR: &str = "127.0.0.1:8091";
+/// What it says instead of where to look with a browser.
+const NOT_BROWSABLE: &str = "\nThere is nothing to see in a browser: portal and Tarifrechner take jumps from this machine alone, by IPv4. \
+    Try it with --http-addr 127.0.0.1:8080 or 0.0.0.0:8080";
 /// Any free port of this machine alone.
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -79,8 +82,8 @@ pub struct Args {
     #[arg(long, value_name = "ADDR:PORT")]
     pub http_addr: Option<SocketAddr>,
 
-    /// Address and port of this machine for the example Tarifrechner; not with --once
-    #[arg(long, value_name = "ADDR:PORT", default_value = CALCULATOR_ADDR, value_parser = parse_loopback)]
+    /// Address and port of this machine for the example Tarifrechner, IPv4; not with --once
+    #[arg(long, value_name = "ADDR:PORT", default_value = CALCULATOR_ADDR, value_parser = parse_calculator)]
     pub calculator_addr: SocketAddr,
 
     /// Address and port of this machine for the stand-in for the portal; not with --once
@@ -94,6 +97,15 @@ fn parse_loopback(text: &str) -> Result<SocketAddr, &'static str> {
     address.ip().is_loopback().then_some(address).ok_or("give an address of this machine alone, as 127.0.0.1")
 }
 
+/// The same for the calculator. No policy of the landing page can name an IPv6 address, so browsers would post no jump there.
+fn parse_calculator(text: &str) -> Result<SocketAddr, &'static str> {
+    let address = parse_loopback(text)?;
+    address
+        .is_ipv4()
+        .then_some(address)
+        .ok_or("give an IPv4 address, as 127.0.0.1: browsers post no jump to an IPv6 one")
+}
+
 /// Tells the story, and stays up if asked to.
 ///
 /// # Errors
@@ -104,16 +116,22 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut output = Output { form, out: &mut out, notes: &mut notes };
 
     let outside = Outside::system();
-    let sockets = if args.once { None } else { Some(Sockets::bind(args.calculator_addr, args.portal_addr).await?) };
     let directory = Directory::fresh(args.data_dir.as_deref(), &outside)?;
-    let service = match Server::start(settings(&args, &directory.path)).await {
+    let settings = settings(&args, &directory.path);
+    let sockets = if args.once || !is_browsable(settings.http_addr) {
+        None
+    } else {
+        Some(Sockets::bind(args.calculator_addr, args.portal_addr).await.inspect_err(|_| directory.discard())?)
+    };
+    let mut service = match Server::start(settings).await {
         Ok(service) => service,
         Err(error) => {
             directory.discard();
             return Err(error.into());
         }
     };
-    let ended = tell_and_stay(service, sockets, (&directory.path, &args), outside, &mut output).await;
+    let ended = tell_and_stay(&mut service, sockets, (&directory.path, &args), outside, &mut output).await;
+    service.shutdown().await;
     let ended = ended.map_err(|error| error.downcast::<io::Error>().map_or_else(|error| error, not_printed));
     // Nobody has a token to go on with, and nothing went wrong that somebody may want to look into.
     let is_well = ended.as_ref().err().is_none_or(anyhow::Error::is::<OutputClosed>);
@@ -124,7 +142,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn tell_and_stay(
-    mut service: Running,
+    service: &mut Running,
     sockets: Option<Sockets>,
     (data_dir, args): (&Path, &Args),
     outside: Outside,
@@ -136,7 +154,7 @@ async fn tell_and_stay(
         service.http_addr,
         data_dir.display()
     ))?;
-    let mut desk = Desk::connect(&service, outside).await?;
+    let mut desk = Desk::connect(service, outside).await?;
     desk.open().await?;
     let desk = Arc::new(desk);
     let mut stage = Stage::new(&desk);
@@ -144,18 +162,18 @@ async fn tell_and_stay(
     let accounts = stage.accounts();
     if output.form == Form::Story {
         show_tokens(&desk, output)?;
-        show_what_next(&service, &desk, data_dir, args.once, output)?;
+        show_what_next(service, &desk, data_dir, args.once, output)?;
     }
     if let Some(sockets) = sockets {
-        let browsable = Browsable::start(sockets, &service, &desk, accounts).await?;
+        let browsable = Browsable::start(sockets, service, &desk, accounts).await?;
         show_browsable(&browsable, output)?;
-        let stayed = stay_up(&mut service).await;
+        let stayed = stay_up(service).await;
         browsable.shutdown().await;
         stayed?;
+    } else if !args.once {
+        output.say(NOT_BROWSABLE)?;
+        stay_up(service).await?;
     }
-    // Its connection would hold up the end.
-    drop(desk);
-    service.shutdown().await;
     told.into_result()
 }
 
