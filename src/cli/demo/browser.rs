@@ -144,6 +144,13 @@ mod tests {
         request.body(form).send().await.unwrap().headers()[LOCATION].clone()
     }
 
+    #[test]
+    fn browsers_go_on_from_this_machine_by_ipv4() {
+        let is_browsable = |address: &str| is_browsable(address.parse().unwrap());
+        assert!(["127.0.0.1:8080", "127.1.2.3:8080", "0.0.0.0:0"].into_iter().all(is_browsable));
+        assert!(!["192.168.1.5:8080", "[::1]:8080", "[::]:8080"].into_iter().any(is_browsable));
+    }
+
     #[tokio::test]
     async fn one_gets_in_however_long_it_stays_up() {
         let directory = tempfile::tempdir().unwrap();

@@ -29,7 +29,7 @@ pub(super) enum Purpose {
     /// Holds the id of the session, and opens it.
     Session,
     /// Holds the name of the session, by which the next jump ends it, and opens nothing.
-    Earlier,
+    Name,
     /// Holds the nonce until a jump comes.
     Nonce,
 }
@@ -40,8 +40,8 @@ impl Purpose {
         match (self, site.is_https()) {
             (Self::Session, true) => "__Host-tarifrechner",
             (Self::Session, false) => "tarifrechner",
-            (Self::Earlier, true) => "__Host-tarifrechner-earlier",
-            (Self::Earlier, false) => "tarifrechner-earlier",
+            (Self::Name, true) => "__Host-tarifrechner-name",
+            (Self::Name, false) => "tarifrechner-name",
             (Self::Nonce, true) => "__Host-tarifrechner-nonce",
             (Self::Nonce, false) => "tarifrechner-nonce",
         }
@@ -52,8 +52,8 @@ impl Purpose {
         // These come along with the form that another site posts, as the session does not. Without its nonce a planted link would
         // be taken for one of a browser that began here without. Where there is no https, everything is on this machine, one site.
         let same_site = match self {
-            Self::Nonce | Self::Earlier if site.is_https() => SameSite::None,
-            Self::Nonce | Self::Earlier | Self::Session => SameSite::Lax,
+            Self::Nonce | Self::Name if site.is_https() => SameSite::None,
+            Self::Nonce | Self::Name | Self::Session => SameSite::Lax,
         };
         let cookie = Cookie::build((self.name(site), value))
             .path("/")
@@ -62,7 +62,7 @@ impl Purpose {
             .same_site(same_site);
         match self {
             Self::Nonce => cookie.max_age(NONCE_LIFE.try_into().unwrap_or_default()).build(),
-            Self::Session | Self::Earlier => cookie.build(),
+            Self::Session | Self::Name => cookie.build(),
         }
     }
 
@@ -79,7 +79,7 @@ impl Purpose {
 
 /// Has the browser forget its session.
 pub(super) fn forget_session(site: &Site, jar: CookieJar) -> CookieJar {
-    Purpose::Earlier.forget(site, Purpose::Session.forget(site, jar))
+    Purpose::Name.forget(site, Purpose::Session.forget(site, jar))
 }
 
 /// When the gateway is asked whether a session may go on.

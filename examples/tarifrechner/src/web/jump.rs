@@ -68,13 +68,13 @@ pub(super) async fn arrive(
     match open(&app, token, nonce, app.sessions.moment(now)).await {
         Ok(begun) => {
             // What the browser did here before is another session, perhaps another person's.
-            if let Some(earlier) = Purpose::Earlier.value(&app.site, &jar) {
+            if let Some(earlier) = Purpose::Name.value(&app.site, &jar) {
                 app.sessions.end(&earlier);
             }
             let jar = Purpose::Nonce
                 .forget(&app.site, jar)
                 .add(Purpose::Session.cookie(&app.site, begun.id))
-                .add(Purpose::Earlier.cookie(&app.site, begun.name));
+                .add(Purpose::Name.cookie(&app.site, begun.name));
             (jar, Redirect::to("/")).into_response()
         }
         Err(error) => Redirect::to(&format!("/jump/{}", page_of(error).0)).into_response(),

@@ -51,7 +51,7 @@ async fn a_jump_over_https_ends_the_earlier_session() {
 async fn what_ends_the_earlier_session_opens_none() {
     let calculator = Calculator::start().await;
     let mut browser = calculator.customer("s").await;
-    let earlier = browser.cookies["tarifrechner-earlier"].clone();
+    let earlier = browser.cookies["tarifrechner-name"].clone();
     browser.cookies.insert("tarifrechner".to_owned(), earlier);
     assert_eq!(browser.get("/").await.status, StatusCode::FORBIDDEN);
 }
@@ -77,7 +77,7 @@ async fn cookies_are_kept_from_scripts_and_over_https_to_this_host() {
     let public = Calculator::start_with(|site| site.public_url = "https://rechner.example".parse().unwrap()).await;
     public.gateway.put_jump("a.b.c", private_customer("s"));
     let answer = public.browser().jump("a.b.c").await;
-    let cookies = [("__Host-tarifrechner=", "Lax"), ("__Host-tarifrechner-earlier=", "None")];
+    let cookies = [("__Host-tarifrechner=", "Lax"), ("__Host-tarifrechner-name=", "None")];
     for (start, same_site) in cookies {
         let set = answer.set_cookies.iter().find(|set| set.starts_with(start)).unwrap();
         assert!(set.ends_with(&format!("; HttpOnly; SameSite={same_site}; Secure; Path=/")), "{set}");
