@@ -98,7 +98,7 @@ fn it_is_seen_in_a_browser_wherever_the_service_listens() {
 #[test]
 fn where_no_browser_can_go_the_story_is_told_all_the_same() {
     let place = Place::new();
-    // Neither an address that others reach, nor one that a policy can name.
+    // Not every machine has IPv6, and none has another address that is sure to be its own.
     let Some(http) = ["[::1]:0", "[::]:0"].into_iter().find(|address| TcpListener::bind(address).is_ok()) else {
         return;
     };

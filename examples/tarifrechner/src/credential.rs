@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::gateway::GatewayError;
 
-/// Reads the credential from where it is kept.
+/// Reads the credential from where it is kept; calls wait for it meanwhile.
 pub type ReadCredential = dyn Fn() -> Result<Zeroizing<String>, Box<dyn Error + Send + Sync>> + Send + Sync;
 
 /// The credential, as a call carries it.

@@ -42,7 +42,7 @@ struct Args {
     #[arg(long, env = "TARIFRECHNER_GATEWAY", value_name = "URL", default_value = "http://127.0.0.1:50051")]
     gateway: Url,
 
-    /// File with the credential of this target at the gateway
+    /// File with the credential of this target at the gateway; read again when it is not taken any more
     #[arg(long, env = "TARIFRECHNER_TOKEN_FILE", value_name = "PATH", required_unless_present = "token")]
     token_file: Option<PathBuf>,
 

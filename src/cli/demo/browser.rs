@@ -17,7 +17,7 @@ use super::portal::{Places, RETURN_PATH, router};
 use super::script::{Caller, EXAMPLE_CALCULATOR, PROVIDERS};
 use crate::server::Running;
 
-/// The sockets of both, bound before anything else: a port that is taken is to be found out at once.
+/// The sockets of both, bound before the service starts: a port that is taken is to be found out at once.
 pub(super) struct Sockets {
     calculator: TcpListener,
     portal: TcpListener,
