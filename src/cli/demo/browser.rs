@@ -113,11 +113,10 @@ impl Browsable {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
-
-    use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN};
-    use reqwest::redirect::Policy;
 
     use super::super::output::{Form, Output};
     use super::super::play::Stage;
@@ -137,11 +136,20 @@ mod tests {
         }
     }
 
-    /// Posts a form; gives where it leads.
-    async fn post(url: String, origin: &str, form: String) -> HeaderValue {
-        let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
-        let request = client.post(url).header(ORIGIN, origin).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        request.body(form).send().await.unwrap().headers()[LOCATION].clone()
+    /// Posts a form to `/jump`, as a page of this origin; gives where it leads.
+    async fn post(to: SocketAddr, origin: &str, form: &str) -> String {
+        let head = format!("POST /jump HTTP/1.1\r\nHost: {to}\r\nOrigin: {origin}\r\nConnection: close");
+        let kind = "Content-Type: application/x-www-form-urlencoded";
+        let request = format!("{head}\r\n{kind}\r\nContent-Length: {}\r\n\r\n{form}", form.len());
+        let ask = move || {
+            let mut stream = TcpStream::connect(to).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
+            location.unwrap_or_else(|| panic!("it leads nowhere: {answer}")).to_owned()
+        };
+        tokio::task::spawn_blocking(ask).await.unwrap()
     }
 
     #[test]
@@ -167,14 +175,14 @@ mod tests {
         let sockets = Sockets::bind(ANY_PORT, ANY_PORT).await.unwrap();
         let browsable = Browsable::start(sockets, &service, &desk, stage.accounts()).await.unwrap();
 
-        let (portal, calculator) = (browsable.portal_url(), browsable.calculator_url());
+        let own = browsable.portal_url();
         let landing = service.app.public_url().as_str();
         // A token's longest life is 24 hours.
         for hours in [0, 25, 50] {
             clock.0.store(hours, Ordering::SeqCst);
-            let link = post(format!("{portal}jump"), portal.trim_end_matches('/'), "who=broker".to_owned()).await;
-            let (_, token) = link.to_str().unwrap().split_once('#').expect("a link");
-            assert_eq!(post(format!("{calculator}jump"), landing, format!("token={token}")).await, "/", "{hours}");
+            let link = post(browsable.portal.addr, own.trim_end_matches('/'), "who=broker").await;
+            let (_, token) = link.split_once('#').expect("a link");
+            assert_eq!(post(browsable.calculator.addr, landing, &format!("token={token}")).await, "/", "{hours}");
         }
         browsable.shutdown().await;
         drop(desk);
