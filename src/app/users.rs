@@ -206,7 +206,12 @@ impl App {
         version: Version,
         reported: Option<bool>,
     ) -> Result<ConcenterUser, Failure> {
-        let effect = self.tenant_effect(call, Action::AttestEndCustomer, Some(AuditObject::new(user))).await?;
+        let action = match reported {
+            Some(true) => Action::AttestEndCustomerYes,
+            Some(false) => Action::AttestEndCustomerNo,
+            None => Action::AttestEndCustomerUnknown,
+        };
+        let effect = self.tenant_effect(call, action, Some(AuditObject::new(user))).await?;
         done(self.store.attest_end_customer(call.tenant()?, &effect, user, version, reported).await?)
     }
 

@@ -91,8 +91,12 @@ pub enum Action {
     MarkEndCustomer,
     /// A con:center user lost the mark Endkunde.
     UnmarkEndCustomer,
-    /// It was noted what con:center itself says of a user: the caller vouches for it.
-    AttestEndCustomer,
+    /// It was noted that con:center itself has a user as Endkunde: the caller vouches for it, here and below.
+    AttestEndCustomerYes,
+    /// It was noted that con:center itself does not have a user as Endkunde.
+    AttestEndCustomerNo,
+    /// It was noted that nobody knows what con:center itself says of a user.
+    AttestEndCustomerUnknown,
     /// A con:center user was disabled.
     DisableUser,
     /// A con:center user was enabled.
@@ -202,7 +206,9 @@ impl Action {
             Self::SetStandardUser => "user.set_standard",
             Self::MarkEndCustomer => "user.mark_end_customer",
             Self::UnmarkEndCustomer => "user.unmark_end_customer",
-            Self::AttestEndCustomer => "user.attest_end_customer",
+            Self::AttestEndCustomerYes => "user.attest_end_customer_yes",
+            Self::AttestEndCustomerNo => "user.attest_end_customer_no",
+            Self::AttestEndCustomerUnknown => "user.attest_end_customer_unknown",
             Self::DisableUser => "user.disable",
             Self::EnableUser => "user.enable",
             Self::DeleteUser => "user.delete",

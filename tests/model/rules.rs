@@ -15,6 +15,7 @@ mod settings;
 mod tenants;
 mod users;
 
+use concenter_gateway::proto::v1;
 use tonic::Code;
 
 use crate::call::{Answer, Call, Request, Who};
@@ -210,7 +211,14 @@ impl Model {
                 ("user.mark_end_customer", Some(request.user_id.clone()))
             }
             Request::SetEndCustomer(request) => ("user.unmark_end_customer", Some(request.user_id.clone())),
-            Request::AttestEndCustomer(request) => ("user.attest_end_customer", Some(request.user_id.clone())),
+            Request::AttestEndCustomer(request) => {
+                let action = match request.remote_end_customer() {
+                    v1::RemoteEndCustomer::Yes => "user.attest_end_customer_yes",
+                    v1::RemoteEndCustomer::No => "user.attest_end_customer_no",
+                    _ => "user.attest_end_customer_unknown",
+                };
+                (action, Some(request.user_id.clone()))
+            }
             Request::DisableUser(request) => ("user.disable", Some(request.user_id.clone())),
             Request::EnableUser(request) => ("user.enable", Some(request.user_id.clone())),
             Request::DeleteUser(request) => ("user.delete", Some(request.user_id.clone())),

@@ -58,6 +58,23 @@ async fn a_user_that_con_center_does_not_take_for_endkunde_is_for_no_customer() 
     assert_eq!(told_of(&world, "end_customer_mismatch").await.len(), 1, "nobody is told twice");
 }
 
+/// R06
+#[tokio::test]
+async fn the_audit_log_tells_what_was_said_and_of_whom() {
+    let world = World::example().await;
+    for (said, action) in [
+        (RemoteEndCustomer::Yes, "user.attest_end_customer_yes"),
+        (RemoteEndCustomer::No, "user.attest_end_customer_no"),
+        (RemoteEndCustomer::Unknown, "user.attest_end_customer_unknown"),
+    ] {
+        let before = world.service.audit().await;
+        attested(&world, &world.a.private, said).await;
+        let rows = world.service.audit_since(&before).await;
+        let seen: Vec<_> = rows.iter().map(|row| (row.action.as_str(), row.object.as_deref())).collect();
+        assert_eq!(seen, [(action, Some(world.a.private.as_str()))]);
+    }
+}
+
 /// R06: it is known before he is marked.
 #[tokio::test]
 async fn a_user_that_is_marked_though_con_center_says_otherwise_is_told_of() {
@@ -104,7 +121,7 @@ async fn who_says_what_con_center_says_is_told_and_only_another_answer_revokes()
     assert!(world.redeem(X, proof(&open)).await.is_ok(), "nothing is decided otherwise");
     let mut users = world.a.admin.users();
     let stale = users.attest_end_customer(v1::AttestEndCustomerRequest { request_id: request_id(), ..again });
-    world.service.refuses("user.attest_end_customer", (Code::Aborted, "ETAG_MISMATCH"), stale).await;
+    world.service.refuses("user.attest_end_customer_yes", (Code::Aborted, "ETAG_MISMATCH"), stale).await;
     for said in [0, 4, -1] {
         let request = v1::AttestEndCustomerRequest {
             request_id: request_id(),

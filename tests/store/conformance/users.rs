@@ -14,7 +14,7 @@ use concenter_gateway::domain::user::{
     ConcenterUser, EndCustomerChange, EndCustomerMark, LoginHealth, NewUser, Report, ReportSource, SecretChange,
     SecretState, UserChange, UserKind,
 };
-use concenter_gateway::store::{Effect, MOST_USERS, Outcome, StandardMoved, StoreError};
+use concenter_gateway::store::{MOST_USERS, Outcome, StandardMoved, StoreError};
 
 use crate::fixture::firm::{Firm, entry};
 use crate::fixture::jump::{for_broker, for_customer};
@@ -660,21 +660,12 @@ pub(crate) async fn a_deleted_user_makes_room_for_another_one(h: &Harness) {
     done(create(h, &firm, &h.new_user("wieder-einer", UserKind::Broker)).await);
 }
 
-/// Notes what con:center says, with the etag that the user has.
-async fn attest(h: &Harness, firm: &Firm, user: &UserId, reported: Option<bool>) -> (Effect, ConcenterUser) {
-    let version = h.user(&firm.tenant, user).await.version;
-    let effect = h.effect(firm.tenant, Action::AttestEndCustomer);
-    let noted = done(h.store.attest_end_customer(&firm.tenant, &effect, user, version, reported).await);
-    assert_eq!(h.user(&firm.tenant, user).await, noted);
-    (effect, noted)
-}
-
 pub(crate) async fn what_con_center_says_is_noted_with_who_said_it(h: &Harness) {
     let firm = h.example().await;
     for reported in [Some(true), Some(true), Some(false), None] {
         let before = h.user(&firm.tenant, &firm.private).await;
         h.advance(Duration::from_secs(1));
-        let (effect, noted) = attest(h, &firm, &firm.private, reported).await;
+        let (effect, noted) = h.attest(&firm, &firm.private, reported).await;
         let expected = ConcenterUser {
             reported_end_customer: reported,
             report: Some(Report { at: effect.at, source: ReportSource::Attestation, by: admin() }),
@@ -684,11 +675,15 @@ pub(crate) async fn what_con_center_says_is_noted_with_who_said_it(h: &Harness) 
         };
         assert_eq!(noted, expected);
     }
-    assert_eq!(h.accepted(&firm.tenant, Action::AttestEndCustomer).await, 4);
-    let effect = h.effect(firm.tenant, Action::AttestEndCustomer);
+    for (action, count) in
+        [(Action::AttestEndCustomerYes, 2), (Action::AttestEndCustomerNo, 1), (Action::AttestEndCustomerUnknown, 1)]
+    {
+        assert_eq!(h.accepted(&firm.tenant, action).await, count, "{action:?}");
+    }
+    let effect = h.effect(firm.tenant, Action::AttestEndCustomerUnknown);
     let stale = h.store.attest_end_customer(&firm.tenant, &effect, &firm.private, STALE, None).await;
     assert_eq!(refusal(stale).reason, Reason::EtagMismatch);
-    let effect = h.effect(firm.tenant, Action::AttestEndCustomer);
+    let effect = h.effect(firm.tenant, Action::AttestEndCustomerUnknown);
     let nobody = h.store.attest_end_customer(&firm.tenant, &effect, &h.id(UserId::new), STALE, None).await;
     assert_eq!(reason(nobody), Reason::NotFound);
 }
@@ -697,7 +692,7 @@ pub(crate) async fn another_answer_of_con_centers_revokes_and_the_same_one_does_
     let firm = h.example().await;
     for (reported, revokes) in [(Some(true), true), (Some(true), false), (None, true), (None, false)] {
         let open = h.open_jumps(&firm, for_customer("k-1")).await;
-        attest(h, &firm, &firm.private, reported).await;
+        h.attest(&firm, &firm.private, reported).await;
         if revokes {
             open.are_revoked(h).await;
         } else {
@@ -710,7 +705,7 @@ pub(crate) async fn whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_t
     let firm = h.example().await;
     let told = |user: &UserId| ("end_customer_mismatch".to_owned(), user.to_string());
     let open = h.open_jumps(&firm, for_customer("k-1")).await;
-    attest(h, &firm, &firm.private, Some(false)).await;
+    h.attest(&firm, &firm.private, Some(false)).await;
     open.are_revoked(h).await;
     let order = for_customer("k-1");
     let inputs = h.inputs(&firm.tenant, &order).await;
@@ -718,13 +713,13 @@ pub(crate) async fn whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_t
     assert_eq!(refused.reason, Reason::EndkundeRemoteMismatch);
     assert_eq!(h.inspect.notices(&firm.tenant).await, [told(&firm.private)]);
     for reported in [Some(false), None, Some(false)] {
-        attest(h, &firm, &firm.private, reported).await;
+        h.attest(&firm, &firm.private, reported).await;
     }
     assert_eq!(h.inspect.notices(&firm.tenant).await, [told(&firm.private)], "it waits to be sent");
 
     // The other way round: it is known already, and then he is marked.
     let broker = h.create_user(&firm.tenant, "neu", UserKind::Broker).await;
-    attest(h, &firm, &broker, Some(false)).await;
+    h.attest(&firm, &broker, Some(false)).await;
     assert_eq!(h.inspect.notices(&firm.tenant).await.len(), 1, "a broker's user need not be Endkunde");
     done(mark(h, &firm, &broker, true, Some(only(&["sicher"]))).await);
     let mut both = vec![told(&firm.private), told(&broker)];
@@ -734,15 +729,15 @@ pub(crate) async fn whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_t
 
 pub(crate) async fn under_another_name_nobody_knows_what_con_center_says_unless_it_said_no(h: &Harness) {
     let firm = h.example().await;
-    attest(h, &firm, &firm.private, Some(true)).await;
+    h.attest(&firm, &firm.private, Some(true)).await;
     let renamed = done(update(h, &firm, &firm.private, named("privat-neu")).await);
     assert_eq!((renamed.reported_end_customer, renamed.report), (None, None));
 
-    let (_, noted) = attest(h, &firm, &firm.private, Some(true)).await;
+    let (_, noted) = h.attest(&firm, &firm.private, Some(true)).await;
     let respelled = done(update(h, &firm, &firm.private, named("Privat-NEU")).await);
     assert_eq!((respelled.reported_end_customer, respelled.report), (Some(true), noted.report));
 
-    let (_, denied) = attest(h, &firm, &firm.private, Some(false)).await;
+    let (_, denied) = h.attest(&firm, &firm.private, Some(false)).await;
     let renamed = done(update(h, &firm, &firm.private, named("privat-2")).await);
     assert_eq!((renamed.reported_end_customer, renamed.report), (Some(false), denied.report));
 }
