@@ -5,10 +5,11 @@
 use std::fmt;
 
 use super::ids::{InvalidId, JumpId, TenantId};
-use super::jump::SessionLimits;
+use super::jump::{PersonKind, SessionLimits};
 use super::provider::State;
 use super::tenant::TenantState;
 use super::time::Timestamp;
+use super::user::UserKind;
 
 /// Failed logins in a row with one password that make it suspect (`docs/domain.md#users`).
 pub const MOST_FAILED_LOGINS: u32 = 3;
@@ -64,6 +65,10 @@ pub enum SessionState {
 /// What a session rests on, as it is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Session {
+    /// Whom its jump was made for.
+    pub person_kind: PersonKind,
+    /// Whether its jump is of the epoch that the service is in. What was revoked in an earlier one may be forgotten.
+    pub is_of_epoch: bool,
     /// When its jump was redeemed.
     pub redeemed_at: Timestamp,
     /// When it was marked revoked.
@@ -72,8 +77,32 @@ pub struct Session {
     pub limits: SessionLimits,
     /// Whether the tenant is in business.
     pub tenant: TenantState,
-    /// Whether its con:center user may be used; `None` if he is deleted.
-    pub user: Option<State>,
+    /// Its con:center user; `None` if he is deleted.
+    pub user: Option<SessionUser>,
+}
+
+/// The con:center user of a session, as he is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionUser {
+    /// Whether he may be used.
+    pub state: State,
+    /// What he is for.
+    pub kind: UserKind,
+    /// Whether con:center itself reports him as Endkunde; `None` if it has not said.
+    pub reported_end_customer: Option<bool>,
+}
+
+impl SessionUser {
+    /// Whether sessions of such a person may go on with him. Customers need him to be Endkunde, here and (where known) at con:center:
+    /// else they could see each other's data from now on.
+    #[must_use]
+    pub fn serves(self, person: PersonKind) -> bool {
+        let is_fit = match person {
+            PersonKind::Broker => true,
+            PersonKind::Customer => self.kind == UserKind::EndCustomer && self.reported_end_customer != Some(false),
+        };
+        is_fit && self.state == State::Active
+    }
 }
 
 impl Session {
@@ -87,7 +116,9 @@ impl Session {
     /// [`Session::ends_at`].
     #[must_use]
     pub fn state(&self, now: Timestamp) -> SessionState {
-        let stands = self.tenant == TenantState::Active && self.user == Some(State::Active);
+        let stands = self.is_of_epoch
+            && self.tenant == TenantState::Active
+            && self.user.is_some_and(|user| user.serves(self.person_kind));
         if self.revoked_at.is_some() || !stands {
             SessionState::Revoked
         } else if now >= self.ends_at() {
@@ -106,13 +137,18 @@ mod tests {
 
     const ID: &str = "0190f5fe-7c00-7a8d-8d2e-5b1d3f4a5b6c";
 
+    const ENDKUNDE: SessionUser =
+        SessionUser { state: State::Active, kind: UserKind::EndCustomer, reported_end_customer: None };
+
     fn session() -> Session {
         Session {
+            person_kind: PersonKind::Customer,
+            is_of_epoch: true,
             redeemed_at: Timestamp::from_unix_seconds(1_000),
             revoked_at: None,
             limits: SessionLimits { idle: Duration::from_secs(60), absolute: Duration::from_secs(600) },
             tenant: TenantState::Active,
-            user: Some(State::Active),
+            user: Some(ENDKUNDE),
         }
     }
 
@@ -139,11 +175,24 @@ mod tests {
         for revoked in [
             Session { revoked_at: Some(Timestamp::from_unix_seconds(1_001)), ..session() },
             Session { tenant: TenantState::Stopped, ..session() },
-            Session { user: Some(State::Disabled), ..session() },
+            Session { is_of_epoch: false, ..session() },
+            Session { user: Some(SessionUser { state: State::Disabled, ..ENDKUNDE }), ..session() },
+            Session { user: Some(SessionUser { kind: UserKind::Broker, ..ENDKUNDE }), ..session() },
+            Session { user: Some(SessionUser { reported_end_customer: Some(false), ..ENDKUNDE }), ..session() },
             Session { user: None, ..session() },
         ] {
             assert_eq!(revoked.state(revoked.redeemed_at), SessionState::Revoked, "{revoked:?}");
             assert_eq!(revoked.state(revoked.ends_at()), SessionState::Revoked, "{revoked:?}");
+        }
+    }
+
+    #[test]
+    fn a_brokers_session_does_not_ask_for_endkunde_and_a_customers_does() {
+        for reported_end_customer in [None, Some(true), Some(false)] {
+            let endkunde = SessionUser { reported_end_customer, ..ENDKUNDE };
+            let brokers = SessionUser { kind: UserKind::Broker, ..endkunde };
+            assert!(brokers.serves(PersonKind::Broker) && !brokers.serves(PersonKind::Customer));
+            assert_eq!(endkunde.serves(PersonKind::Customer), reported_end_customer != Some(false));
         }
     }
 }

@@ -157,12 +157,33 @@ impl Firm {
 
     /// Redeems as the target does. Gives the password.
     pub(crate) async fn redeem(&self, channel: &Channel, token: &str) -> Result<String, Status> {
-        let target_audience = Some(TargetId::parse(TARGET).expect("a target"));
-        let target = CallerGrant { target_audience, ..grant(Role::Target, TARGET) };
+        Ok(self.arrive(channel, token).await?.password.take().expect("a password"))
+    }
+
+    /// Redeems as the target does. Gives all that it gets.
+    pub(crate) async fn arrive(&self, channel: &Channel, token: &str) -> Result<v1::RedeemJumpResponse, Status> {
         let redeem = v1::RedeemJumpRequest { proof: Some(Proof::Token(token.to_owned())), nonce: None };
-        let redeem = self.callers.signed(&target, redeem);
-        let redeemed = JumpServiceClient::new(channel.clone()).redeem_jump(redeem).await?;
-        Ok(redeemed.into_inner().password.take().expect("a password"))
+        Ok(JumpServiceClient::new(channel.clone()).redeem_jump(self.as_target(redeem)).await?.into_inner())
+    }
+
+    /// Asks as the target does whether a session may go on.
+    pub(crate) async fn session_state(&self, channel: &Channel, session: &str) -> Result<v1::SessionState, Status> {
+        let ask = self.as_target(v1::IntrospectJumpRequest { session: session.to_owned() });
+        Ok(JumpServiceClient::new(channel.clone()).introspect_jump(ask).await?.into_inner().state())
+    }
+
+    /// Revokes a jump, and the session that it opened.
+    pub(crate) async fn revoke(&self, channel: &Channel, jump_id: &str) -> Result<(), Status> {
+        let jumps = Some(v1::revoke_jump_request::Jumps::JumpId(jump_id.to_owned()));
+        let revoke = self.signed(v1::RevokeJumpRequest { request_id: request_id(), jumps });
+        JumpServiceClient::new(channel.clone()).revoke_jump(revoke).await?;
+        Ok(())
+    }
+
+    /// A call of the target.
+    fn as_target<T>(&self, message: T) -> Request<T> {
+        let target_audience = Some(TargetId::parse(TARGET).expect("a target"));
+        self.callers.signed(&CallerGrant { target_audience, ..grant(Role::Target, TARGET) }, message)
     }
 
     /// A call of the operator.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use concenter_gateway::proto::v1::SessionState;
 use sqlx::Row as _;
 use tempfile::TempDir;
 
@@ -17,12 +18,16 @@ use crate::postgres;
 use crate::process::{Ended, Process, copy_keys};
 use crate::stopped::data_in;
 
-/// A firm on an embedded database, and a backup that was made while a jump of it was open. Behind the backup the jump was
-/// redeemed, and its user disabled.
+/// A firm on an embedded database, and a backup that was made while a jump of it was open and another one redeemed. Behind the
+/// backup the first jump was redeemed too, the session of the other one revoked, and their user disabled.
 struct BackedUp {
     directory: Arc<TempDir>,
     firm: Firm,
     token: String,
+    /// Of the jump that the backup knows as open.
+    lost_session: String,
+    /// Of the jump that the backup knows as redeemed.
+    revoked_session: String,
 }
 
 impl BackedUp {
@@ -30,11 +35,18 @@ impl BackedUp {
         let directory = Arc::new(tempfile::tempdir().expect("a directory"));
         let gateway = Gateway::start_in(Arc::clone(&directory), None).await;
         let firm = gateway.firm().await;
-        let token = firm.jump(&gateway.channel, &request_id(), 0).await.expect("a jump");
-        let backed_up = Self { directory, firm, token };
+        let channel = &gateway.channel;
+        let first = firm.jump(channel, &request_id(), 0).await.expect("a jump");
+        let first = firm.arrive(channel, &first).await.expect("a redemption");
+        let token = firm.jump(channel, &request_id(), 0).await.expect("a jump");
+        let (lost_session, revoked_session) = (String::new(), first.session.clone());
+        let mut backed_up = Self { directory, firm, token, lost_session, revoked_session };
         let made = backed_up.run(&["backup", &text(&backed_up.backup())]).await;
         assert_eq!((made.code, made.err.as_str()), (Some(0), ""));
-        assert_eq!(backed_up.firm.redeem(&gateway.channel, &backed_up.token).await.expect("a redemption"), PASSWORD);
+        let second = backed_up.firm.arrive(channel, &backed_up.token).await.expect("a redemption");
+        assert_eq!(second.password.as_deref(), Some(PASSWORD));
+        backed_up.lost_session.clone_from(&second.session);
+        backed_up.firm.revoke(channel, &first.jump_id).await.expect("revoked");
         backed_up.firm.set_usable(&gateway.channel, false).await.expect("disabled");
         gateway.stop().await;
         backed_up
@@ -79,6 +91,24 @@ async fn no_jump_of_a_backup_is_redeemed_after_its_restore() {
     // The user is usable again, as he was: that is what the restore warns of.
     let token = firm.jump(channel, &request_id(), 0).await.expect("a jump after the restore");
     assert_eq!(firm.redeem(channel, &token).await.expect("a redemption"), PASSWORD);
+    gateway.stop().await;
+}
+
+/// F26
+#[tokio::test]
+async fn no_session_of_a_backup_goes_on_after_its_restore() {
+    let backed_up = BackedUp::new().await;
+    assert_eq!(backed_up.restore(&["--replace"]).await.code, Some(0));
+    let gateway = Gateway::start_in(Arc::clone(&backed_up.directory), None).await;
+    let (firm, channel) = (&backed_up.firm, &gateway.channel);
+    let state = firm.session_state(channel, &backed_up.revoked_session).await;
+    assert_eq!(state.expect("a session"), SessionState::Revoked, "the backup does not know that it was revoked");
+    let unknown = firm.session_state(channel, &backed_up.lost_session).await.expect_err("nobody knows it");
+    assert_eq!(reason(&unknown), "NOT_FOUND");
+    let token = firm.jump(channel, &request_id(), 0).await.expect("a jump after the restore");
+    let arrived = firm.arrive(channel, &token).await.expect("a redemption");
+    let state = firm.session_state(channel, &arrived.session).await;
+    assert_eq!(state.expect("a session"), SessionState::Active);
     gateway.stop().await;
 }
 

@@ -324,6 +324,8 @@ macro_rules! conformance {
             results {
                 a_session_is_that_of_a_redeemed_jump_at_its_target
                 a_session_tells_what_it_rests_on_now
+                no_session_outlives_its_epoch
+                a_customers_session_ends_with_endkunde_and_a_brokers_does_not
                 whoever_is_erased_leaves_a_revoked_session
                 a_login_is_noted_at_its_user_and_revokes_nothing
                 the_third_failed_login_in_a_row_makes_the_password_suspect

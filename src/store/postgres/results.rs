@@ -15,7 +15,7 @@ use super::versions::move_config;
 use crate::domain::error::Reason;
 use crate::domain::ids::{AuditId, JumpId, TargetId, TenantId, UserId};
 use crate::domain::jump::{JumpResult, Session};
-use crate::domain::session::MOST_FAILED_LOGINS;
+use crate::domain::session::{MOST_FAILED_LOGINS, SessionUser};
 use crate::domain::time::Timestamp;
 use crate::store::codes::{Code as _, NoticeCause};
 use crate::store::{Effect, Outcome, StoreError};
@@ -23,10 +23,13 @@ use crate::store::{Effect, Outcome, StoreError};
 const SESSION: &str = "
 SELECT
     j.person_kind,
+    s.epoch = j.epoch AS is_of_epoch,
     j.redeemed_at,
     j.session_revoked_at,
     t.state AS tenant_state,
     u.state AS user_state,
+    u.kind AS user_kind,
+    u.reported_end_customer,
     x.jump_life,
     x.customer_idle,
     x.customer_absolute,
@@ -37,6 +40,7 @@ SELECT
     x.version AS settings_version
 FROM jump AS j
 JOIN tenant AS t ON t.tenant_id = j.tenant_id
+JOIN service AS s ON s.singleton = 1
 LEFT JOIN tenant_settings AS x ON x.tenant_id = j.tenant_id
 LEFT JOIN concenter_user AS u
     ON u.tenant_id = j.tenant_id
@@ -66,12 +70,22 @@ pub(super) async fn get_session(
 fn session_of(row: &PgRow) -> Step<Session> {
     let cells = Cells::of(row, "jump");
     let settings = settings_of(Cells::of(row, "tenant_settings"))?;
+    let person_kind = cells.code("person_kind")?;
     Ok(Session {
+        person_kind,
+        is_of_epoch: cells.plain("is_of_epoch")?,
         redeemed_at: cells.instant("redeemed_at")?,
         revoked_at: cells.instant_or_null("session_revoked_at")?,
-        limits: settings.session_limits(cells.code("person_kind")?),
+        limits: settings.session_limits(person_kind),
         tenant: cells.code("tenant_state")?,
-        user: cells.code_or_null("user_state")?,
+        user: match cells.code_or_null("user_state")? {
+            Some(state) => Some(SessionUser {
+                state,
+                kind: cells.code("user_kind")?,
+                reported_end_customer: cells.plain("reported_end_customer")?,
+            }),
+            None => None,
+        },
     })
 }
 

@@ -143,6 +143,26 @@ async fn whatever_a_session_rests_on_revokes_it() {
     assert_eq!(state(&world, X, &revoked).await, SessionState::Revoked);
 }
 
+/// J24, R06
+#[tokio::test]
+async fn a_customers_session_ends_once_con_center_does_not_take_his_user_for_endkunde() {
+    let world = World::example().await;
+    let [private, commercial] = [world.arrive(X, customer(C1)).await, world.arrive(X, customer(K1)).await];
+    let own = world.arrive(X, broker(MEIER)).await;
+    for user in [&world.a.private, &world.a.meier] {
+        let attest = v1::AttestEndCustomerRequest {
+            request_id: request_id(),
+            user_id: user.clone(),
+            etag: world.a.user(user).await.etag,
+            remote_end_customer: v1::RemoteEndCustomer::No.into(),
+        };
+        world.a.admin.users().attest_end_customer(attest).await.expect("noted");
+    }
+    assert_eq!(state(&world, X, &private).await, SessionState::Revoked);
+    assert_eq!(state(&world, X, &commercial).await, SessionState::Active);
+    assert_eq!(state(&world, X, &own).await, SessionState::Active, "it need not be Endkunde");
+}
+
 /// J24
 #[tokio::test]
 async fn a_session_of_somebody_else_looks_like_one_that_never_was() {

@@ -1,7 +1,7 @@
 //! What comes behind a redemption: whether the session may go on, and how its login went (`docs/domain.md#sessions`).
 
 use concenter_gateway::proto::v1;
-use concenter_gateway::proto::v1::{JumpResult, SessionState};
+use concenter_gateway::proto::v1::{JumpResult, PersonKind, SessionState};
 
 use super::{Deed, Expected, Refused, not_found};
 use crate::call::{Answer, Call, Who};
@@ -30,7 +30,11 @@ impl Model {
         let redeemed_at = jump.redeemed_at.expect("a redeemed jump");
         let (idle, absolute) = tenant.settings.session(jump.person_kind);
         let ends_at = redeemed_at + absolute * SECOND;
-        let stands = !tenant.stopped && tenant.users.get(&jump.user).is_some_and(|user| user.active);
+        let serves = |user: &User| match jump.person_kind {
+            PersonKind::Customer => user.kind == v1::UserKind::EndCustomer && !is_denied(user),
+            _ => true,
+        };
+        let stands = !tenant.stopped && tenant.users.get(&jump.user).is_some_and(|user| user.active && serves(user));
         let state = if jump.session_revoked_at.is_some() || !stands {
             SessionState::Revoked
         } else if self.now >= ends_at {

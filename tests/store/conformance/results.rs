@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use concenter_gateway::domain::audit::Action;
 use concenter_gateway::domain::change::Change;
+use concenter_gateway::domain::customer::AccessChange;
 use concenter_gateway::domain::error::Reason;
 use concenter_gateway::domain::ids::{JumpId, TargetId, TenantId, UserId};
 use concenter_gateway::domain::jump::{
@@ -12,9 +13,10 @@ use concenter_gateway::domain::jump::{
 };
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::resolve::resolve;
+use concenter_gateway::domain::session::SessionUser;
 use concenter_gateway::domain::settings::{SessionChange, SessionSpan, SettingsChange};
 use concenter_gateway::domain::tenant::TenantState;
-use concenter_gateway::domain::user::{LoginHealth, SecretChange};
+use concenter_gateway::domain::user::{LoginHealth, SecretChange, UserKind};
 use concenter_gateway::store::{Effect, Outcome, StoreError};
 
 use crate::fixture::firm::Firm;
@@ -86,11 +88,13 @@ pub(crate) async fn a_session_is_that_of_a_redeemed_jump_at_its_target(h: &Harne
     let attempt = h.attempt(&jump);
     assert_eq!(h.redeem_by(&firm.tenant, &attempt).await, RedeemOutcome::Redeemed);
     let expected = Session {
+        person_kind: PersonKind::Customer,
+        is_of_epoch: true,
         redeemed_at: attempt.at,
         revoked_at: None,
         limits: PersonKind::Customer.session_limits(),
         tenant: TenantState::Active,
-        user: Some(State::Active),
+        user: Some(SessionUser { state: State::Active, kind: UserKind::EndCustomer, reported_end_customer: None }),
     };
     assert_eq!(session(h, &firm.tenant, &jump.jump_id, its_own).await, Some(expected));
     assert_eq!(session(h, &firm.tenant, &jump.jump_id, &target("auskunft")).await, None);
@@ -115,12 +119,48 @@ pub(crate) async fn a_session_tells_what_it_rests_on_now(h: &Harness) {
     assert_eq!(its_session(h, &firm, &brokers).await.revoked_at, None);
 
     h.set_user_state(&firm, &firm.meier, State::Disabled).await;
-    assert_eq!(its_session(h, &firm, &brokers).await.user, Some(State::Disabled));
+    assert_eq!(its_session(h, &firm, &brokers).await.user.map(|user| user.state), Some(State::Disabled));
     h.delete_activation(&firm, &firm.meiers).await;
     h.delete_user(&firm, &firm.meier).await;
     assert_eq!(its_session(h, &firm, &brokers).await.user, None);
     h.set_tenant_state(&firm.tenant, TenantState::Stopped).await;
     assert_eq!(its_session(h, &firm, &customers).await.tenant, TenantState::Stopped);
+}
+
+async fn state(h: &Harness, firm: &Firm, jump: &Jump) -> SessionState {
+    its_session(h, firm, jump).await.state(h.now())
+}
+
+/// What was revoked after a backup was made nobody knows any more once it came back.
+pub(crate) async fn no_session_outlives_its_epoch(h: &Harness) {
+    let firm = h.example().await;
+    let before = redeemed(h, &firm, for_broker("m.meier")).await;
+    assert_eq!(state(h, &firm, &before).await, SessionState::Active);
+    h.inspect.begin_next_epoch().await;
+    assert!(!its_session(h, &firm, &before).await.is_of_epoch);
+    assert_eq!(state(h, &firm, &before).await, SessionState::Revoked);
+    let after = redeemed(h, &firm, for_broker("m.meier")).await;
+    assert_eq!(state(h, &firm, &after).await, SessionState::Active);
+}
+
+pub(crate) async fn a_customers_session_ends_with_endkunde_and_a_brokers_does_not(h: &Harness) {
+    let firm = h.example().await;
+    let (private, commercial) =
+        (redeemed(h, &firm, for_customer("k-1")).await, redeemed(h, &firm, for_customer("g-1")).await);
+    let brokers = redeemed(h, &firm, for_broker("m.meier")).await;
+    for user in [&firm.private, &firm.meier] {
+        h.attest(&firm, user, Some(false)).await;
+    }
+    assert_eq!(state(h, &firm, &private).await, SessionState::Revoked);
+    assert_eq!(state(h, &firm, &commercial).await, SessionState::Active, "another user");
+    assert_eq!(state(h, &firm, &brokers).await, SessionState::Active, "a broker's user need not be Endkunde");
+    h.attest(&firm, &firm.private, None).await;
+    assert_eq!(state(h, &firm, &private).await, SessionState::Active);
+
+    let none = AccessChange { private_user_id: Change::Set(None), ..AccessChange::default() };
+    h.change_access(&firm, none).await;
+    h.mark_end_customer(&firm, &firm.private, false).await;
+    assert_eq!(state(h, &firm, &private).await, SessionState::Revoked);
 }
 
 pub(crate) async fn whoever_is_erased_leaves_a_revoked_session(h: &Harness) {
