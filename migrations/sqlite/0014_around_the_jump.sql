@@ -73,10 +73,10 @@ ALTER TABLE concenter_user ADD COLUMN end_customer_at INTEGER;
 ALTER TABLE concenter_user ADD COLUMN end_customer_by TEXT
     CHECK (length(end_customer_by) BETWEEN 1 AND 128)
     CHECK ((end_customer_by IS NULL) = (end_customer_at IS NULL));
--- How logins with the password went that he has now, as targets tell it; the instants also of those before.
+-- How logins went with the password and the name that he has now, as targets tell it. A login is when its jump was redeemed.
 ALTER TABLE concenter_user ADD COLUMN last_login_succeeded_at INTEGER;
 ALTER TABLE concenter_user ADD COLUMN last_login_failed_at INTEGER;
--- In a row, since one succeeded or the password was set.
+-- In a row, since one succeeded, the password was set or he got another name.
 ALTER TABLE concenter_user ADD COLUMN failed_logins INTEGER NOT NULL DEFAULT 0 CHECK (failed_logins >= 0);
 -- Since when nobody jumps with him, until the password is set again.
 ALTER TABLE concenter_user ADD COLUMN credential_suspect_since INTEGER;

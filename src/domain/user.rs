@@ -67,12 +67,12 @@ pub struct EndCustomerMark {
     pub by: SubjectId,
 }
 
-/// How logins with a user's secret went, as targets tell it.
+/// How logins with a user's secret went under his name, as targets tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoginHealth {
-    /// When one last succeeded.
+    /// When the jump was redeemed whose login succeeded last.
     pub last_succeeded_at: Option<Timestamp>,
-    /// When one last failed.
+    /// When the jump was redeemed whose login failed last.
     pub last_failed_at: Option<Timestamp>,
     /// Since when the secret is suspect: [`MOST_FAILED_LOGINS`](super::session::MOST_FAILED_LOGINS) in a row failed with it.
     pub suspect_since: Option<Timestamp>,
@@ -118,7 +118,13 @@ impl ConcenterUser {
     /// there. That one is no Endkunde stays, since it only ever refuses.
     #[must_use]
     pub fn forgets_report_as(&self, name: &UserName) -> bool {
-        name.key() != self.name.key() && self.reported_end_customer != Some(false)
+        self.is_another_account_as(name) && self.reported_end_customer != Some(false)
+    }
+
+    /// Tells whether the user is another account at con:center once it is called `name`.
+    #[must_use]
+    pub fn is_another_account_as(&self, name: &UserName) -> bool {
+        name.key() != self.name.key()
     }
 }
 

@@ -730,8 +730,8 @@ pub trait JumpStore: Send + Sync {
     ) -> Result<Option<Session>, StoreError>;
 
     /// Notes how the login of a jump went that the target redeemed; the same again changes nothing. If the password that was
-    /// handed over is still the user's, one that failed counts, and one that succeeded ends the count; the third in a row
-    /// that failed makes the password suspect: open jumps are revoked, and somebody is to be told.
+    /// handed over is still the user's, one that failed counts, and one that succeeded ends the count of those redeemed before it;
+    /// the third in a row that failed makes the password suspect: open jumps are revoked, and somebody is to be told.
     ///
     /// Refused: `NotFound` (as [`JumpStore::get_session`] finds none), `ResultAlreadyReported`.
     async fn report_result(

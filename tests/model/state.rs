@@ -456,6 +456,11 @@ impl User {
         }
     }
 
+    /// What was told of logins was of another password or account.
+    pub const fn forget_logins(&mut self) {
+        (self.failed_logins, self.last_login_succeeded_at, self.last_login_failed_at) = (0, None, None);
+    }
+
     /// It was edited.
     pub const fn touch(&mut self, now: i64) {
         self.version += 1;

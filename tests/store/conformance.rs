@@ -331,6 +331,9 @@ macro_rules! conformance {
                 the_third_failed_login_in_a_row_makes_the_password_suspect
                 of_reports_at_once_exactly_one_makes_the_password_suspect
                 a_login_that_succeeds_ends_the_row_and_no_suspicion
+                a_failed_login_that_is_told_late_does_not_count_behind_one_that_succeeded
+                a_login_that_succeeded_and_is_told_late_ends_no_row_that_began_behind_it
+                under_another_name_failed_logins_are_another_accounts
                 a_new_password_is_trusted_and_what_failed_before_it_does_not_count
                 a_login_without_our_password_tells_nothing_of_it
                 a_jump_has_one_result

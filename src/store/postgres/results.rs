@@ -99,10 +99,11 @@ struct Reported {
     audit_id: AuditId,
 }
 
-/// A password that left with a jump: whose, and which of his.
+/// A password that left with a jump: whose, which of his, and when.
 struct Used {
     user: UserId,
     secret_version: i64,
+    redeemed_at: Timestamp,
 }
 
 /// Notes how the login of a jump went.
@@ -138,7 +139,7 @@ async fn note(tx: &mut PgConnection, at: Timestamp, reported: &Reported) -> Chan
           AND target_id = $3
           AND redeemed_at IS NOT NULL
           AND result IS NULL
-        RETURNING user_id, redeemed_secret_version
+        RETURNING user_id, redeemed_secret_version, redeemed_at
         ",
     )
     .bind(uuid(tenant.as_bytes()))
@@ -157,9 +158,9 @@ async fn note(tx: &mut PgConnection, at: Timestamp, reported: &Reported) -> Chan
     let user = cells.id("user_id", UserId::parse)?;
     // Without a password nothing is told of it.
     if let Some(secret_version) = cells.plain("redeemed_secret_version")? {
-        let used = Used { user, secret_version };
+        let used = Used { user, secret_version, redeemed_at: cells.instant("redeemed_at")? };
         match result {
-            JumpResult::LoginSucceeded => note_success(tx, at, tenant, &used).await?,
+            JumpResult::LoginSucceeded => note_success(tx, tenant, &used).await?,
             JumpResult::LoginFailed => note_failure(tx, at, reported, &used).await?,
         }
     }
@@ -189,35 +190,44 @@ async fn check_same(tx: &mut PgConnection, reported: &Reported) -> Result<(), St
     if known == *result { Ok(()) } else { Err(Reason::ResultAlreadyReported.into()) }
 }
 
-/// Ends the count, if the password is still the user's.
-async fn note_success(tx: &mut PgConnection, at: Timestamp, tenant: &TenantId, used: &Used) -> Step<()> {
+/// Ends the row of failed logins that came before, if the password is still the user's.
+///
+/// A login is when its jump was redeemed, here and below: reports come as late as targets like, in any order. Of two at one instant
+/// the one comes second that is told second.
+async fn note_success(tx: &mut PgConnection, tenant: &TenantId, used: &Used) -> Step<()> {
     sqlx::query(
         "
         UPDATE concenter_user
         SET last_login_succeeded_at = $4,
-            failed_logins = 0
+            failed_logins = CASE
+                -- That one came after it. How many of the others did nobody kept.
+                WHEN last_login_failed_at > $4 THEN least(failed_logins, 1)
+                ELSE 0
+            END
         WHERE tenant_id = $1
           AND user_id = $2
           AND secret_version = $3
+          AND (last_login_succeeded_at IS NULL OR last_login_succeeded_at <= $4)
         ",
     )
     .bind(uuid(tenant.as_bytes()))
     .bind(uuid(used.user.as_bytes()))
     .bind(used.secret_version)
-    .bind(at.unix_micros())
+    .bind(used.redeemed_at.unix_micros())
     .execute(tx)
     .await?;
     Ok(())
 }
 
-/// Counts a failed login, if the password is still the user's, and makes it suspect if it is one too many.
+/// Counts a failed login, if the password is still the user's and none succeeded after it, and makes the password suspect if it is
+/// one too many.
 async fn note_failure(tx: &mut PgConnection, at: Timestamp, reported: &Reported, used: &Used) -> Step<()> {
     let tenant = &reported.tenant;
     sqlx::query(
         "
         UPDATE concenter_user
-        SET last_login_failed_at = $4,
-            failed_logins = failed_logins + 1
+        SET last_login_failed_at = greatest(last_login_failed_at, $4),
+            failed_logins = failed_logins + CASE WHEN last_login_succeeded_at > $4 THEN 0 ELSE 1 END
         WHERE tenant_id = $1
           AND user_id = $2
           AND secret_version = $3
@@ -226,7 +236,7 @@ async fn note_failure(tx: &mut PgConnection, at: Timestamp, reported: &Reported,
     .bind(uuid(tenant.as_bytes()))
     .bind(uuid(used.user.as_bytes()))
     .bind(used.secret_version)
-    .bind(at.unix_micros())
+    .bind(used.redeemed_at.unix_micros())
     .execute(&mut *tx)
     .await?;
     let marked = sqlx::query(

@@ -525,7 +525,11 @@ async fn update(
                 reported_end_customer = CASE WHEN ?9 THEN NULL ELSE reported_end_customer END,
                 reported_at = CASE WHEN ?9 THEN NULL ELSE reported_at END,
                 reported_source = CASE WHEN ?9 THEN NULL ELSE reported_source END,
-                reported_by = CASE WHEN ?9 THEN NULL ELSE reported_by END
+                reported_by = CASE WHEN ?9 THEN NULL ELSE reported_by END,
+                -- Of another account.
+                last_login_succeeded_at = CASE WHEN ?10 THEN NULL ELSE last_login_succeeded_at END,
+                last_login_failed_at = CASE WHEN ?10 THEN NULL ELSE last_login_failed_at END,
+                failed_logins = CASE WHEN ?10 THEN 0 ELSE failed_logins END
             WHERE tenant_id = ?1
               AND user_id = ?2
             ",
@@ -539,6 +543,7 @@ async fn update(
         .bind(wished.notification_email.as_ref().map(EmailAddress::as_str))
         .bind(at.unix_micros())
         .bind(current.forgets_report_as(&wished.name))
+        .bind(current.is_another_account_as(&wished.name))
         .execute(&mut *tx)
         .await?;
     }
@@ -566,6 +571,8 @@ async fn set_secret(
             secret_version = ?4,
             secret_set_at = ?5,
             -- Of another password.
+            last_login_succeeded_at = NULL,
+            last_login_failed_at = NULL,
             failed_logins = 0,
             credential_suspect_since = NULL,
             version = version + 1,

@@ -230,6 +230,8 @@ async fn three_failed_logins_in_a_row_stop_jumps_until_the_password_is_set_again
     assert_eq!(failed.reason(), v1::ErrorReason::CredentialSuspect);
 
     world.a.set_secret(&world.a.private, "neu").await;
+    let renewed = world.a.user(&world.a.private).await;
+    assert_eq!(renewed.last_login_failed_at, None, "that was the old password");
     let arrived = world.arrive(X, customer(C1)).await;
     assert_eq!(arrived.password.as_deref(), Some("neu"));
     reported(&world, X, &arrived.session, JumpResult::LoginSucceeded).await.expect("noted");
@@ -253,6 +255,30 @@ async fn logins_that_fail_with_pauses_of_success_make_nothing_suspect() {
         reported(&world, Y, &arrived.session, JumpResult::LoginFailed).await.expect("noted");
     }
     assert!(world.a.jump(X, customer(C1)).await.is_ok());
+}
+
+/// T52
+#[tokio::test]
+async fn logins_that_failed_before_one_that_succeeded_do_not_count_when_they_are_told_behind_it() {
+    let world = World::example().await;
+    let mut early = Vec::new();
+    for _ in 0..3 {
+        early.push(world.arrive(X, customer(C1)).await.session.clone());
+    }
+    world.service.clock.advance(1);
+    let (redeemed_at, good) = (world.service.now(), world.arrive(X, customer(C2)).await);
+    world.service.clock.advance(60);
+    reported(&world, X, &good.session, JumpResult::LoginSucceeded).await.expect("noted");
+    for session in early {
+        reported(&world, X, &session, JumpResult::LoginFailed).await.expect("noted");
+    }
+    let user = world.a.user(&world.a.private).await;
+    assert_eq!(
+        user.last_login_succeeded_at.map(|at| at.seconds),
+        Some(redeemed_at),
+        "when it was, not when it was told"
+    );
+    assert_eq!(user.credential_suspect_since, None);
 }
 
 /// T52, T40

@@ -88,17 +88,24 @@ impl Tenant {
             Some(_) => return Err(Refused::plain("RESULT_ALREADY_REPORTED")),
             None => jump.result = Some((result, now)),
         }
-        let Jump { user: id, used_password, .. } = jump.clone();
+        let Jump { user: id, used_password, redeemed_at, .. } = jump.clone();
+        let login = redeemed_at.expect("a redeemed jump");
         // Another password is not what was tried.
         let Some(user) = self.users.get_mut(&id).filter(|user| Some(user.passwords_set) == used_password) else {
             return Ok(());
         };
         if result == JumpResult::LoginSucceeded {
-            (user.failed_logins, user.last_login_succeeded_at) = (0, Some(now));
+            if user.last_login_succeeded_at.is_none_or(|last| last <= login) {
+                let failed_since = user.last_login_failed_at.is_some_and(|last| last > login);
+                user.failed_logins = user.failed_logins.min(failed_since.into());
+                user.last_login_succeeded_at = Some(login);
+            }
             return Ok(());
         }
-        user.last_login_failed_at = Some(now);
-        user.failed_logins += 1;
+        user.last_login_failed_at = user.last_login_failed_at.max(Some(login));
+        if user.last_login_succeeded_at.is_none_or(|last| last <= login) {
+            user.failed_logins += 1;
+        }
         if user.failed_logins >= MOST_FAILED && user.suspect_since.is_none() {
             user.suspect_since = Some(now);
             self.kill_jumps();

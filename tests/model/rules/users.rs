@@ -115,8 +115,11 @@ impl Tenant {
         }
         let decides_otherwise = user.name != before.name || user.scope != before.scope;
         if decides_otherwise || user.display_name != before.display_name || user.email != before.email {
-            if name_key(&user.name) != name_key(&before.name) && user.remote != v1::RemoteEndCustomer::No {
-                (user.remote, user.remote_at) = (v1::RemoteEndCustomer::Unknown, None);
+            if name_key(&user.name) != name_key(&before.name) {
+                user.forget_logins();
+                if user.remote != v1::RemoteEndCustomer::No {
+                    (user.remote, user.remote_at) = (v1::RemoteEndCustomer::Unknown, None);
+                }
             }
             user.touch(now);
             self.users.insert(wish.user_id.clone(), user);
@@ -132,7 +135,8 @@ impl Tenant {
         user.password = Some(request.password.clone());
         user.passwords_set += 1;
         user.password_set_at = Some(now);
-        (user.failed_logins, user.suspect_since) = (0, None);
+        user.forget_logins();
+        user.suspect_since = None;
         user.touch(now);
         self.users.insert(request.user_id.clone(), user);
         self.kill_jumps();

@@ -16,12 +16,12 @@ use concenter_gateway::domain::resolve::resolve;
 use concenter_gateway::domain::session::SessionUser;
 use concenter_gateway::domain::settings::{SessionChange, SessionSpan, SettingsChange};
 use concenter_gateway::domain::tenant::TenantState;
-use concenter_gateway::domain::user::{LoginHealth, SecretChange, UserKind};
+use concenter_gateway::domain::user::{LoginHealth, SecretChange, UserChange, UserKind};
 use concenter_gateway::store::{Effect, Outcome, StoreError};
 
 use crate::fixture::firm::Firm;
 use crate::fixture::jump::{for_broker, for_customer};
-use crate::fixture::{Harness, done, reason, target};
+use crate::fixture::{Harness, done, reason, target, user_name};
 
 const SUCCEEDED: JumpResult = JumpResult::LoginSucceeded;
 const FAILED: JumpResult = JumpResult::LoginFailed;
@@ -178,14 +178,15 @@ pub(crate) async fn a_login_is_noted_at_its_user_and_revokes_nothing(h: &Harness
     let before = h.user(&firm.tenant, &firm.private).await;
     assert_eq!(before.logins, LoginHealth::default());
     let open = h.open_jumps(&firm, for_customer("k-1")).await;
-    let failed = effect(h, &firm, FAILED);
-    let at = &one.order.target_id;
-    done(h.store.report_result(&firm.tenant, &failed, &one.jump_id, at, FAILED).await);
+    // However late it is told.
     h.advance(Duration::from_secs(1));
-    let succeeded = effect(h, &firm, SUCCEEDED);
-    done(h.store.report_result(&firm.tenant, &succeeded, &other.jump_id, at, SUCCEEDED).await);
-    let expected =
-        LoginHealth { last_succeeded_at: Some(succeeded.at), last_failed_at: Some(failed.at), suspect_since: None };
+    done(report(h, &firm, &one, FAILED).await);
+    done(report(h, &firm, &other, SUCCEEDED).await);
+    let expected = LoginHealth {
+        last_succeeded_at: Some(its_session(h, &firm, &other).await.redeemed_at),
+        last_failed_at: Some(its_session(h, &firm, &one).await.redeemed_at),
+        suspect_since: None,
+    };
     let after = h.user(&firm.tenant, &firm.private).await;
     assert_eq!(after.logins, expected);
     assert_eq!((after.version, after.updated_at), (before.version, before.updated_at), "nobody edited him");
@@ -246,6 +247,71 @@ pub(crate) async fn a_login_that_succeeds_ends_the_row_and_no_suspicion(h: &Harn
     assert_eq!(logins(h, &firm, &firm.private).await.suspect_since, suspect, "only another password ends it");
 }
 
+/// So many jumps of the first private customer, each redeemed a second after the one before.
+async fn one_after_the_other<const N: usize>(h: &Harness, firm: &Firm) -> [Jump; N] {
+    let mut jumps = Vec::new();
+    for _ in 0..N {
+        h.advance(Duration::from_secs(1));
+        jumps.push(redeemed(h, firm, for_customer("k-1")).await);
+    }
+    jumps.try_into().expect("so many")
+}
+
+pub(crate) async fn a_failed_login_that_is_told_late_does_not_count_behind_one_that_succeeded(h: &Harness) {
+    let firm = h.example().await;
+    let [first, second, third, good, last] = one_after_the_other(h, &firm).await;
+    done(report(h, &firm, &good, SUCCEEDED).await);
+    for jump in [&first, &last, &third, &second] {
+        done(report(h, &firm, jump, FAILED).await);
+    }
+    let told = logins(h, &firm, &firm.private).await;
+    assert_eq!(told.suspect_since, None, "one failed since");
+    assert_eq!(
+        told.last_failed_at,
+        Some(its_session(h, &firm, &last).await.redeemed_at),
+        "the last, not the last told"
+    );
+    failed_logins(h, &firm, 1).await;
+    assert_eq!(logins(h, &firm, &firm.private).await.suspect_since, None);
+    failed_logins(h, &firm, 1).await;
+    assert!(logins(h, &firm, &firm.private).await.suspect_since.is_some());
+}
+
+pub(crate) async fn a_login_that_succeeded_and_is_told_late_ends_no_row_that_began_behind_it(h: &Harness) {
+    let firm = h.example().await;
+    let [oldest, first, good, second, third] = one_after_the_other(h, &firm).await;
+    for jump in [&first, &second] {
+        done(report(h, &firm, jump, FAILED).await);
+    }
+    done(report(h, &firm, &good, SUCCEEDED).await);
+    let told = logins(h, &firm, &firm.private).await;
+    assert_eq!(told.last_succeeded_at, Some(its_session(h, &firm, &good).await.redeemed_at));
+    done(report(h, &firm, &third, FAILED).await);
+    done(report(h, &firm, &oldest, SUCCEEDED).await);
+    let now = logins(h, &firm, &firm.private).await;
+    assert_eq!((now.last_succeeded_at, now.suspect_since), (told.last_succeeded_at, None));
+    failed_logins(h, &firm, 1).await;
+    assert!(logins(h, &firm, &firm.private).await.suspect_since.is_some(), "the second and third count, and this one");
+}
+
+pub(crate) async fn under_another_name_failed_logins_are_another_accounts(h: &Harness) {
+    let firm = h.example().await;
+    let named = |name: &str| UserChange { name: Change::Set(user_name(name)), ..UserChange::default() };
+    failed_logins(h, &firm, 2).await;
+    let counted = logins(h, &firm, &firm.private).await;
+    h.update_user(&firm, &firm.private, named("PRIVAT")).await;
+    assert_eq!(logins(h, &firm, &firm.private).await, counted, "only spelled otherwise");
+    h.update_user(&firm, &firm.private, named("privat-neu")).await;
+    assert_eq!(logins(h, &firm, &firm.private).await, LoginHealth::default());
+    failed_logins(h, &firm, 2).await;
+    assert_eq!(logins(h, &firm, &firm.private).await.suspect_since, None, "the count began anew");
+    failed_logins(h, &firm, 1).await;
+    let suspect = logins(h, &firm, &firm.private).await.suspect_since;
+    assert!(suspect.is_some());
+    h.update_user(&firm, &firm.private, named("privat-2")).await;
+    assert_eq!(logins(h, &firm, &firm.private).await.suspect_since, suspect, "only another password ends it");
+}
+
 pub(crate) async fn a_new_password_is_trusted_and_what_failed_before_it_does_not_count(h: &Harness) {
     let firm = h.example().await;
     let mut old = Vec::new();
@@ -256,11 +322,11 @@ pub(crate) async fn a_new_password_is_trusted_and_what_failed_before_it_does_not
     set_secret(h, &firm, &firm.private).await;
     assert_eq!(logins(h, &firm, &firm.private).await.suspect_since, None);
     assert_eq!(refused_for(h, &firm, for_customer("k-1")).await, None);
-    let before = logins(h, &firm, &firm.private).await;
+    assert_eq!(logins(h, &firm, &firm.private).await, LoginHealth::default(), "those were the old one's");
     for jump in &old {
         done(report(h, &firm, jump, FAILED).await);
     }
-    assert_eq!(logins(h, &firm, &firm.private).await, before, "those tried the old password");
+    assert_eq!(logins(h, &firm, &firm.private).await, LoginHealth::default(), "those tried the old password");
     failed_logins(h, &firm, 2).await;
     assert_eq!(logins(h, &firm, &firm.private).await.suspect_since, None, "the count began anew");
 }
