@@ -79,7 +79,7 @@ ALTER TABLE concenter_user ADD COLUMN failed_logins BIGINT NOT NULL DEFAULT 0 CH
 -- Since when nobody jumps with him, until the password is set again.
 ALTER TABLE concenter_user ADD COLUMN credential_suspect_since BIGINT;
 
--- What somebody is to be told of, once. No foreign key to the user: it outlives him.
+-- What somebody is to be told of, once. No foreign key to the user: what was sent outlives him.
 CREATE TABLE notice (
     tenant_id UUID NOT NULL REFERENCES tenant (tenant_id),
     -- That of the audit row of what gave cause to it.

@@ -81,7 +81,7 @@ ALTER TABLE concenter_user ADD COLUMN failed_logins INTEGER NOT NULL DEFAULT 0 C
 -- Since when nobody jumps with him, until the password is set again.
 ALTER TABLE concenter_user ADD COLUMN credential_suspect_since INTEGER;
 
--- What somebody is to be told of, once. No foreign key to the user: it outlives him.
+-- What somebody is to be told of, once. No foreign key to the user: what was sent outlives him.
 CREATE TABLE notice (
     tenant_id TEXT NOT NULL REFERENCES tenant (tenant_id),
     -- That of the audit row of what gave cause to it.

@@ -121,6 +121,12 @@ impl ConcenterUser {
         self.is_another_account_as(name) && self.reported_end_customer != Some(false)
     }
 
+    /// Tells whether the user is Endkunde here, and con:center says that it is not.
+    #[must_use]
+    pub fn is_denied_endkunde(&self) -> bool {
+        self.kind == UserKind::EndCustomer && self.reported_end_customer == Some(false)
+    }
+
     /// Tells whether the user is another account at con:center once it is called `name`.
     #[must_use]
     pub fn is_another_account_as(&self, name: &UserName) -> bool {

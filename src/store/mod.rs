@@ -484,7 +484,7 @@ pub trait UserStore: Send + Sync {
         change: &UserChange,
     ) -> Result<Outcome<ConcenterUser>, StoreError>;
 
-    /// Replaces a user's secret; logins that failed with the one before do not count any more.
+    /// Replaces a user's secret; logins that failed with the one before do not count any more, and nobody need be told of it.
     ///
     /// Refused: `NotFound`, `EtagMismatch` (also when the secret's version is not the next one).
     async fn set_user_secret(
@@ -509,7 +509,7 @@ pub trait UserStore: Send + Sync {
     ) -> Result<Outcome<StandardMoved>, StoreError>;
 
     /// Marks a user Endkunde, or takes the mark away; with a scope, his is replaced in the same step. Somebody is to be told
-    /// where con:center says otherwise of one that is marked now and was not before.
+    /// where con:center says otherwise of one that is marked now and was not before; nobody any more of one that no longer is.
     ///
     /// Refused: `NotFound` (also a provider), `EtagMismatch`, `EndkundeConflict` (the Standard user),
     /// `ProviderScopeRequired` (Endkunde with all providers), `Assigned` (activations or customers depend on it),
@@ -524,7 +524,7 @@ pub trait UserStore: Send + Sync {
     ) -> Result<Outcome<ConcenterUser>, StoreError>;
 
     /// Notes what con:center itself says of a user, by the effect's caller; `None`: nobody knows. Open jumps are revoked if that
-    /// is another answer than before; somebody is to be told if it is no, and the user is marked Endkunde.
+    /// is another answer than before; somebody is to be told if it is no, and the user is marked Endkunde, and else nobody any more.
     ///
     /// Refused: `NotFound`, `EtagMismatch`.
     async fn attest_end_customer(
@@ -546,7 +546,7 @@ pub trait UserStore: Send + Sync {
         state: State,
     ) -> Result<Outcome<ConcenterUser>, StoreError>;
 
-    /// Deletes a user, with his secret; open jumps are revoked.
+    /// Deletes a user, with his secret; open jumps are revoked, and nobody is told of him who was not yet.
     ///
     /// Refused: `NotFound`, `EtagMismatch`, `StandardRequired` (the Standard user), `Assigned` (with all dependents:
     /// activations, customers, segments that share it).

@@ -138,6 +138,7 @@ macro_rules! conformance {
                 another_answer_of_con_centers_revokes_and_the_same_one_does_not
                 under_another_name_nobody_knows_what_con_center_says_unless_it_said_no
                 whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_told_of_once
+                nobody_is_told_of_a_mismatch_that_is_over
                 who_marked_a_user_endkunde_is_known_while_he_is
                 a_new_user_reads_back
                 a_user_may_start_without_a_secret

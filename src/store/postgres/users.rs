@@ -587,6 +587,7 @@ async fn set_secret(
     .bind(at.unix_micros())
     .execute(&mut *tx)
     .await?;
+    notices::withdraw(tx, tenant, NoticeCause::CredentialSuspect, &current.user_id).await?;
     move_config(tx, tenant).await?;
     Ok(current.user_id.to_string())
 }
@@ -707,8 +708,8 @@ async fn set_end_customer(
         .await?;
         move_config(tx, tenant).await?;
     }
-    if kind != current.kind && end_customer && current.reported_end_customer == Some(false) {
-        tell_of_mismatch(tx, author, tenant, &user).await?;
+    if kind != current.kind {
+        follow_mismatch(tx, author, tenant, &ConcenterUser { kind, ..current.clone() }).await?;
     }
     Ok(user.to_string())
 }
@@ -744,16 +745,20 @@ async fn attest(
     .await?;
     if reported != current.reported_end_customer {
         move_config(tx, tenant).await?;
-        if reported == Some(false) && current.kind == UserKind::EndCustomer {
-            tell_of_mismatch(tx, author, tenant, &user).await?;
-        }
+        let now = ConcenterUser { reported_end_customer: reported, ..current.clone() };
+        follow_mismatch(tx, author, tenant, &now).await?;
     }
     Ok(user.to_string())
 }
 
-/// Somebody is to be told that a user is Endkunde here, and that con:center says otherwise.
-async fn tell_of_mismatch(tx: &mut PgConnection, author: &Author, tenant: &TenantId, user: &UserId) -> Step<()> {
-    notices::add(tx, tenant, &author.audit_id, (NoticeCause::EndCustomerMismatch, user), author.at).await
+/// Somebody is to be told that a user is Endkunde here and that con:center says otherwise, if that is so `now`; else nobody is.
+async fn follow_mismatch(tx: &mut PgConnection, author: &Author, tenant: &TenantId, now: &ConcenterUser) -> Step<()> {
+    let (cause, user) = (NoticeCause::EndCustomerMismatch, &now.user_id);
+    if now.is_denied_endkunde() {
+        notices::add(tx, tenant, &author.audit_id, (cause, user), author.at).await
+    } else {
+        notices::withdraw(tx, tenant, cause, user).await
+    }
 }
 
 async fn set_state(
@@ -796,6 +801,9 @@ async fn delete(tx: &mut PgConnection, tenant: &TenantId, current: &ConcenterUse
         customers::segments_of(tx, tenant, &user).await?,
     ];
     Dependents::joined(dependents).refuse(Reason::Assigned)?;
+    for cause in NoticeCause::ALL {
+        notices::withdraw(tx, tenant, *cause, &user).await?;
+    }
     sqlx::query(
         "
         DELETE FROM concenter_user

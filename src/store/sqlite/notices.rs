@@ -1,4 +1,5 @@
-//! What somebody is to be told of. Nobody is told of the same thing twice at once: one that was not sent yet is enough.
+//! What somebody is to be told of. Nobody is told of the same thing twice at once: one that was not sent yet is enough. Nor of what
+//! is no longer so.
 
 use sqlx::SqliteConnection;
 
@@ -28,6 +29,30 @@ pub(super) async fn add(
     .bind(cause.code())
     .bind(user.to_string())
     .bind(at.unix_micros())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes back what nobody was told of yet of `cause` about `user`, where the cause has ended. What comes next is news again.
+pub(super) async fn withdraw(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    cause: NoticeCause,
+    user: &UserId,
+) -> Step<()> {
+    sqlx::query(
+        "
+        DELETE FROM notice
+        WHERE tenant_id = ?1
+          AND user_id = ?2
+          AND cause = ?3
+          AND sent_at IS NULL
+        ",
+    )
+    .bind(tenant.to_string())
+    .bind(user.to_string())
+    .bind(cause.code())
     .execute(tx)
     .await?;
     Ok(())

@@ -120,24 +120,26 @@ impl Tenant {
         let changes = user.remote != request.remote_end_customer();
         (user.remote, user.remote_at) = (request.remote_end_customer(), Some(now));
         user.touch(now);
-        let mismatches = changes && is_denied(&user);
         self.users.insert(request.user_id.clone(), user);
         if changes {
             self.kill_jumps();
-        }
-        if mismatches {
-            self.tell_of_mismatch(&request.user_id);
+            self.follow_mismatch(&request.user_id);
         }
         Ok(Thing::User(request.user_id.clone()))
     }
 
-    /// Somebody is told once, until it was sent.
-    pub(super) fn tell_of_mismatch(&mut self, user: &str) {
-        self.notices.insert(("end_customer_mismatch", user.to_owned()));
+    /// Somebody is told once, until it was sent, and only while it is so.
+    pub(super) fn follow_mismatch(&mut self, user: &str) {
+        let notice = ("end_customer_mismatch", user.to_owned());
+        if self.users.get(user).is_some_and(is_denied) {
+            self.notices.insert(notice);
+        } else {
+            self.notices.remove(&notice);
+        }
     }
 }
 
 /// Whether a user is Endkunde here, and con:center says that he is not.
-pub(super) fn is_denied(user: &User) -> bool {
+fn is_denied(user: &User) -> bool {
     user.kind == v1::UserKind::EndCustomer && user.remote == v1::RemoteEndCustomer::No
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::UserKind;
 
-use super::sessions::is_denied;
 use super::{Done, Refused, Seen, check_etag, not_found, nothing_in_the_way};
 use crate::call::{Answer, Call, Request};
 use crate::state::{Catalog, Model, Tenant, Thing, User, name_key, scope_in};
@@ -137,6 +136,7 @@ impl Tenant {
         user.password_set_at = Some(now);
         user.forget_logins();
         user.suspect_since = None;
+        self.notices.remove(&("credential_suspect", request.user_id.clone()));
         user.touch(now);
         self.users.insert(request.user_id.clone(), user);
         self.kill_jumps();
@@ -192,11 +192,10 @@ impl Tenant {
                 user.marked_at = end_customer.then_some(now);
             }
             user.touch(now);
-            let mismatches = changes_kind && is_denied(&user);
             self.users.insert(request.user_id.clone(), user);
             self.kill_jumps();
-            if mismatches {
-                self.tell_of_mismatch(&request.user_id);
+            if changes_kind {
+                self.follow_mismatch(&request.user_id);
             }
         }
         Ok(Thing::User(request.user_id.clone()))
@@ -219,6 +218,7 @@ impl Tenant {
         }
         nothing_in_the_way("ASSIGNED", self.dependents(id).concat())?;
         self.users.remove(id);
+        self.notices.retain(|(_, about)| about != id);
         self.kill_jumps();
         Ok(Thing::Nothing)
     }

@@ -319,7 +319,9 @@ pub(crate) async fn a_new_password_is_trusted_and_what_failed_before_it_does_not
         old.push(redeemed(h, &firm, for_customer("k-1")).await);
     }
     failed_logins(h, &firm, 3).await;
+    assert_eq!(h.inspect.notices(&firm.tenant).await.len(), 1);
     set_secret(h, &firm, &firm.private).await;
+    assert!(h.inspect.notices(&firm.tenant).await.is_empty(), "nobody need be told any more");
     assert_eq!(logins(h, &firm, &firm.private).await.suspect_since, None);
     assert_eq!(refused_for(h, &firm, for_customer("k-1")).await, None);
     assert_eq!(logins(h, &firm, &firm.private).await, LoginHealth::default(), "those were the old one's");
@@ -329,6 +331,8 @@ pub(crate) async fn a_new_password_is_trusted_and_what_failed_before_it_does_not
     assert_eq!(logins(h, &firm, &firm.private).await, LoginHealth::default(), "those tried the old password");
     failed_logins(h, &firm, 2).await;
     assert_eq!(logins(h, &firm, &firm.private).await.suspect_since, None, "the count began anew");
+    failed_logins(h, &firm, 1).await;
+    assert_eq!(h.inspect.notices(&firm.tenant).await.len(), 1, "that is news");
 }
 
 pub(crate) async fn a_login_without_our_password_tells_nothing_of_it(h: &Harness) {

@@ -712,9 +712,7 @@ pub(crate) async fn whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_t
     let refused = resolve(&order, &inputs.candidates).outcome.expect_err("a refusal");
     assert_eq!(refused.reason, Reason::EndkundeRemoteMismatch);
     assert_eq!(h.inspect.notices(&firm.tenant).await, [told(&firm.private)]);
-    for reported in [Some(false), None, Some(false)] {
-        h.attest(&firm, &firm.private, reported).await;
-    }
+    h.attest(&firm, &firm.private, Some(false)).await;
     assert_eq!(h.inspect.notices(&firm.tenant).await, [told(&firm.private)], "it waits to be sent");
 
     // The other way round: it is known already, and then he is marked.
@@ -725,6 +723,34 @@ pub(crate) async fn whoever_is_endkunde_here_and_not_there_gets_no_jump_and_is_t
     let mut both = vec![told(&firm.private), told(&broker)];
     both.sort();
     assert_eq!(h.inspect.notices(&firm.tenant).await, both);
+}
+
+pub(crate) async fn nobody_is_told_of_a_mismatch_that_is_over(h: &Harness) {
+    let firm = h.example().await;
+    let told = [("end_customer_mismatch".to_owned(), firm.private.to_string())];
+    for said in [Some(true), None] {
+        h.attest(&firm, &firm.private, Some(false)).await;
+        assert_eq!(h.inspect.notices(&firm.tenant).await, told);
+        h.attest(&firm, &firm.private, said).await;
+        assert!(h.inspect.notices(&firm.tenant).await.is_empty(), "{said:?}");
+    }
+    h.attest(&firm, &firm.private, Some(false)).await;
+    let none = AccessChange { private_user_id: Change::Set(None), ..AccessChange::default() };
+    h.change_access(&firm, none).await;
+    h.mark_end_customer(&firm, &firm.private, false).await;
+    assert!(h.inspect.notices(&firm.tenant).await.is_empty(), "a broker's user need not be Endkunde");
+    h.mark_end_customer(&firm, &firm.private, true).await;
+    assert_eq!(h.inspect.notices(&firm.tenant).await, told, "it is news again");
+    // What was sent is a matter of record, and the next one is told besides.
+    assert_eq!(h.inspect.change_by_hand("UPDATE notice SET sent_at = created_at").await, 1);
+    for said in [Some(true), Some(false)] {
+        h.attest(&firm, &firm.private, said).await;
+    }
+    assert_eq!(h.inspect.notices(&firm.tenant).await, told);
+    assert_eq!(h.inspect.change_by_hand("UPDATE notice SET created_at = created_at").await, 2);
+    h.delete_user(&firm, &firm.private).await;
+    assert!(h.inspect.notices(&firm.tenant).await.is_empty(), "he is gone");
+    assert_eq!(h.inspect.change_by_hand("UPDATE notice SET created_at = created_at").await, 1);
 }
 
 pub(crate) async fn under_another_name_nobody_knows_what_con_center_says_unless_it_said_no(h: &Harness) {
