@@ -82,7 +82,7 @@ ALTER TABLE concenter_user ADD COLUMN credential_suspect_since BIGINT;
 -- What somebody is to be told of, once. No foreign key to the user: what was sent outlives him.
 CREATE TABLE notice (
     tenant_id UUID NOT NULL REFERENCES tenant (tenant_id),
-    -- That of the audit row of what gave cause to it.
+    -- That of the audit row of the user that tells of what gave cause to it.
     notice_id UUID NOT NULL,
     cause TEXT COLLATE "C" NOT NULL CHECK (cause IN ('credential_suspect', 'end_customer_mismatch')),
     user_id UUID NOT NULL,

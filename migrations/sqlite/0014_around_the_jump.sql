@@ -84,7 +84,7 @@ ALTER TABLE concenter_user ADD COLUMN credential_suspect_since INTEGER;
 -- What somebody is to be told of, once. No foreign key to the user: what was sent outlives him.
 CREATE TABLE notice (
     tenant_id TEXT NOT NULL REFERENCES tenant (tenant_id),
-    -- That of the audit row of what gave cause to it.
+    -- That of the audit row of the user that tells of what gave cause to it.
     notice_id TEXT NOT NULL CHECK (length(notice_id) = 36),
     cause TEXT NOT NULL CHECK (cause IN ('credential_suspect', 'end_customer_mismatch')),
     user_id TEXT NOT NULL CHECK (length(user_id) = 36),

@@ -33,7 +33,7 @@ pub mod tenants;
 pub mod users;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -97,6 +97,8 @@ pub struct App {
     clock_watch: ClockWatch,
     /// The newest epoch seen. Only a hint that saves work: the database has the last word.
     epoch: AtomicI64,
+    /// Passwords that became suspect by what targets told.
+    suspect_credentials: AtomicU64,
 }
 
 /// What an [`App`] is made of.
@@ -276,6 +278,7 @@ impl App {
             checkpoints: checkpoints.map(Checkpoints::new),
             written: Written::default(),
             epoch: AtomicI64::new(epoch),
+            suspect_credentials: AtomicU64::new(0),
         }
     }
 

@@ -2,11 +2,13 @@
 //!
 //! Only the target that redeemed a jump knows its session: another one's looks like one that never was.
 
+use std::sync::atomic::Ordering;
+
 use super::{App, Call, Failure, done};
 use crate::domain::audit::{Action, AuditObject};
 use crate::domain::caller::Caller;
-use crate::domain::ids::TargetId;
-use crate::domain::jump::{JumpResult, Session, SessionId, SessionState};
+use crate::domain::ids::{AuditId, TargetId};
+use crate::domain::jump::{JumpResult, LoginReport, Session, SessionId, SessionState};
 
 /// A session as its target is told of it.
 pub struct Introspection {
@@ -44,7 +46,27 @@ impl App {
             JumpResult::LoginFailed => Action::ReportLoginFailed,
         };
         let effect = self.target_effect(call, tenant, action, AuditObject::new(jump_id)).await?;
-        done(self.store.report_result(tenant, &effect, jump_id, target_of(call)?, result).await?)
+        let report = LoginReport {
+            jump_id: *jump_id,
+            target_id: target_of(call)?.clone(),
+            result,
+            mark_id: AuditId::new(effect.at, &*self.random),
+        };
+        if let Some(user_id) = done(self.store.report_result(tenant, &effect, &report).await?)? {
+            self.suspect_credentials.fetch_add(1, Ordering::Relaxed);
+            self.written.note(*tenant);
+            tracing::warn!(
+                %tenant, %user_id, %jump_id, target_id = %report.target_id,
+                "app.session.credential_suspect"
+            );
+        }
+        Ok(())
+    }
+
+    /// How many passwords of con:center users became suspect by what targets told this process.
+    #[must_use]
+    pub fn suspect_credentials(&self) -> u64 {
+        self.suspect_credentials.load(Ordering::Relaxed)
     }
 
     async fn known_session(&self, call: &Call, session: &SessionId) -> Result<Session, Failure> {

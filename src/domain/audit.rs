@@ -151,6 +151,8 @@ pub enum Action {
     ReportLoginSucceeded,
     /// The target told that the login of a redeemed jump failed.
     ReportLoginFailed,
+    /// The password of a con:center user became suspect by what a target told: a row of its own, beside that of the report.
+    SuspectCredential,
     /// Jumps were revoked.
     RevokeJumps,
     /// A signing key was made, because it is time.
@@ -236,6 +238,7 @@ impl Action {
             Self::RedeemJump => "jump.redeem",
             Self::ReportLoginSucceeded => "jump.report_succeeded",
             Self::ReportLoginFailed => "jump.report_failed",
+            Self::SuspectCredential => "user.credential_suspect",
             Self::RevokeJumps => "jump.revoke",
             Self::CreateKey => "key.create",
             Self::RotateKey => "key.rotate",
@@ -316,6 +319,14 @@ pub struct AuditEntry {
     pub object: Option<AuditObject>,
     /// The caller's id of the request.
     pub request_id: Option<RequestId>,
+}
+
+impl AuditEntry {
+    /// The row of something else that the same call did, to another object.
+    #[must_use]
+    pub fn beside(&self, audit_id: AuditId, action: Action, object: AuditObject) -> Self {
+        Self { audit_id, action, object: Some(object), ..self.clone() }
+    }
 }
 
 /// What came of it.

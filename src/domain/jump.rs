@@ -14,7 +14,7 @@ use super::ids::{
 };
 use super::provider::ProviderScope;
 use super::resolve::{Assignments, CandidateUser, Candidates, Way};
-pub use super::session::{JumpResult, Session, SessionId, SessionState};
+pub use super::session::{JumpResult, LoginReport, Session, SessionId, SessionState};
 use super::settings::Settings;
 use super::target::{Target, TargetKind, WebUrl};
 use super::tenant::{TenantState, WrappedKeys};

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::ids::{InvalidId, JumpId, TenantId};
+use super::ids::{AuditId, InvalidId, JumpId, TargetId, TenantId};
 use super::jump::{PersonKind, SessionLimits};
 use super::provider::State;
 use super::tenant::TenantState;
@@ -49,6 +49,19 @@ pub enum JumpResult {
     LoginSucceeded,
     /// con:center took them for wrong.
     LoginFailed,
+}
+
+/// What a target tells of the login of a jump that it redeemed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginReport {
+    /// The jump.
+    pub jump_id: JumpId,
+    /// The target that tells it.
+    pub target_id: TargetId,
+    /// How it went.
+    pub result: JumpResult,
+    /// The id of the audit row of the con:center user, and of the notice about him, should this make his password suspect.
+    pub mark_id: AuditId,
 }
 
 /// Whether a session may go on.

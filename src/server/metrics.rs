@@ -45,6 +45,7 @@ impl Sources {
             calls_in_flight: self.in_flight.taken(),
             connections: self.connections.each_ref().map(|(listener, open)| (*listener, open.number())),
             caller_cache: [("hit", hits), ("miss", misses)],
+            suspect_credentials: self.app.suspect_credentials(),
             signing_key_age: self.app.signing_key_age(),
             seal_lag: self.app.seal_lag(),
             store_connections: [("in_use", number(connections_in_use)), ("idle", number(connections_idle))],

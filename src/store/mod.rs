@@ -46,7 +46,7 @@ use crate::domain::ids::{
 };
 use crate::domain::isolation::IsolationFacts;
 use crate::domain::jump::{
-    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpResult, JumpSelection, PersonInputs, PersonQuery,
+    Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, LoginReport, PersonInputs, PersonQuery,
     RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
     Session,
 };
@@ -731,17 +731,18 @@ pub trait JumpStore: Send + Sync {
 
     /// Notes how the login of a jump went that the target redeemed; the same again changes nothing. If the password that was
     /// handed over is still the user's, one that failed counts, and one that succeeded ends the count of those redeemed before it;
-    /// the third in a row that failed makes the password suspect: open jumps are revoked, and somebody is to be told.
+    /// the third in a row that failed makes the password suspect: open jumps are revoked, somebody is to be told, and a second audit
+    /// row tells of the user.
+    ///
+    /// Gives the user whose password became suspect by this very request, if one did.
     ///
     /// Refused: `NotFound` (as [`JumpStore::get_session`] finds none), `ResultAlreadyReported`.
     async fn report_result(
         &self,
         tenant: &TenantId,
         effect: &Effect,
-        jump: &JumpId,
-        target: &TargetId,
-        result: JumpResult,
-    ) -> Result<Outcome<()>, StoreError>;
+        report: &LoginReport,
+    ) -> Result<Outcome<Option<UserId>>, StoreError>;
 
     /// Reads a jump of the history, as it is at `now`.
     async fn get_jump(

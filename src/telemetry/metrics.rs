@@ -141,6 +141,8 @@ pub struct Reading {
     pub connections: [(&'static str, u64); 2],
     /// How often a caller's token was verified a moment ago, and how often it was not.
     pub caller_cache: [(&'static str, u64); 2],
+    /// How many passwords of con:center users became suspect, since logins failed again and again.
+    pub suspect_credentials: u64,
     /// How old the key is that signs jump tokens; `None` where nobody knows.
     pub signing_key_age: Option<Duration>,
     /// How old a row of the audit log may be that has no seal; `None` before the first look.
@@ -164,6 +166,11 @@ impl Reading {
             "caller_cache_lookups",
             "Callers' tokens, by whether they were verified a moment ago (hit) or had to be (miss)",
             counters("result", self.caller_cache),
+        );
+        registry.register(
+            "suspect_credentials",
+            "Passwords that logins failed with again and again, so that jumps with them are refused",
+            counter(self.suspect_credentials),
         );
         if let Some(age) = self.signing_key_age {
             registry.register("signing_key_age_seconds", "Age of the key that signs jump tokens", seconds(age));
@@ -194,6 +201,12 @@ fn gauge(value: u64) -> Gauge {
     let gauge: Gauge = Gauge::default();
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
     gauge
+}
+
+fn counter(value: u64) -> Counter {
+    let counter: Counter = Counter::default();
+    counter.inc_by(value);
+    counter
 }
 
 fn seconds(value: Duration) -> Gauge<f64, AtomicU64> {

@@ -18,8 +18,8 @@ use crate::domain::ids::{
     UserId,
 };
 use crate::domain::jump::{
-    Actor, Context, Jump, JumpFilter, JumpInputs, JumpMarks, JumpOrder, JumpQuery, JumpRecord, JumpResult,
-    JumpSelection, JumpState, JumpVersions, Luggage, Nonce, Person, PersonInputs, PersonKind, PersonQuery, ProofHash,
+    Actor, Context, Jump, JumpFilter, JumpInputs, JumpMarks, JumpOrder, JumpQuery, JumpRecord, JumpSelection,
+    JumpState, JumpVersions, LoginReport, Luggage, Nonce, Person, PersonInputs, PersonKind, PersonQuery, ProofHash,
     RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RedeemUser, RequestKey, RevokedCounts,
     Session, Standing, Subject, TargetPage,
 };
@@ -85,11 +85,9 @@ impl JumpStore for SqliteStore {
         &self,
         tenant: &TenantId,
         effect: &Effect,
-        jump: &JumpId,
-        target: &TargetId,
-        result: JumpResult,
-    ) -> Result<Outcome<()>, StoreError> {
-        results::report(self, tenant, effect, jump, target, result).await
+        report: &LoginReport,
+    ) -> Result<Outcome<Option<UserId>>, StoreError> {
+        results::report(self, tenant, effect, report).await
     }
 
     async fn get_jump(

@@ -7,15 +7,17 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::SqliteStore;
+use super::audit::{self, AuditRow};
 use super::error::Step;
 use super::notices;
-use super::requests::{Changed, Stop};
+use super::requests::{Changed, Stop, unreadable_resource};
 use super::row::Cells;
 use super::settings::settings_of;
 use super::versions::move_config;
+use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditOutcome};
 use crate::domain::error::Reason;
 use crate::domain::ids::{AuditId, JumpId, TargetId, TenantId, UserId};
-use crate::domain::jump::{JumpResult, Session};
+use crate::domain::jump::{JumpResult, LoginReport, Session};
 use crate::domain::session::{MOST_FAILED_LOGINS, SessionUser};
 use crate::domain::time::Timestamp;
 use crate::store::codes::{Code as _, NoticeCause};
@@ -90,14 +92,12 @@ fn session_of(row: &SqliteRow) -> Step<Session> {
     })
 }
 
-/// What a report is about.
+/// What a report is about, and the audit row that tells of it.
 #[derive(Clone)]
 struct Reported {
     tenant: TenantId,
-    jump: JumpId,
-    target: TargetId,
-    result: JumpResult,
-    audit_id: AuditId,
+    report: LoginReport,
+    audit: AuditEntry,
 }
 
 /// A password that left with a jump: whose, which of his, and when.
@@ -107,29 +107,46 @@ struct Used {
     redeemed_at: Timestamp,
 }
 
-/// Notes how the login of a jump went.
+/// Notes how the login of a jump went; gives the user whose password became suspect by it.
 pub(super) async fn report(
     store: &SqliteStore,
     tenant: &TenantId,
     effect: &Effect,
-    jump: &JumpId,
-    target: &TargetId,
-    result: JumpResult,
-) -> Result<Outcome<()>, StoreError> {
-    let audit_id = effect.audit.audit_id;
-    let reported = Reported { tenant: *tenant, jump: *jump, target: target.clone(), result, audit_id };
+    report: &LoginReport,
+) -> Result<Outcome<Option<UserId>>, StoreError> {
+    let mark_id = report.mark_id;
+    let reported = Reported { tenant: *tenant, report: report.clone(), audit: effect.audit.clone() };
     store
         .change(
             *tenant,
             effect,
             move |tx, at| Box::pin(async move { note(tx, at, &reported).await }),
-            |_, _| Box::pin(async { Ok(Some(())) }),
+            move |_, resource| Box::pin(async move { marked_in(&resource, &mark_id).map(Some) }),
         )
         .await
 }
 
+/// The resource of a report: the jump; and where it marked a user, he, and the id of the row that tells of that.
+fn resource_of(report: &LoginReport, marked: Option<&UserId>) -> String {
+    match marked {
+        None => report.jump_id.to_string(),
+        Some(user) => format!("{} {user} {}", report.jump_id, report.mark_id),
+    }
+}
+
+/// Whom the request marked whose row would have this id. One that is repeated has another id, and marks nobody.
+fn marked_in(resource: &str, mark_id: &AuditId) -> Step<Option<UserId>> {
+    let mut words = resource.split(' ').skip(1);
+    match (words.next(), words.next()) {
+        (Some(user), Some(id)) if id == mark_id.to_string() => {
+            UserId::parse(user).map(Some).map_err(|_| unreadable_resource())
+        }
+        _ => Ok(None),
+    }
+}
+
 async fn note(tx: &mut SqliteConnection, at: Timestamp, reported: &Reported) -> Changed {
-    let Reported { tenant, jump, target, result, .. } = reported;
+    let Reported { tenant, report, .. } = reported;
     let noted = sqlx::query(
         "
         UPDATE jump
@@ -144,33 +161,36 @@ async fn note(tx: &mut SqliteConnection, at: Timestamp, reported: &Reported) -> 
         ",
     )
     .bind(tenant.to_string())
-    .bind(jump.to_string())
-    .bind(target.as_str())
-    .bind(result.code())
+    .bind(report.jump_id.to_string())
+    .bind(report.target_id.as_str())
+    .bind(report.result.code())
     .bind(at.unix_micros())
     .fetch_optional(&mut *tx)
     .await?;
-    let resource = jump.to_string();
     let Some(row) = noted else {
         check_same(tx, reported).await?;
-        return Ok(resource);
+        return Ok(resource_of(report, None));
     };
     let cells = Cells::of(&row, "jump");
     let user = cells.parsed("user_id", UserId::parse)?;
     // Without a password nothing is told of it.
-    if let Some(secret_version) = cells.plain("redeemed_secret_version")? {
-        let used = Used { user, secret_version, redeemed_at: cells.instant("redeemed_at")? };
-        match result {
-            JumpResult::LoginSucceeded => note_success(tx, tenant, &used).await?,
-            JumpResult::LoginFailed => note_failure(tx, at, reported, &used).await?,
+    let Some(secret_version) = cells.plain("redeemed_secret_version")? else {
+        return Ok(resource_of(report, None));
+    };
+    let used = Used { user, secret_version, redeemed_at: cells.instant("redeemed_at")? };
+    let is_marked = match report.result {
+        JumpResult::LoginSucceeded => {
+            note_success(tx, tenant, &used).await?;
+            false
         }
-    }
-    Ok(resource)
+        JumpResult::LoginFailed => note_failure(tx, at, reported, &used).await?,
+    };
+    Ok(resource_of(report, is_marked.then_some(&used.user)))
 }
 
 /// Checks that a jump that takes no result has the same one already.
 async fn check_same(tx: &mut SqliteConnection, reported: &Reported) -> Result<(), Stop> {
-    let Reported { tenant, jump, target, result, .. } = reported;
+    let Reported { tenant, report, .. } = reported;
     let row = sqlx::query(
         "
         SELECT result
@@ -182,13 +202,13 @@ async fn check_same(tx: &mut SqliteConnection, reported: &Reported) -> Result<()
         ",
     )
     .bind(tenant.to_string())
-    .bind(jump.to_string())
-    .bind(target.as_str())
+    .bind(report.jump_id.to_string())
+    .bind(report.target_id.as_str())
     .fetch_optional(tx)
     .await?
     .ok_or(Reason::NotFound)?;
     let known: JumpResult = Cells::of(&row, "jump").code("result")?;
-    if known == *result { Ok(()) } else { Err(Reason::ResultAlreadyReported.into()) }
+    if known == report.result { Ok(()) } else { Err(Reason::ResultAlreadyReported.into()) }
 }
 
 /// Ends the row of failed logins that came before, if the password is still the user's.
@@ -221,8 +241,8 @@ async fn note_success(tx: &mut SqliteConnection, tenant: &TenantId, used: &Used)
 }
 
 /// Counts a failed login, if the password is still the user's and none succeeded after it, and makes the password suspect if it is
-/// one too many.
-async fn note_failure(tx: &mut SqliteConnection, at: Timestamp, reported: &Reported, used: &Used) -> Step<()> {
+/// one too many. Tells whether it did.
+async fn note_failure(tx: &mut SqliteConnection, at: Timestamp, reported: &Reported, used: &Used) -> Step<bool> {
     let tenant = &reported.tenant;
     sqlx::query(
         "
@@ -259,11 +279,16 @@ async fn note_failure(tx: &mut SqliteConnection, at: Timestamp, reported: &Repor
     .bind(i64::from(MOST_FAILED_LOGINS))
     .execute(&mut *tx)
     .await?;
-    if marked.rows_affected() > 0 {
-        move_config(tx, tenant).await?;
-        notices::add(tx, tenant, &reported.audit_id, (NoticeCause::CredentialSuspect, &used.user), at).await?;
+    if marked.rows_affected() == 0 {
+        return Ok(false);
     }
-    Ok(())
+    move_config(tx, tenant).await?;
+    let mark_id = reported.report.mark_id;
+    let audit = reported.audit.beside(mark_id, Action::SuspectCredential, AuditObject::new(&used.user));
+    let row = AuditRow::new(tenant, &audit)?.with(AuditOutcome::Accepted);
+    audit::append(&mut *tx, std::iter::once(row)).await?;
+    notices::add(tx, tenant, &mark_id, (NoticeCause::CredentialSuspect, &used.user), at).await?;
+    Ok(true)
 }
 
 #[cfg(test)]

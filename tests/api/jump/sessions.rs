@@ -207,13 +207,24 @@ async fn what_is_no_session_is_a_bad_field() {
 /// T52
 #[tokio::test]
 async fn three_failed_logins_in_a_row_stop_jumps_until_the_password_is_set_again() {
+    let log = Log::listen();
     let world = World::example().await;
     failed_logins(&world, &customer(C1), 2).await;
     let before = world.a.user(&world.a.private).await;
     assert!(before.last_login_failed_at.is_some() && before.credential_suspect_since.is_none());
     let third = world.arrive(X, customer(C2)).await;
     let open = world.a.jump(X, customer(C1)).await.expect("a jump").into_inner();
+    let rows = world.service.audit().await;
     reported(&world, X, &third.session, JumpResult::LoginFailed).await.expect("noted");
+    let rows = world.service.audit_since(&rows).await;
+    let mut seen: Vec<_> = rows.iter().map(|row| (row.action.as_str(), row.object.as_deref())).collect();
+    seen.sort_unstable();
+    let expected = [("jump.report_failed", &third.jump_id), ("user.credential_suspect", &world.a.private)];
+    assert_eq!(seen, expected.map(|(action, object)| (action, Some(object.as_str()))));
+    let text = log.text();
+    let lines = text.lines().filter(|line| line.contains("app.session.credential_suspect"));
+    let lines: Vec<_> = lines.filter(|line| line.contains(&world.a.private)).collect();
+    assert!(matches!(lines[..], [line] if line.contains("WARN") && line.contains(&world.a.tenant)), "{text}");
 
     let suspect = refused("CREDENTIAL_SUSPECT");
     let status = world.service.refuses("jump.issue", suspect, world.a.jump(X, customer(C1))).await;

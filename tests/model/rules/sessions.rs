@@ -70,21 +70,29 @@ impl Model {
             self.log(tenant, call.who, deed, Some("REQUEST_ID_REUSED".to_owned()));
             return Err(Refused::plain("REQUEST_ID_REUSED"));
         }
-        if let Err(refused) = self.sides[side].note_result(self.now, &id, request.result()) {
-            self.log(tenant, call.who, deed, Some(refused.reason.clone()));
-            return Err(refused);
+        match self.sides[side].note_result(self.now, &id, request.result()) {
+            Err(refused) => {
+                self.log(tenant, call.who, deed, Some(refused.reason.clone()));
+                return Err(refused);
+            }
+            Ok(marked) => {
+                self.log(tenant.clone(), call.who, deed, None);
+                if marked.is_some() {
+                    self.log(tenant, call.who, Deed { action: "user.credential_suspect", object: marked }, None);
+                }
+            }
         }
-        self.log(tenant, call.who, deed, None);
         self.requests.insert(key, Handled { request: Some(call.request.clone()), thing: Thing::Nothing });
         answer
     }
 }
 
 impl Tenant {
-    fn note_result(&mut self, now: i64, id: &str, result: JumpResult) -> Result<(), Refused> {
+    /// Gives the user whose password becomes suspect by it.
+    fn note_result(&mut self, now: i64, id: &str, result: JumpResult) -> Result<Option<String>, Refused> {
         let jump = self.jumps.get_mut(id).ok_or_else(not_found)?;
         match jump.result {
-            Some((known, _)) if known == result => return Ok(()),
+            Some((known, _)) if known == result => return Ok(None),
             Some(_) => return Err(Refused::plain("RESULT_ALREADY_REPORTED")),
             None => jump.result = Some((result, now)),
         }
@@ -92,7 +100,7 @@ impl Tenant {
         let login = redeemed_at.expect("a redeemed jump");
         // Another password is not what was tried.
         let Some(user) = self.users.get_mut(&id).filter(|user| Some(user.passwords_set) == used_password) else {
-            return Ok(());
+            return Ok(None);
         };
         if result == JumpResult::LoginSucceeded {
             if user.last_login_succeeded_at.is_none_or(|last| last <= login) {
@@ -100,7 +108,7 @@ impl Tenant {
                 user.failed_logins = user.failed_logins.min(failed_since.into());
                 user.last_login_succeeded_at = Some(login);
             }
-            return Ok(());
+            return Ok(None);
         }
         user.last_login_failed_at = user.last_login_failed_at.max(Some(login));
         if user.last_login_succeeded_at.is_none_or(|last| last <= login) {
@@ -109,9 +117,10 @@ impl Tenant {
         if user.failed_logins >= MOST_FAILED && user.suspect_since.is_none() {
             user.suspect_since = Some(now);
             self.kill_jumps();
-            self.notices.insert(("credential_suspect", id));
+            self.notices.insert(("credential_suspect", id.clone()));
+            return Ok(Some(id));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Takes what con:center says of a user.

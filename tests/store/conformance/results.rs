@@ -6,10 +6,10 @@ use concenter_gateway::domain::audit::Action;
 use concenter_gateway::domain::change::Change;
 use concenter_gateway::domain::customer::AccessChange;
 use concenter_gateway::domain::error::Reason;
-use concenter_gateway::domain::ids::{JumpId, TargetId, TenantId, UserId};
+use concenter_gateway::domain::ids::{AuditId, JumpId, TargetId, TenantId, UserId};
 use concenter_gateway::domain::jump::{
-    Jump, JumpFilter, JumpOrder, JumpResult, JumpSelection, PersonKind, RedeemOutcome, ReportedResult, Session,
-    SessionState,
+    Jump, JumpFilter, JumpOrder, JumpResult, JumpSelection, LoginReport, PersonKind, RedeemOutcome, ReportedResult,
+    Session, SessionState,
 };
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::resolve::resolve;
@@ -21,7 +21,7 @@ use concenter_gateway::store::{Effect, Outcome, StoreError};
 
 use crate::fixture::firm::Firm;
 use crate::fixture::jump::{for_broker, for_customer};
-use crate::fixture::{Harness, done, reason, target, user_name};
+use crate::fixture::{AuditRow, Harness, done, reason, target, user_name};
 
 const SUCCEEDED: JumpResult = JumpResult::LoginSucceeded;
 const FAILED: JumpResult = JumpResult::LoginFailed;
@@ -49,9 +49,19 @@ fn effect(h: &Harness, firm: &Firm, result: JumpResult) -> Effect {
     h.effect(firm.tenant, action)
 }
 
-async fn report(h: &Harness, firm: &Firm, jump: &Jump, result: JumpResult) -> Result<Outcome<()>, StoreError> {
-    let effect = effect(h, firm, result);
-    h.store.report_result(&firm.tenant, &effect, &jump.jump_id, &jump.order.target_id, result).await
+/// What the target of a jump tells of it.
+fn told(h: &Harness, jump: &Jump, result: JumpResult) -> LoginReport {
+    let (jump_id, target_id) = (jump.jump_id, jump.order.target_id.clone());
+    LoginReport { jump_id, target_id, result, mark_id: h.id(AuditId::new) }
+}
+
+async fn report(
+    h: &Harness,
+    firm: &Firm,
+    jump: &Jump,
+    result: JumpResult,
+) -> Result<Outcome<Option<UserId>>, StoreError> {
+    h.store.report_result(&firm.tenant, &effect(h, firm, result), &told(h, jump, result)).await
 }
 
 /// So many jumps of the first private customer that are redeemed and whose logins fail.
@@ -203,15 +213,33 @@ pub(crate) async fn the_third_failed_login_in_a_row_makes_the_password_suspect(h
     let open = h.open_jumps(&firm, for_customer("k-1")).await;
     let version = h.user(&firm.tenant, &firm.private).await.version;
     let effect = effect(h, &firm, FAILED);
-    done(h.store.report_result(&firm.tenant, &effect, &third.jump_id, &third.order.target_id, FAILED).await);
+    let report = told(h, &third, FAILED);
+    let marks = done(h.store.report_result(&firm.tenant, &effect, &report).await);
+    assert_eq!(marks, Some(firm.private));
     let marked = h.user(&firm.tenant, &firm.private).await;
     assert_eq!((marked.logins.suspect_since, marked.version), (Some(effect.at), version));
     open.are_revoked(h).await;
     assert_eq!(refused_for(h, &firm, for_customer("k-1")).await, Some(Reason::CredentialSuspect));
     assert_eq!(refused_for(h, &firm, for_broker("m.meier")).await, None);
-    let told = [("credential_suspect".to_owned(), firm.private.to_string())];
-    assert_eq!(h.inspect.notices(&firm.tenant).await, told);
+    let notice = ("credential_suspect".to_owned(), firm.private.to_string());
+    assert_eq!(h.inspect.notices(&firm.tenant).await, [notice]);
     assert_eq!(h.accepted(&firm.tenant, Action::ReportLoginFailed).await, 3);
+    let log = h.inspect.audit_log(&firm.tenant).await;
+    let row = |id: AuditId| log.iter().find(|row| row.audit_id == id.to_string()).expect("a row").clone();
+    let (of_report, of_user) = (row(effect.audit.audit_id), row(report.mark_id));
+    let expected = AuditRow {
+        audit_id: report.mark_id.to_string(),
+        action: "user.credential_suspect".to_owned(),
+        object: Some(firm.private.to_string()),
+        ..of_report
+    };
+    assert_eq!(of_user, expected);
+    // Whoever asks again is told of it no second time.
+    let again = told(h, &third, FAILED);
+    assert_eq!(done(h.store.report_result(&firm.tenant, &h.again(&effect), &again).await), None);
+    let fourth = redeemed(h, &firm, for_broker("m.meier")).await;
+    assert_eq!(done(self::report(h, &firm, &fourth, FAILED).await), None);
+    assert_eq!(h.accepted(&firm.tenant, Action::SuspectCredential).await, 1);
 }
 
 pub(crate) async fn of_reports_at_once_exactly_one_makes_the_password_suspect(h: &Harness) {
@@ -224,9 +252,9 @@ pub(crate) async fn of_reports_at_once_exactly_one_makes_the_password_suspect(h:
     let [first, second, third, fourth, fifth] = &jumps[..] else { panic!("five jumps") };
     let report = |jump| report(h, &firm, jump, FAILED);
     let reports = tokio::join!(report(first), report(second), report(third), report(fourth), report(fifth));
-    for reported in [reports.0, reports.1, reports.2, reports.3, reports.4] {
-        done(reported);
-    }
+    let marks = [reports.0, reports.1, reports.2, reports.3, reports.4].map(done);
+    assert_eq!(marks.iter().flatten().collect::<Vec<_>>(), [&firm.private]);
+    assert_eq!(h.accepted(&firm.tenant, Action::SuspectCredential).await, 1);
     assert_eq!(h.inputs(&firm.tenant, &for_customer("k-1")).await.versions.config, before + 1);
     assert_eq!(h.inspect.notices(&firm.tenant).await.len(), 1);
     assert!(logins(h, &firm, &firm.private).await.suspect_since.is_some());
@@ -352,8 +380,7 @@ pub(crate) async fn the_history_tells_how_the_login_went(h: &Harness) {
     h.advance(Duration::from_secs(10));
     let before = h.now();
     let effect = effect(h, &firm, SUCCEEDED);
-    let at = &jump.order.target_id;
-    done(h.store.report_result(&firm.tenant, &effect, &jump.jump_id, at, SUCCEEDED).await);
+    done(h.store.report_result(&firm.tenant, &effect, &told(h, &jump, SUCCEEDED)).await);
     let record = h.history(&firm.tenant, &jump).await;
     assert_eq!(record.result, Some(ReportedResult { result: SUCCEEDED, at: effect.audit.at }));
     assert_eq!(record.updated_at(), effect.audit.at);
@@ -364,13 +391,12 @@ pub(crate) async fn the_history_tells_how_the_login_went(h: &Harness) {
 pub(crate) async fn a_jump_has_one_result(h: &Harness) {
     let firm = h.example().await;
     let jump = redeemed(h, &firm, for_customer("k-1")).await;
-    let first = effect(h, &firm, FAILED);
-    let at = &jump.order.target_id;
-    done(h.store.report_result(&firm.tenant, &first, &jump.jump_id, at, FAILED).await);
+    let (first, failed) = (effect(h, &firm, FAILED), told(h, &jump, FAILED));
+    done(h.store.report_result(&firm.tenant, &first, &failed).await);
     let noted = logins(h, &firm, &firm.private).await;
-    let told = h.history(&firm.tenant, &jump).await;
+    let record = h.history(&firm.tenant, &jump).await;
     h.advance(Duration::from_secs(1));
-    done(h.store.report_result(&firm.tenant, &h.again(&first), &jump.jump_id, at, FAILED).await);
+    done(h.store.report_result(&firm.tenant, &h.again(&first), &failed).await);
     assert_eq!(h.accepted(&firm.tenant, Action::ReportLoginFailed).await, 1, "the same request");
     for _ in 0..3 {
         done(report(h, &firm, &jump, FAILED).await);
@@ -379,9 +405,9 @@ pub(crate) async fn a_jump_has_one_result(h: &Harness) {
     assert_eq!(reason(report(h, &firm, &jump, SUCCEEDED).await), Reason::ResultAlreadyReported);
     assert_eq!(logins(h, &firm, &firm.private).await, noted);
     assert_eq!(h.refused(&firm.tenant, Action::ReportLoginSucceeded, Reason::ResultAlreadyReported).await, 1);
-    assert_eq!(h.history(&firm.tenant, &jump).await, told);
+    assert_eq!(h.history(&firm.tenant, &jump).await, record);
     let reused = h.reusing(&first);
-    let reused = h.store.report_result(&firm.tenant, &reused, &jump.jump_id, at, FAILED).await;
+    let reused = h.store.report_result(&firm.tenant, &reused, &failed).await;
     assert_eq!(reason(reused), Reason::RequestIdReused);
 }
 
@@ -391,7 +417,8 @@ pub(crate) async fn only_the_target_that_redeemed_a_jump_tells_how_it_went(h: &H
     assert_eq!(reason(report(h, &firm, &open, FAILED).await), Reason::NotFound);
     let jump = redeemed(h, &firm, for_customer("k-1")).await;
     let effect = effect(h, &firm, FAILED);
-    let others = h.store.report_result(&firm.tenant, &effect, &jump.jump_id, &target("auskunft"), FAILED).await;
+    let others = LoginReport { target_id: target("auskunft"), ..told(h, &jump, FAILED) };
+    let others = h.store.report_result(&firm.tenant, &effect, &others).await;
     assert_eq!(reason(others), Reason::NotFound);
     let other = h.firm().await;
     assert_eq!(reason(report(h, &other, &jump, FAILED).await), Reason::NotFound);
