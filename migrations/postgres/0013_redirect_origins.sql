@@ -6,6 +6,23 @@ CHECK (cardinality(redirect_origins) BETWEEN 0 AND 10 AND array_position(redirec
 -- What nobody posts to redirects nobody.
 CHECK (delivery = 'form_post' OR cardinality(redirect_origins) = 0);
 
+-- While services are exchanged one after the other, the version before puts targets too, and knows of no redirects. Whoever names
+-- others meanwhile is asked whether they fit.
+CREATE FUNCTION target_drops_redirects() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    NEW.redirect_origins := '{}';
+    RETURN NEW;
+END;
+$$;
+
+CREATE TRIGGER target_drops_redirects_that_nobody_follows
+BEFORE UPDATE OF delivery ON target
+FOR EACH ROW
+WHEN (OLD.delivery = 'form_post' AND NEW.delivery <> 'form_post' AND NEW.redirect_origins = OLD.redirect_origins)
+EXECUTE FUNCTION target_drops_redirects();
+
 -- A URL holds no placeholder, since nobody fills one in. One that looks as if it did is spelled as browsers should have sent it.
 DELETE FROM return_url
 WHERE (url LIKE '%{%' OR url LIKE '%}%')

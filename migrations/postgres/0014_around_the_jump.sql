@@ -58,6 +58,26 @@ WHEN (NOT (
 ))
 EXECUTE FUNCTION concenter_refuse('a customer is forgotten whole');
 
+-- While services are exchanged one after the other, the version before forgets customers too, and knows of no page. Triggers go by
+-- their names: this one comes before the one that demands it.
+CREATE FUNCTION jump_drops_page() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    NEW.target_page := NULL;
+    RETURN NEW;
+END;
+$$;
+
+CREATE TRIGGER jump_drops_the_page_of_whom_it_forgets
+BEFORE UPDATE OF person_id, customer_context ON jump
+FOR EACH ROW
+WHEN (
+    (OLD.person_kind = 'customer' AND NEW.person_id = '')
+    OR (OLD.customer_context IS NOT NULL AND NEW.customer_context IS NULL)
+)
+EXECUTE FUNCTION jump_drops_page();
+
 -- When, from where and by whom `reported_end_customer` is known; NULL: nobody ever said it, or before this was noted.
 ALTER TABLE concenter_user ADD COLUMN reported_at BIGINT;
 ALTER TABLE concenter_user ADD COLUMN reported_source TEXT
@@ -81,7 +101,8 @@ ALTER TABLE concenter_user ADD COLUMN credential_suspect_since BIGINT;
 
 -- What somebody is to be told of, once. No foreign key to the user: what was sent outlives him.
 CREATE TABLE notice (
-    tenant_id UUID NOT NULL REFERENCES tenant (tenant_id),
+    -- The version before deletes tenants, and knows of no notices.
+    tenant_id UUID NOT NULL REFERENCES tenant (tenant_id) ON DELETE CASCADE,
     -- That of the audit row of the user that tells of what gave cause to it.
     notice_id UUID NOT NULL,
     cause TEXT COLLATE "C" NOT NULL CHECK (cause IN ('credential_suspect', 'end_customer_mismatch')),
@@ -97,6 +118,66 @@ CREATE POLICY own_tenants ON notice USING ((tenant_id = ANY ((SELECT concenter_t
 -- Whoever was not told yet is not told twice.
 CREATE UNIQUE INDEX one_unsent_notice ON notice (user_id, cause, tenant_id) WHERE sent_at IS NULL;
 CREATE INDEX notice_by_sending ON notice (sent_at) WHERE sent_at IS NOT NULL;
+
+-- While services are exchanged one after the other, the version before changes users too, and knows of nothing of this: what it
+-- leaves as it was would be said of another password, of another account, or of a mark that is gone.
+CREATE FUNCTION user_drops_what_is_over() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    has_new_secret CONSTANT BOOLEAN := NEW.secret_version <> OLD.secret_version;
+    is_other_account CONSTANT BOOLEAN := NEW.user_name_key <> OLD.user_name_key;
+    is_unmarked CONSTANT BOOLEAN := NEW.kind <> 'end_customer';
+BEGIN
+    IF has_new_secret OR is_other_account THEN
+        NEW.last_login_succeeded_at := NULL;
+        NEW.last_login_failed_at := NULL;
+        NEW.failed_logins := 0;
+    END IF;
+    IF has_new_secret THEN
+        NEW.credential_suspect_since := NULL;
+    END IF;
+    -- A no stays: it only ever refuses.
+    IF is_other_account AND NEW.reported_end_customer IS NOT FALSE THEN
+        NEW.reported_end_customer := NULL;
+        NEW.reported_at := NULL;
+        NEW.reported_source := NULL;
+        NEW.reported_by := NULL;
+    END IF;
+    IF is_unmarked THEN
+        NEW.end_customer_at := NULL;
+        NEW.end_customer_by := NULL;
+    END IF;
+    DELETE FROM notice AS n
+    WHERE n.tenant_id = OLD.tenant_id
+      AND n.user_id = OLD.user_id
+      AND n.sent_at IS NULL
+      AND ((n.cause = 'credential_suspect' AND has_new_secret) OR (n.cause = 'end_customer_mismatch' AND is_unmarked));
+    RETURN NEW;
+END;
+$$;
+
+CREATE TRIGGER user_drops_what_is_over
+BEFORE UPDATE OF secret_version, user_name_key, kind ON concenter_user
+FOR EACH ROW
+EXECUTE FUNCTION user_drops_what_is_over();
+
+CREATE FUNCTION user_takes_notices_along() RETURNS TRIGGER
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    DELETE FROM notice AS n
+    WHERE n.tenant_id = OLD.tenant_id
+      AND n.user_id = OLD.user_id
+      AND n.sent_at IS NULL;
+    RETURN OLD;
+END;
+$$;
+
+CREATE TRIGGER user_takes_notices_along
+BEFORE DELETE ON concenter_user
+FOR EACH ROW
+EXECUTE FUNCTION user_takes_notices_along();
 
 -- What a service needs is what it needed before, and this; so the function that gives it calls the one from before. A
 -- migration that makes a table may put both into one.

@@ -6,6 +6,7 @@ mod conformance;
 mod connections;
 mod fixture;
 mod migrations;
+mod older;
 mod open;
 mod postgres;
 mod row_security;

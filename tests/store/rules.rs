@@ -35,6 +35,7 @@ macro_rules! rules {
                 an_entry_of_the_audit_log_is_not_replaced
                 a_seal_is_not_replaced
                 a_value_of_another_type_is_not_kept
+                a_page_is_not_left_behind_by_whoever_is_forgotten
             }
         }
         $crate::rules::rules!(all on_sqlite);

@@ -62,7 +62,8 @@ pub(crate) async fn redirects_are_at_most_ten_origins_of_a_target_that_is_posted
     shell.does("UPDATE target SET delivery = 'form_post' WHERE target_id = ?1", &["rechner"]).await;
     shell.refuses(Check, "json_array_length(redirect_origins)", SET_ORIGINS, &["rechner", &origins(11)]).await;
     shell.does(SET_ORIGINS, &["rechner", &origins(10)]).await;
-    shell.refuses(Check, of_posted, "UPDATE target SET delivery = 'fragment' WHERE target_id = ?1", &["rechner"]).await;
+    let both = "UPDATE target SET delivery = 'fragment', redirect_origins = ?2 WHERE target_id = ?1";
+    shell.refuses(Check, of_posted, both, &["rechner", &origins(9)]).await;
     let no_list = (Type, "malformed array literal");
     let (wall, says) = shell.either((Check, "json_type(redirect_origins) = 'array'"), no_list);
     shell.refuses(wall, says, SET_ORIGINS, &["rechner", r#""https://a.example""#]).await;

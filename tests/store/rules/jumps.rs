@@ -218,7 +218,7 @@ pub(crate) async fn what_was_revoked_stays_revoked(shell: &mut Shell) {
 
 /// A jump with everything in it that leads to people, not redeemed yet. Binds: kind of person, segment, user,
 /// way.
-const FULL: &str = "
+pub(super) const FULL: &str = "
     INSERT INTO jump (
         tenant_id, jump_id, jti_hash, caller, request_id, content, person_kind, person_id, segment, target_id, user_id,
         way, subject, issued_at, expires_at, epoch, config_version, catalog_version, actor_role, actor_id,
@@ -233,7 +233,7 @@ const FULL: &str = "
     )";
 
 /// Forgets the person. Binds: jump, what is left as it is.
-const FORGET_OWN: &str = "
+pub(super) const FORGET_OWN: &str = "
     UPDATE jump
     SET revoked_at = CASE WHEN ?2 = 'revoked_at' THEN NULL ELSE 3 END,
         caller = CASE WHEN ?2 = 'caller' THEN caller ELSE jti_hash END,
@@ -250,7 +250,7 @@ const FORGET_OWN: &str = "
         target_page = CASE WHEN ?2 = 'target_page' THEN target_page ELSE NULL END
     WHERE jump_id = ?1";
 /// Forgets the customer that somebody worked for. Binds: jump, what is left as it is, what is lost as well.
-const FORGET_CONTEXT: &str = "
+pub(super) const FORGET_CONTEXT: &str = "
     UPDATE jump
     SET revoked_at = CASE WHEN ?2 = 'revoked_at' THEN NULL ELSE 3 END,
         content = CASE WHEN ?2 = 'content' THEN content ELSE jti_hash END,
@@ -266,7 +266,7 @@ const FORGET_CONTEXT: &str = "
         actor_subject = CASE WHEN ?3 = 'actor' THEN NULL ELSE actor_subject END,
         subject = CASE WHEN ?3 = 'subject' THEN '0000000000000000000000000000000000000000000' ELSE subject END
     WHERE jump_id = ?1";
-const FORGOTTEN_WHOLE: &str = "a customer is forgotten whole";
+pub(super) const FORGOTTEN_WHOLE: &str = "a customer is forgotten whole";
 
 pub(crate) async fn a_customer_is_forgotten_whole_or_not_at_all(shell: &mut Shell) {
     shell.does(FULL, &["customer", "private", PRIVATE, "shared_private"]).await;
@@ -281,7 +281,6 @@ pub(crate) async fn a_customer_is_forgotten_whole_or_not_at_all(shell: &mut Shel
         "context",
         "nonce",
         "return_url",
-        "target_page",
     ] {
         shell.refuses(Trigger, FORGOTTEN_WHOLE, FORGET_OWN, &[FRESH, left]).await;
     }
@@ -294,7 +293,7 @@ pub(crate) async fn a_redeemed_jump_forgets_its_customer_without_being_revoked(s
 
 pub(crate) async fn a_jump_forgets_whole_whom_it_was_made_for(shell: &mut Shell) {
     shell.does(FULL, &["broker", NULL, MEIER, "activation"]).await;
-    for left in ["revoked_at", "content", "customer_context", "context", "return_url", "target_page"] {
+    for left in ["revoked_at", "content", "customer_context", "context", "return_url"] {
         shell.refuses(Trigger, FORGOTTEN_WHOLE, FORGET_CONTEXT, &[FRESH, left, ""]).await;
     }
     shell.takes(FORGET_CONTEXT, &[FRESH, "", ""]).await;

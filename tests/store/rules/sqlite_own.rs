@@ -1,7 +1,8 @@
 //! What can be tried on SQLite alone: REPLACE, which deletes without a word, and values of another type.
 
 use super::Wall::{Trigger, Type};
-use super::{A, FRESH, OPEN_JUMP, REDEEMED_JUMP, Shell};
+use super::jumps::{FORGET_CONTEXT, FORGET_OWN, FORGOTTEN_WHOLE, FULL};
+use super::{A, FRESH, MEIER, NULL, OPEN_JUMP, PRIVATE, REDEEMED_JUMP, Shell};
 
 pub(crate) async fn the_service_is_not_replaced(shell: &mut Shell) {
     let replace = "
@@ -94,4 +95,13 @@ pub(crate) async fn a_value_of_another_type_is_not_kept(shell: &mut Shell) {
     ] {
         shell.refuses(Type, says, sql, &[]).await;
     }
+}
+
+/// On PostgreSQL it goes by itself, for the sake of the version before (`older.rs`).
+pub(crate) async fn a_page_is_not_left_behind_by_whoever_is_forgotten(shell: &mut Shell) {
+    shell.does(FULL, &["customer", "private", PRIVATE, "shared_private"]).await;
+    shell.refuses(Trigger, FORGOTTEN_WHOLE, FORGET_OWN, &[FRESH, "target_page"]).await;
+    shell.does("DELETE FROM jump WHERE jump_id = ?1", &[FRESH]).await;
+    shell.does(FULL, &["broker", NULL, MEIER, "activation"]).await;
+    shell.refuses(Trigger, FORGOTTEN_WHOLE, FORGET_CONTEXT, &[FRESH, "target_page", ""]).await;
 }
