@@ -22,18 +22,3 @@ BEFORE UPDATE OF delivery ON target
 FOR EACH ROW
 WHEN (OLD.delivery = 'form_post' AND NEW.delivery <> 'form_post' AND NEW.redirect_origins = OLD.redirect_origins)
 EXECUTE FUNCTION target_drops_redirects();
-
--- A URL holds no placeholder, since nobody fills one in. One that looks as if it did is spelled as browsers should have sent it.
-DELETE FROM return_url
-WHERE (url LIKE '%{%' OR url LIKE '%}%')
-  AND EXISTS (
-    SELECT 1
-    FROM return_url AS other
-    WHERE other.url = replace(replace(return_url.url, '{', '%7B'), '}', '%7D')
-);
-UPDATE return_url
-SET url = replace(replace(url, '{', '%7B'), '}', '%7D')
-WHERE url LIKE '%{%' OR url LIKE '%}%';
-UPDATE target
-SET url = replace(replace(url, '{', '%7B'), '}', '%7D')
-WHERE url LIKE '%{%' OR url LIKE '%}%';

@@ -5,18 +5,3 @@ ALTER TABLE target ADD COLUMN redirect_origins TEXT NOT NULL DEFAULT '[]'
 CHECK (json_type(redirect_origins) = 'array' AND json_array_length(redirect_origins) BETWEEN 0 AND 10)
 -- What nobody posts to redirects nobody.
 CHECK (delivery = 'form_post' OR json_array_length(redirect_origins) = 0);
-
--- A URL holds no placeholder, since nobody fills one in. One that looks as if it did is spelled as browsers should have sent it.
-DELETE FROM return_url
-WHERE (url LIKE '%{%' OR url LIKE '%}%')
-  AND EXISTS (
-    SELECT 1
-    FROM return_url AS other
-    WHERE other.url = replace(replace(return_url.url, '{', '%7B'), '}', '%7D')
-);
-UPDATE return_url
-SET url = replace(replace(url, '{', '%7B'), '}', '%7D')
-WHERE url LIKE '%{%' OR url LIKE '%}%';
-UPDATE target
-SET url = replace(replace(url, '{', '%7B'), '}', '%7D')
-WHERE url LIKE '%{%' OR url LIKE '%}%';

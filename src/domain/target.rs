@@ -133,13 +133,22 @@ pub enum UrlProblem {
 pub struct WebUrl(String);
 
 impl WebUrl {
-    /// Reads a URL in its normal form.
+    /// Reads a URL in its normal form that is about to be registered.
     ///
     /// # Errors
     /// A [`UrlProblem`] that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, UrlProblem> {
-        let url = parse_for_browsers(text)?;
-        if url.as_str() != text {
+        check_new(text, &parse_absolute(text)?)?;
+        Self::parse_known(text)
+    }
+
+    /// Reads a URL that was registered, by whatever rules there were then: [`UrlProblem::Placeholder`] and [`UrlProblem::Host`] came
+    /// later. Whoever refused to read such a one could not list, replace or redeem what holds it.
+    ///
+    /// # Errors
+    /// A [`UrlProblem`] that says what is wrong with it.
+    pub fn parse_known(text: &str) -> Result<Self, UrlProblem> {
+        if parse_absolute(text)?.as_str() != text {
             return Err(UrlProblem::NotNormal);
         }
         Ok(Self(text.to_owned()))
@@ -151,13 +160,14 @@ impl WebUrl {
         &self.0
     }
 
-    /// Its origin: the scheme, the host, and the port unless that is the usual one.
+    /// Its origin: the scheme, the host, and the port unless that is the usual one. `None` if the host is one that is not registered
+    /// any more: in a header it would mean something else.
     #[must_use]
-    pub fn origin(&self) -> Origin {
+    pub fn origin(&self) -> Option<Origin> {
         // In the normal form a path follows, and it begins with the first slash behind the host.
         let host = self.0.find("://").map_or(0, |at| at + "://".len());
         let end = self.0.get(host..).and_then(|rest| rest.find('/')).map_or(self.0.len(), |length| host + length);
-        Origin(self.0.get(..end).unwrap_or(&self.0).to_owned())
+        Origin::parse(self.0.get(..end)?).ok()
     }
 
     /// The URL with `token` in its fragment. `token` must be of `[A-Za-z0-9_.-]`.
@@ -175,12 +185,9 @@ impl WebUrl {
 }
 
 /// Reads an absolute URL that a browser may be sent to, in whatever spelling.
-fn parse_for_browsers(text: &str) -> Result<Url, UrlProblem> {
+fn parse_absolute(text: &str) -> Result<Url, UrlProblem> {
     if text.len() > URL_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(UrlProblem::Malformed);
-    }
-    if text.contains(['{', '}']) {
-        return Err(UrlProblem::Placeholder);
     }
     let url = Url::parse(text).map_err(|_| UrlProblem::Malformed)?;
     let loopback = match url.host() {
@@ -195,11 +202,6 @@ fn parse_for_browsers(text: &str) -> Result<Url, UrlProblem> {
     if url.host_str().is_some_and(|host| host.contains('*')) {
         return Err(UrlProblem::Wildcard);
     }
-    if let Some(Host::Domain(name)) = url.host()
-        && !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-    {
-        return Err(UrlProblem::Host);
-    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(UrlProblem::UserInformation);
     }
@@ -207,6 +209,19 @@ fn parse_for_browsers(text: &str) -> Result<Url, UrlProblem> {
         return Err(UrlProblem::Fragment);
     }
     Ok(url)
+}
+
+/// Checks what is asked of a URL beside that since some were registered without it.
+fn check_new(text: &str, url: &Url) -> Result<(), UrlProblem> {
+    if text.contains(['{', '}']) {
+        return Err(UrlProblem::Placeholder);
+    }
+    if let Some(Host::Domain(name)) = url.host()
+        && !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    {
+        return Err(UrlProblem::Host);
+    }
+    Ok(())
 }
 
 /// An origin (RFC 6454): scheme, host, and the port unless it is the usual one; `https`, or `http` for loopback in development.
@@ -221,7 +236,8 @@ impl Origin {
     /// # Errors
     /// A [`UrlProblem`] that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, UrlProblem> {
-        let url = parse_for_browsers(text)?;
+        let url = parse_absolute(text)?;
+        check_new(text, &url)?;
         if url.path() != "/" || url.query().is_some() {
             return Err(UrlProblem::NotAnOrigin);
         }
@@ -393,6 +409,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_registered_by_earlier_rules_still_reads_and_has_no_origin_where_its_host_is_none() {
+        for (text, has_origin) in [
+            ("https://a.example/?u={user}", true),
+            ("https://{host}.example/", false),
+            ("https://a;script-src.example/", false),
+            ("https://a'b.example/x", false),
+        ] {
+            assert!(WebUrl::parse(text).is_err(), "{text:?}");
+            let known = WebUrl::parse_known(text).unwrap();
+            assert_eq!((known.as_str(), known.origin().is_some()), (text, has_origin));
+        }
+        for text in ["", "http://a.example/", "https://*.example/", "https://u@a.example/", "https://a.example/{user}"]
+        {
+            assert!(WebUrl::parse_known(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn an_origin_has_nothing_behind_its_port() {
         for text in ["https://a.example", "https://a.example:8443", "http://127.0.0.1:9000", "http://[::1]:9000"] {
             assert_eq!(Origin::parse(text).map(|origin| origin.as_str().to_owned()), Ok(text.to_owned()));
@@ -429,7 +463,7 @@ mod tests {
             ("http://[::1]:9000/x", "http://[::1]:9000"),
         ] {
             let own = WebUrl::parse(url).unwrap().origin();
-            assert_eq!(Ok(&own), Origin::parse(origin).as_ref());
+            assert_eq!(own, Some(Origin::parse(origin).unwrap()));
         }
     }
 

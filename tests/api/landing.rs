@@ -286,6 +286,22 @@ async fn a_name_that_is_markup_stays_a_name() {
     assert_eq!(answer.body.matches("<script").count(), 1, "{}", answer.body);
 }
 
+/// L03, T14: a host that would mean something else in the policy; it was registered before that was refused.
+#[tokio::test]
+async fn a_target_whose_host_no_policy_can_name_is_posted_to_once_it_is_put_anew() {
+    let world = World::example().await;
+    let known = "UPDATE target SET url = 'https://a;script-src.example/' WHERE target_id = $1";
+    assert_eq!(world.service.shell().await.execute(known, &[P]).await.expect("a URL of earlier rules"), 1);
+    let answer = page(&world, P).await;
+    assert_eq!(answer.status, 403);
+    assert_hardened(&answer);
+    assert_eq!(policy(&answer, "form-action"), Some("'none'"));
+    assert!(!answer.body.contains("<form") && !answer.body.contains("script-src.example"), "{}", answer.body);
+    change(&world, |target| url_of(P).clone_into(&mut target.url)).await;
+    world.service.clock.advance(5);
+    assert_eq!(page(&world, P).await.status, 200);
+}
+
 #[tokio::test]
 async fn the_way_back_leads_to_the_portal_where_there_is_one() {
     let world = World::example().await;

@@ -123,6 +123,7 @@ macro_rules! conformance {
                 a_target_is_disabled_and_enabled
                 the_state_of_a_target_needs_its_etag
                 targets_are_listed_by_key_page_by_page
+                what_was_registered_by_earlier_rules_is_read_listed_and_put_anew
                 a_new_return_url_reads_back
                 a_changed_return_url_keeps_its_state
                 a_return_url_under_another_key_is_refused
@@ -302,6 +303,7 @@ macro_rules! conformance {
             }
             redeems {
                 a_jump_is_redeemed_once
+                a_jump_with_a_return_url_of_earlier_rules_is_redeemed_and_its_replay_revokes
                 redeeming_reads_what_is_handed_over
                 redeeming_reads_salts_in_the_order_caller_actor_person
                 redeeming_at_a_portal_reads_that_it_gets_no_secret

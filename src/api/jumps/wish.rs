@@ -145,8 +145,9 @@ pub(super) fn jump(
     });
     let context = fields.optional(wire.context.as_deref(), |fields, text| fields.keep("context", Context::parse(text)));
     let nonce = fields.optional(wire.nonce.as_deref(), |fields, text| fields.keep("nonce", Nonce::parse(text)));
-    let return_url =
-        fields.optional(wire.return_url.as_deref(), |fields, text| fields.keep("return_url", WebUrl::parse(text)));
+    // It has to be an entry of the catalogue, letter by letter; what such a one may be was asked when it was put.
+    let return_url = fields
+        .optional(wire.return_url.as_deref(), |fields, text| fields.keep("return_url", WebUrl::parse_known(text)));
     let life = wire.ttl.map(|ttl| fields.keep("ttl", token_life(ttl))).transpose();
 
     let target_page = fields

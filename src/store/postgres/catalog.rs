@@ -272,7 +272,7 @@ pub(super) fn target_of(row: &PgRow) -> Step<Target> {
         kind: cells.code("kind")?,
         display_name: cells.parsed("display_name", Line::parse)?,
         state: cells.code("state")?,
-        url: cells.parsed("url", WebUrl::parse)?,
+        url: cells.parsed("url", WebUrl::parse_known)?,
         delivery: cells.code("delivery")?,
         accepts: accepted_of(cells)?,
         lines: lines_of(cells)?,
@@ -431,7 +431,7 @@ fn return_url_of(row: &PgRow) -> Step<ReturnUrl> {
     let cells = Cells::of(row, "return_url");
     Ok(ReturnUrl {
         return_url_id: cells.parsed("return_url_id", ReturnUrlId::parse)?,
-        url: cells.parsed("url", WebUrl::parse)?,
+        url: cells.parsed("url", WebUrl::parse_known)?,
         state: cells.code("state")?,
         version: cells.version()?,
     })

@@ -205,7 +205,7 @@ pub(super) fn jump_of(row: &PgRow, standing: &Standing, now: Timestamp) -> Step<
         luggage: Luggage {
             context: cells.parsed_or_null("context", Context::parse)?,
             nonce: cells.parsed_or_null("nonce", Nonce::parse)?,
-            return_url: cells.parsed_or_null("return_url", WebUrl::parse)?,
+            return_url: cells.parsed_or_null("return_url", WebUrl::parse_known)?,
             target_page: cells.parsed_or_null("target_page", TargetPage::parse)?,
         },
         user_id: cells.id("user_id", UserId::parse)?,

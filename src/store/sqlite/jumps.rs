@@ -167,7 +167,7 @@ pub(super) fn jump_of(row: &SqliteRow, standing: &Standing, now: Timestamp) -> S
         luggage: Luggage {
             context: cells.parsed_or_null("context", Context::parse)?,
             nonce: cells.parsed_or_null("nonce", Nonce::parse)?,
-            return_url: cells.parsed_or_null("return_url", WebUrl::parse)?,
+            return_url: cells.parsed_or_null("return_url", WebUrl::parse_known)?,
             target_page: cells.parsed_or_null("target_page", TargetPage::parse)?,
         },
         user_id: cells.parsed("user_id", UserId::parse)?,

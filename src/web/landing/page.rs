@@ -16,6 +16,7 @@ use super::language::Language;
 use super::texts::Texts;
 use crate::app::landing::Entrance;
 use crate::domain::target::{Origin, Target, WebUrl};
+use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 
 const SCRIPT: &str = include_str!("../../../templates/landing.js");
@@ -102,15 +103,22 @@ impl Layout {
     pub(super) fn page(&self, entrance: &Entrance, now: Timestamp) -> Page {
         match entrance {
             Entrance::Nowhere => self.missing(),
-            Entrance::Closed { name } => {
-                self.rendered(StatusCode::FORBIDDEN, &Kind::Closed { name: name.as_str() }, "'none'")
-            }
+            Entrance::Closed { name } => self.closed(name),
             Entrance::Open(target) => {
+                let Some(form_action) = form_action(target) else {
+                    tracing::warn!(target_id = %target.target_id, "web.landing.no_origin");
+                    return self.closed(&target.display_name);
+                };
                 let (name, action) = (target.display_name.as_str(), target.url.as_str());
                 let kind = Kind::Open { name, action, now: now.unix_seconds() };
-                self.rendered(StatusCode::OK, &kind, &form_action(target))
+                self.rendered(StatusCode::OK, &kind, &form_action)
             }
         }
+    }
+
+    /// The page of a target that leads nowhere.
+    fn closed(&self, name: &Line) -> Page {
+        self.rendered(StatusCode::FORBIDDEN, &Kind::Closed { name: name.as_str() }, "'none'")
     }
 
     /// The page of what is not there.
@@ -185,11 +193,12 @@ impl Page {
     }
 }
 
-/// Where the form may be posted, and where the answer to that may redirect: browsers check each step.
-fn form_action(target: &Target) -> String {
-    let own = target.url.origin();
+/// Where the form may be posted, and where the answer to that may redirect: browsers check each step. `None` if the target's own URL
+/// has no origin that a policy could name: it was registered by earlier rules, and has to be put anew.
+fn form_action(target: &Target) -> Option<String> {
+    let own = target.url.origin()?;
     let others = target.redirect_origins.as_slice().iter().filter(|origin| **origin != own);
-    others.fold(own.as_str().to_owned(), |all, origin| all + " " + origin.as_str())
+    Some(others.fold(own.as_str().to_owned(), |all, origin| all + " " + origin.as_str()))
 }
 
 /// The hash of a script or style, as the policy names it (CSP level 3, section 2.3.1).

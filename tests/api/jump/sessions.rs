@@ -75,6 +75,24 @@ async fn a_replay_is_refused_raises_an_alarm_and_ends_the_first_session() {
     }
 }
 
+/// T01, J20: also where the return URL was registered before braces were refused.
+#[tokio::test]
+async fn a_replay_raises_an_alarm_whatever_the_return_url_is() {
+    let log = Log::listen();
+    let world = World::example().await;
+    let registered = "https://portal.example/zurueck?{von}";
+    let known = "UPDATE return_url SET url = 'https://portal.example/zurueck?{von}'";
+    assert!(world.service.shell().await.execute(known, &[]).await.expect("a URL of earlier rules") > 0);
+    let wish = v1::JumpToTarifRequest { return_url: Some(registered.to_owned()), ..to(X, Some(customer(C1))) };
+    let jump = world.a.portal.jumps().jump_to_tarif(wish).await.expect("a jump").into_inner();
+    let arrived = world.redeem(X, proof(&jump)).await.expect("a redemption").into_inner();
+    assert_eq!(arrived.return_url.as_deref(), Some(registered));
+    let status = status_of(world.redeem(X, proof(&jump)).await);
+    assert_eq!(reason(&status), (Code::FailedPrecondition, "JUMP_ALREADY_REDEEMED".to_owned()));
+    assert!(log.text().lines().any(|line| line.contains("app.redeem.replayed") && line.contains(&jump.jump_id)));
+    assert_eq!(state(&world, X, &arrived).await, SessionState::Revoked);
+}
+
 /// J24
 #[tokio::test]
 async fn a_session_goes_on_until_its_longest_time_is_over() {

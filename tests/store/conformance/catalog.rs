@@ -328,3 +328,22 @@ pub(crate) async fn a_return_url_is_read_by_its_key(h: &Harness) {
     assert_eq!(h.store.get_return_url(&return_url("zurueck")).await.expect("an answer"), Some(zurueck));
     assert_eq!(h.store.get_return_url(&return_url("nobody")).await.expect("an answer"), None);
 }
+
+/// What is put anew has to keep to the rules of today; what is there reads, or nobody could see it, and put it anew.
+pub(crate) async fn what_was_registered_by_earlier_rules_is_read_listed_and_put_anew(h: &Harness) {
+    h.catalogue().await;
+    h.put_return_url(&new_return_url("zurueck", "https://portal.example/")).await;
+    for host in ["UPDATE target SET url = 'https://{x}.example/'", "UPDATE target SET url = 'https://a;b.example/?{y}'"]
+    {
+        assert_eq!(h.inspect.change_by_hand(host).await, 2);
+        let listed = h.store.list_targets(&first(500)).await.expect("a page").rows;
+        assert!(listed.iter().all(|target| host.contains(target.url.as_str())), "{listed:?}");
+    }
+    assert_eq!(h.inspect.change_by_hand("UPDATE return_url SET url = 'https://portal.example/?{z}'").await, 1);
+    assert_eq!(return_urls(h).await[0].url.as_str(), "https://portal.example/?{z}");
+    let known = h.store.get_target(&target("rechner")).await.expect("an answer").expect("a target");
+    let mended = Target { url: url("https://rechner.example/"), ..known.clone() };
+    let effect = operator(h, Action::PutTarget);
+    let put = done(h.store.put_target(&effect, &mended, Some(known.version)).await);
+    assert_eq!(put.url, mended.url);
+}

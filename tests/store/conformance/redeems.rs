@@ -5,11 +5,12 @@ use concenter_gateway::domain::customer::Segment;
 use concenter_gateway::domain::error::Reason;
 use concenter_gateway::domain::ids::{JumpId, SubjectId};
 use concenter_gateway::domain::jump::{
-    Actor, ActorRole, CLOCK_LEEWAY, Jump, JumpOrder, JumpSelection, JumpState, ProofHash, RecordOutcome, RedeemAttempt,
-    RedeemInputs, RedeemOutcome, RedeemQuery, RedeemUser, Subject,
+    Actor, ActorRole, CLOCK_LEEWAY, Jump, JumpOrder, JumpSelection, JumpState, Luggage, ProofHash, RecordOutcome,
+    RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RedeemUser, Subject,
 };
 use concenter_gateway::domain::provider::{ProviderScope, State};
 use concenter_gateway::domain::settings::Settings;
+use concenter_gateway::domain::target::WebUrl;
 use concenter_gateway::domain::time::Timestamp;
 use concenter_gateway::domain::user::{NewUser, SecretChange, UserKind};
 
@@ -268,4 +269,19 @@ pub(crate) async fn a_jump_revoked_by_itself_is_revoked_until_it_expires(h: &Har
     assert_eq!(h.redeem_by(&firm.tenant, &late).await, RedeemOutcome::Expired);
     assert_eq!(h.redeem(&firm.tenant, &jump).await, RedeemOutcome::Revoked);
     assert_eq!(h.redeem(&firm.tenant, &jump).await, RedeemOutcome::Revoked);
+}
+
+pub(crate) async fn a_jump_with_a_return_url_of_earlier_rules_is_redeemed_and_its_replay_revokes(h: &Harness) {
+    let firm = h.example().await;
+    let return_url = WebUrl::parse_known("https://portal.example/?{x}").expect("a URL of earlier rules");
+    let luggage = Luggage { return_url: Some(return_url), ..Luggage::default() };
+    let jump = Jump { luggage, ..h.decide(&firm.tenant, for_customer("k-1")).await };
+    assert_eq!(h.record(&firm.tenant, &jump).await, RecordOutcome::Recorded);
+    let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
+    assert_eq!(inputs.jump, jump);
+    assert_eq!(h.redeem(&firm.tenant, &jump).await, RedeemOutcome::Redeemed);
+    let inputs = h.redeem_inputs(&firm.tenant, &jump.jti_hash).await.expect("a jump");
+    assert_eq!(inputs.state, JumpState::Redeemed);
+    assert_eq!(h.redeem(&firm.tenant, &jump).await, RedeemOutcome::AlreadyRedeemed);
+    assert!(h.inspect.session_revoked_at(&firm.tenant, &jump.jump_id).await.is_some());
 }
