@@ -114,6 +114,7 @@ async fn an_origin_that_browsers_could_not_compare_is_refused() {
     world.service.refuses_fields(&["redirect_origins"], operator.catalog_admin().put_target(put)).await;
 }
 
+/// T14
 #[tokio::test]
 async fn only_a_target_that_is_posted_to_redirects() {
     let world = World::example().await;
