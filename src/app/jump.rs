@@ -93,6 +93,8 @@ pub struct Explanation {
     pub outcome: Result<(Way, ConcenterUser), Refusal>,
     /// All rules that could be looked at.
     pub trace: Vec<TraceStep>,
+    /// Whether the request names an activation.
+    pub names_activation: bool,
 }
 
 /// A jump that is being decided: what stays the same from try to try.
@@ -403,7 +405,9 @@ impl App {
             return self.unknown_tenant(call).await;
         };
         let Decision { outcome, trace } = resolve_whole(&order, &inputs.candidates);
-        let not_found = matches!(&outcome, Err(refusal) if refusal.reason == Reason::NotFound);
+        // Whatever else is in the way: whoever clears that would come upon this, and no step of the trace says so.
+        let names_unknown = order.provider_id.is_some() && inputs.candidates.named_provider.is_none();
+        let not_found = inputs.candidates.target.is_none() || names_unknown;
         let outcome = match outcome {
             Ok(Resolution { user_id, way, .. }) => {
                 // He is deleted only after what led to him: whoever asks again is told that.
@@ -421,7 +425,7 @@ impl App {
         if not_found {
             return Err(Reason::NotFound.into());
         }
-        Ok(Explanation { outcome, trace })
+        Ok(Explanation { outcome, trace, names_activation: order.activation_id.is_some() })
     }
 }
 

@@ -24,8 +24,10 @@ pub enum Rule {
     TargetKind,
     /// The target is enabled.
     TargetEnabled,
-    /// The target's product provider is enabled, and so is one that the request names.
+    /// The target's product provider is enabled.
     ProviderEnabled,
+    /// The product provider that the request names is enabled.
+    NamedProviderEnabled,
     /// The target takes this kind of person.
     TargetTakesPerson,
     /// The target takes the line of business.
@@ -58,6 +60,57 @@ pub enum Rule {
     ProviderInScope,
     /// The product provider that the request names is in the user's scope.
     NamedProviderInScope,
+}
+
+impl Rule {
+    /// Every rule, in the order of the decision.
+    pub const ALL: [Self; 21] = [
+        Self::TenantActive,
+        Self::TargetKind,
+        Self::TargetEnabled,
+        Self::ProviderEnabled,
+        Self::NamedProviderEnabled,
+        Self::TargetTakesPerson,
+        Self::TargetLineOfBusiness,
+        Self::Activation,
+        Self::Segment,
+        Self::OwnUser,
+        Self::SharedCommercialUser,
+        Self::FallbackAllowed,
+        Self::SharedPrivateUser,
+        Self::UserNotStandard,
+        Self::UserKindFits,
+        Self::UserReportedEndCustomer,
+        Self::UserActive,
+        Self::UserHasSecret,
+        Self::UserCredentialTrusted,
+        Self::ProviderInScope,
+        Self::NamedProviderInScope,
+    ];
+
+    /// For which reasons the rule may refuse; none if it only leads on.
+    #[must_use]
+    pub const fn reasons(self) -> &'static [Reason] {
+        match self {
+            Self::TenantActive => &[Reason::TenantStopped],
+            Self::TargetKind => &[Reason::InsurerPortalForbidden, Reason::TargetKindMismatch],
+            Self::TargetEnabled => &[Reason::TargetDisabled],
+            Self::ProviderEnabled | Self::NamedProviderEnabled => &[Reason::ProviderDisabled],
+            Self::TargetTakesPerson => &[Reason::PersonNotAccepted],
+            Self::TargetLineOfBusiness => &[Reason::LineOfBusinessNotSupported],
+            Self::Activation => &[Reason::NoUserAssigned, Reason::AmbiguousActivation, Reason::ActivationDisabled],
+            Self::Segment => &[Reason::SegmentUnknown, Reason::SegmentMismatch],
+            Self::OwnUser | Self::SharedCommercialUser => &[],
+            Self::FallbackAllowed | Self::SharedPrivateUser => &[Reason::NoUserAssigned],
+            Self::UserNotStandard => &[Reason::StandardNotForJumps],
+            Self::UserKindFits => &[Reason::EndkundeConflict, Reason::EndkundeRequired],
+            Self::UserReportedEndCustomer => &[Reason::EndkundeRemoteMismatch],
+            Self::UserActive => &[Reason::UserDisabled],
+            Self::UserHasSecret => &[Reason::SecretMissing],
+            Self::UserCredentialTrusted => &[Reason::CredentialSuspect],
+            Self::ProviderInScope | Self::NamedProviderInScope => &[Reason::ProviderNotAllowed],
+        }
+    }
 }
 
 /// What came of looking at a rule.
@@ -252,7 +305,7 @@ fn decide(order: &JumpOrder, candidates: &Candidates, extent: Extent) -> Decisio
 }
 
 /// Rules on the longest way: a commercial customer who falls back and names a provider.
-const LONGEST_TRACE: usize = 19;
+const LONGEST_TRACE: usize = 20;
 
 /// How far rules are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -286,16 +339,11 @@ impl Trace {
     fn failed(&mut self, rule: Rule, refusal: impl Into<Refusal>) -> Result<(), Ended> {
         let refusal = refusal.into();
         self.steps.push(TraceStep { rule, outcome: StepOutcome::Failed(refusal.reason) });
-        self.refuse(refusal)
-    }
-
-    /// Refuses beside the rules. Ends there, unless all rules are looked at.
-    fn refuse(&mut self, refusal: impl Into<Refusal>) -> Result<(), Ended> {
-        self.refusal.get_or_insert(refusal.into());
+        self.refusal.get_or_insert(refusal);
         if self.extent == Extent::AllRules { Ok(()) } else { Err(Ended) }
     }
 
-    /// Refuses where nothing is left that could be looked at.
+    /// Refuses beside the rules, or where nothing is left that could be looked at.
     fn end(&mut self, refusal: impl Into<Refusal>) -> Ended {
         self.refusal.get_or_insert(refusal.into());
         Ended
@@ -357,10 +405,12 @@ fn check_target(
     }
     trace.demand(Rule::TargetEnabled, target.state == State::Active, Reason::TargetDisabled)?;
     if order.provider_id.is_some() && named_provider.is_none() {
-        trace.refuse(Reason::NotFound)?;
+        return Err(trace.end(Reason::NotFound));
     }
-    let providers_enabled = target.provider_state == State::Active && named_provider != Some(State::Disabled);
-    trace.demand(Rule::ProviderEnabled, providers_enabled, Reason::ProviderDisabled)?;
+    trace.demand(Rule::ProviderEnabled, target.provider_state == State::Active, Reason::ProviderDisabled)?;
+    if let Some(named) = named_provider {
+        trace.demand(Rule::NamedProviderEnabled, named == State::Active, Reason::ProviderDisabled)?;
+    }
     let takes_person = match person {
         PersonKind::Broker => target.accepts.brokers,
         PersonKind::Customer => target.accepts.customers,

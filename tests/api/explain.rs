@@ -88,8 +88,8 @@ async fn a_commercial_customers_trace_shows_the_fallback() {
     };
     let answer = explain(&world, named).await;
     let expected = [
-        passed(&TARGET),
-        passed(&[Rule::TargetLineOfBusiness, Rule::Segment]),
+        passed(&TARGET[..4]),
+        passed(&[Rule::NamedProviderEnabled, Rule::TargetTakesPerson, Rule::TargetLineOfBusiness, Rule::Segment]),
         vec![(Rule::OwnUser, Outcome::NotSet), (Rule::SharedCommercialUser, Outcome::NotSet)],
         passed(&[Rule::FallbackAllowed, Rule::SharedPrivateUser]),
         passed(&[Rule::UserNotStandard, Rule::UserKindFits, Rule::UserReportedEndCustomer]),
@@ -215,6 +215,41 @@ async fn an_explanation_of_what_is_not_there_is_not_found() {
             world.a.portal.jumps().explain_jump(question("rechner-fehlt", customer(C1))),
         )
         .await;
+}
+
+/// J30: whoever cleared what is in the way would come upon what is not there only then.
+#[tokio::test]
+async fn what_is_not_there_is_not_found_whatever_else_is_in_the_way() {
+    let world = World::example().await;
+    disable_target(&world, X).await;
+    let not_found = (Code::NotFound, "NOT_FOUND");
+    let unknown_provider =
+        v1::ExplainJumpRequest { product_provider_id: Some("nirgends".to_owned()), ..question(X, customer(C1)) };
+    let portal = &world.a.portal;
+    world.service.refuses("jump.explain", not_found, portal.jumps().explain_jump(unknown_provider)).await;
+    world.stop(&world.a.tenant).await;
+    let unknown_target = question("rechner-fehlt", customer(C1));
+    world.service.refuses("jump.explain", not_found, portal.jumps().explain_jump(unknown_target)).await;
+}
+
+/// J31: what can be done is about the rule, and not only about the reason.
+#[tokio::test]
+async fn each_rule_that_fails_says_what_to_do_about_it() {
+    let world = World::example().await;
+    let advice = async |question: v1::ExplainJumpRequest| {
+        let answer = explain(&world, question).await;
+        let failed = answer.trace.iter().find(|step| step.outcome() == Outcome::Failed).expect("a failed step");
+        assert_eq!(failed.advice, refusal(&answer).advice, "the first that fails is the refusal");
+        failed.advice.clone()
+    };
+    let without = advice(question(X, broker("n.neu"))).await;
+    let another_ones =
+        v1::ExplainJumpRequest { activation_id: Some(world.a.meiers.clone()), ..question(X, broker(SCHULZE)) };
+    let of_another = advice(another_ones).await;
+    assert!(of_another.contains("none of this broker's") && of_another != without, "{of_another}");
+    world.a.share(None, Some(""), Some(false)).await;
+    let no_fallback = advice(question(X, customer(K1))).await;
+    assert!(no_fallback.contains("let them use that of private customers"), "{no_fallback}");
 }
 
 #[tokio::test]

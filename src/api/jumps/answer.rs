@@ -1,9 +1,10 @@
 //! What came of a jump, in the words of the contract.
 
+use super::advice::advice;
 use crate::api::convert::{
     count, duration, person_kind_out, provider_scope_out, segment_out, timestamp, user_kind_out,
 };
-use crate::api::status::{advice, error_reason};
+use crate::api::status::{self, error_reason};
 use crate::app::jump::{Explanation, IssuedJump, Passage};
 use crate::app::redeem::RedeemedJump;
 use crate::app::{Failure, Secret};
@@ -40,11 +41,17 @@ fn passage(passage: Passage) -> (String, Option<v1::FormPost>) {
 
 /// Says what would become of a jump. A refusal is an answer.
 pub(super) fn explanation(explanation: Explanation) -> v1::ExplainJumpResponse {
-    let result = match explanation.outcome {
+    let Explanation { outcome, trace, names_activation } = explanation;
+    let trace: Vec<_> = trace.into_iter().map(|looked_at| step(looked_at, names_activation)).collect();
+    let result = match outcome {
         Ok((way, user)) => Outcome::Resolved(resolved(way, &user)),
-        Err(refusal) => Outcome::Refusal(jump_refusal(&refusal)),
+        Err(refusal) => {
+            // The first rule that refuses is the refusal. Where none does, its reason has to do.
+            let first = trace.iter().find(|step| step.outcome() == v1::StepOutcome::Failed);
+            let advice = first.map_or_else(|| status::advice(refusal.reason).to_owned(), |step| step.advice.clone());
+            Outcome::Refusal(jump_refusal(&refusal, advice))
+        }
     };
-    let trace = explanation.trace.into_iter().map(step).collect();
     v1::ExplainJumpResponse { result: Some(result), trace }
 }
 
@@ -67,7 +74,7 @@ pub(super) const fn way_out(way: Way) -> v1::ResolutionWay {
     }
 }
 
-fn jump_refusal(refusal: &Refusal) -> v1::JumpRefusal {
+fn jump_refusal(refusal: &Refusal, advice: String) -> v1::JumpRefusal {
     let candidate = |related: &Related| match related {
         Related::Activation(id) => Some(id.to_string()),
         Related::Customer(_) | Related::SharedUser(_) => None,
@@ -76,17 +83,19 @@ fn jump_refusal(refusal: &Refusal) -> v1::JumpRefusal {
     candidates.sort_unstable();
     v1::JumpRefusal {
         reason: error_reason(refusal.reason).into(),
-        advice: advice(refusal.reason).to_owned(),
+        advice,
         candidates,
         candidate_count: count(refusal.related_total),
     }
 }
 
-fn step(step: TraceStep) -> v1::TraceStep {
+fn step(step: TraceStep, names_activation: bool) -> v1::TraceStep {
     let (outcome, reason, advice) = match step.outcome {
         StepOutcome::Passed => (v1::StepOutcome::Passed, v1::ErrorReason::Unspecified, ""),
         StepOutcome::NotSet => (v1::StepOutcome::NotSet, v1::ErrorReason::Unspecified, ""),
-        StepOutcome::Failed(reason) => (v1::StepOutcome::Failed, error_reason(reason), advice(reason)),
+        StepOutcome::Failed(reason) => {
+            (v1::StepOutcome::Failed, error_reason(reason), advice(step.rule, reason, names_activation))
+        }
     };
     v1::TraceStep {
         rule: rule(step.rule).into(),
@@ -102,6 +111,7 @@ const fn rule(rule: Rule) -> v1::ResolutionRule {
         Rule::TargetKind => v1::ResolutionRule::TargetKind,
         Rule::TargetEnabled => v1::ResolutionRule::TargetEnabled,
         Rule::ProviderEnabled => v1::ResolutionRule::ProviderEnabled,
+        Rule::NamedProviderEnabled => v1::ResolutionRule::NamedProviderEnabled,
         Rule::TargetTakesPerson => v1::ResolutionRule::TargetTakesPerson,
         Rule::TargetLineOfBusiness => v1::ResolutionRule::TargetLineOfBusiness,
         Rule::Activation => v1::ResolutionRule::Activation,
@@ -200,11 +210,13 @@ mod tests {
         let refusal = Refusal::with_related(Reason::AmbiguousActivation, vec![activation(HIGH), activation(LOW)], 2);
         let failed = TraceStep { rule: Rule::Activation, outcome: StepOutcome::Failed(Reason::AmbiguousActivation) };
         let passed = TraceStep { rule: Rule::TenantActive, outcome: StepOutcome::Passed };
-        let answer = explanation(Explanation { outcome: Err(refusal), trace: vec![passed, failed] });
+        let trace = vec![passed, failed];
+        let answer = explanation(Explanation { outcome: Err(refusal), trace, names_activation: false });
 
         let Some(Outcome::Refusal(refusal)) = answer.result else { panic!("must be a refusal") };
         assert_eq!(refusal.reason(), v1::ErrorReason::AmbiguousActivation);
-        assert_eq!(refusal.advice, advice(Reason::AmbiguousActivation));
+        let what_to_do = advice(Rule::Activation, Reason::AmbiguousActivation, false);
+        assert_eq!(refusal.advice, what_to_do);
         assert_eq!((refusal.candidates, refusal.candidate_count), (vec![LOW.to_owned(), HIGH.to_owned()], 2));
         let steps: Vec<_> = answer
             .trace
@@ -214,7 +226,7 @@ mod tests {
         let why = v1::ErrorReason::AmbiguousActivation;
         let expected = [
             (v1::ResolutionRule::TenantActive, v1::StepOutcome::Passed, v1::ErrorReason::Unspecified, ""),
-            (v1::ResolutionRule::Activation, v1::StepOutcome::Failed, why, advice(Reason::AmbiguousActivation)),
+            (v1::ResolutionRule::Activation, v1::StepOutcome::Failed, why, what_to_do),
         ];
         assert_eq!(steps, expected);
     }

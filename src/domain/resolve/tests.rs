@@ -290,6 +290,22 @@ fn a_named_provider_is_known_enabled_and_in_scope() {
 }
 
 #[test]
+fn the_trace_says_which_provider_is_disabled() {
+    let failed = |own, named| {
+        let (mut order, mut candidates) = for_broker();
+        order.provider_id = Some(provider("insurer"));
+        candidates.named_provider = Some(named);
+        target(&mut candidates).provider_state = own;
+        let trace = resolve_whole(&order, &candidates).trace;
+        let failed = trace.into_iter().filter(|step| matches!(step.outcome, StepOutcome::Failed(_)));
+        failed.map(|step| step.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(failed(State::Disabled, State::Active), [Rule::ProviderEnabled]);
+    assert_eq!(failed(State::Active, State::Disabled), [Rule::NamedProviderEnabled]);
+    assert_eq!(failed(State::Disabled, State::Disabled), [Rule::ProviderEnabled, Rule::NamedProviderEnabled]);
+}
+
+#[test]
 fn a_customer_never_gets_an_insurers_portal() {
     for wanted in [Some(TargetKind::InsurerPortal), Some(TargetKind::TariffCalculator), None] {
         let (mut order, mut candidates) = for_customer(Segment::Private);
@@ -600,6 +616,11 @@ proptest! {
             prop_assert_eq!(&jump.trace, &whole.trace);
         } else if jump.trace.iter().any(|step| matches!(step.outcome, StepOutcome::Failed(_))) {
             prop_assert_eq!(&jump.trace[..], begun);
+        }
+        for step in &whole.trace {
+            if let StepOutcome::Failed(reason) = step.outcome {
+                prop_assert!(step.rule.reasons().contains(&reason), "{:?}", step);
+            }
         }
         let mut rules: Vec<_> = whole.trace.iter().map(|step| step.rule).collect();
         rules.sort_unstable_by_key(|rule| *rule as u8);

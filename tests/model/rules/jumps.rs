@@ -286,6 +286,10 @@ impl Model {
     fn explain(&mut self, call: &Call, wish: &Wish<'_>, people: &People, seen: &Seen) -> Expected {
         let (decided, trace) = self.decide(call, wish, people, true);
         let deed = Deed { action: "jump.explain", object: Some(wish.target.to_owned()) };
+        let is_known = |provider: &&String| self.catalog.providers.contains_key(*provider);
+        if !self.catalog.targets.contains_key(wish.target) || !wish.provider.as_ref().is_none_or(is_known) {
+            return Err(self.refuse(call, deed, super::not_found()));
+        }
         let result = match decided {
             Ok(decided) => {
                 let user = &self.sides[call.side].users[&decided.user];
@@ -296,7 +300,6 @@ impl Model {
                     way: decided.way.into(),
                 })
             }
-            Err(refused) if refused.reason == "NOT_FOUND" => return Err(self.refuse(call, deed, refused)),
             Err(refused) => v1::explain_jump_response::Result::Refusal(v1::JumpRefusal {
                 reason: reason_out(&refused.reason).into(),
                 advice: advice_in(seen),

@@ -107,18 +107,13 @@ impl<'m> Decision<'m> {
         let fits = !(is_other || is_customer && target.is_portal);
         self.must(ResolutionRule::TargetKind, fits, wrong)?;
         self.must(ResolutionRule::TargetEnabled, target.active, "TARGET_DISABLED")?;
-        let named = match &order.provider {
-            None => None,
-            Some(id) => {
-                let known = self.catalog.providers.get(id).map(|provider| provider.active);
-                if known.is_none() {
-                    self.go_on(super::not_found())?;
-                }
-                known
-            }
-        };
+        let named = order.provider.as_ref().map(|id| self.catalog.providers.get(id).ok_or_else(super::not_found));
+        let named = named.transpose()?.map(|provider| provider.active);
         let own = self.catalog.providers[&target.provider].active;
-        self.must(ResolutionRule::ProviderEnabled, own && named != Some(false), "PROVIDER_DISABLED")?;
+        self.must(ResolutionRule::ProviderEnabled, own, "PROVIDER_DISABLED")?;
+        if let Some(active) = named {
+            self.must(ResolutionRule::NamedProviderEnabled, active, "PROVIDER_DISABLED")?;
+        }
         let takes = if is_customer { target.customers } else { target.brokers };
         self.must(ResolutionRule::TargetTakesPerson, takes, "PERSON_NOT_ACCEPTED")?;
         if let Some(line) = &order.line {
