@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::remote::{Connection, Service, Session, instant, word};
 use super::table::render;
 use crate::proto::v1::jump_service_client::JumpServiceClient;
+use crate::proto::v1::provider_scope::Scope;
 use crate::proto::v1::{
     ConcenterUser, FindingSeverity, GetIsolationReportRequest, GetIsolationReportResponse, IsolationFinding,
     IsolationSummary, IsolationUser,
@@ -72,7 +73,8 @@ fn client(session: &Session) -> JumpServiceClient<Service> {
 
 /// The users, what is wrong, and the numbers.
 fn text(report: &GetIsolationReportResponse) -> String {
-    let headings = ["User", "Kind", "State", "Endkunde since", "At con:center", "Reached by", "Targets", "Subjects"];
+    let headings =
+        ["User", "Kind", "State", "Providers", "Endkunde since", "At con:center", "Reached by", "Targets", "Subjects"];
     let mut rows = vec![headings.map(str::to_owned).to_vec()];
     rows.extend(report.users.iter().map(cells));
     let mut text = render(&rows);
@@ -107,12 +109,28 @@ fn cells(row: &IsolationUser) -> Vec<String> {
         user.user_name.clone(),
         word(user.kind().as_str_name(), "USER_KIND_").to_owned(),
         word(user.state().as_str_name(), "STATE_").to_owned(),
-        instant(user.end_customer_at.as_ref()),
+        providers(&user),
+        marked(&user),
         at_con_center(&user),
         reached.join(", "),
         open.collect::<Vec<_>>().join(", "),
         subjects.collect::<Vec<_>>().join(", "),
     ]
+}
+
+/// The product providers that it supports.
+fn providers(user: &ConcenterUser) -> String {
+    match user.provider_scope.as_ref().and_then(|scope| scope.scope.as_ref()) {
+        Some(Scope::All(_)) => "all".to_owned(),
+        Some(Scope::Only(only)) => only.product_provider_ids.join(", "),
+        None => String::new(),
+    }
+}
+
+/// Since when it is marked Endkunde, and by whom.
+fn marked(user: &ConcenterUser) -> String {
+    let since = instant(user.end_customer_at.as_ref());
+    if user.end_customer_by.is_empty() { since } else { format!("{since} by {}", user.end_customer_by) }
 }
 
 /// What con:center says, and who said so.
@@ -121,7 +139,7 @@ fn at_con_center(user: &ConcenterUser) -> String {
     if user.remote_end_customer_by.is_empty() {
         return said.to_owned();
     }
-    format!("{said}, {} {}", user.remote_end_customer_by, instant(user.remote_end_customer_at.as_ref()))
+    format!("{said} {} by {}", instant(user.remote_end_customer_at.as_ref()), user.remote_end_customer_by)
 }
 
 fn finding_cells(row: &IsolationUser, finding: &IsolationFinding) -> Vec<String> {
@@ -134,7 +152,30 @@ fn finding_cells(row: &IsolationUser, finding: &IsolationFinding) -> Vec<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{FindingCode, IsolationWay, ResolutionWay};
+    use crate::proto::v1::provider_scope::Only;
+    use crate::proto::v1::{FindingCode, IsolationWay, ProviderScope, RemoteEndCustomer, ResolutionWay};
+
+    #[test]
+    fn a_report_says_what_a_user_supports_and_who_marked_and_attested_it() {
+        let at = Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 });
+        let only = Only { product_provider_ids: vec!["sicher".to_owned(), "vergleich".to_owned()] };
+        let user = ConcenterUser {
+            user_name: "privatkunden".to_owned(),
+            provider_scope: Some(ProviderScope { scope: Some(Scope::Only(only)) }),
+            end_customer_at: at,
+            end_customer_by: "admin.a".to_owned(),
+            remote_end_customer: RemoteEndCustomer::Yes.into(),
+            remote_end_customer_at: at,
+            remote_end_customer_by: "admin.b".to_owned(),
+            ..Default::default()
+        };
+        let row = IsolationUser { user: Some(user), ..Default::default() };
+        let told = text(&GetIsolationReportResponse { users: vec![row], ..Default::default() });
+        let since = instant(at.as_ref());
+        for cell in ["sicher, vergleich".to_owned(), format!("{since} by admin.a"), format!("YES {since} by admin.b")] {
+            assert!(told.contains(&cell), "{cell}: {told}");
+        }
+    }
 
     #[test]
     fn a_report_without_findings_says_so() {
