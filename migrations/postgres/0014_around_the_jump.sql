@@ -203,3 +203,6 @@ END;
 $$;
 
 REVOKE EXECUTE ON FUNCTION concenter_grant(TEXT) FROM PUBLIC;
+
+-- Those who have no own user, found by themselves however many others there are.
+CREATE INDEX customer_without_user ON customer (tenant_id, segment, customer_id) WHERE user_id IS NULL;

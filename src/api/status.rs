@@ -53,6 +53,7 @@ pub(super) fn status(failure: &Failure, random: &dyn Random) -> Status {
             StoreError::Corrupt { .. } | StoreError::Constraint(_) => fault(failure, random),
         },
         Failure::Contended => unavailable(ErrorReason::Contended, failure),
+        Failure::Overloaded => unavailable(ErrorReason::Overloaded, failure),
         Failure::Key(_) | Failure::NoSigningKey => unavailable(ErrorReason::KeyUnavailable, failure),
         Failure::Seal(_) | Failure::MakeKey(_) | Failure::ServiceLost | Failure::Token(_) | Failure::CallerUnfit => {
             fault(failure, random)
@@ -518,6 +519,7 @@ mod tests {
             (StoreError::Corrupt { table: CANARY }.into(), ErrorReason::Internal),
             (StoreError::Constraint(cause()).into(), ErrorReason::Internal),
             (Failure::Contended, ErrorReason::Contended),
+            (Failure::Overloaded, ErrorReason::Overloaded),
             (StoreError::Contended(cause()).into(), ErrorReason::Contended),
             (Failure::CallerUnfit, ErrorReason::Internal),
         ];

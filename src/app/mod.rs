@@ -31,6 +31,7 @@ mod snapshot;
 pub mod startup;
 pub mod tenants;
 pub mod users;
+mod walks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -63,6 +64,7 @@ use keys::KeyWatch;
 use sealing::Written;
 use snapshot::Snapshot;
 use startup::{Keys, OpenedService};
+use walks::Walks;
 
 /// The name that the service goes by in the audit log, where it does something by itself.
 const SERVICE: &str = "service";
@@ -93,6 +95,8 @@ pub struct App {
     checkpoints: Option<Checkpoints>,
     /// To whose logs was written lately.
     written: Written,
+    /// Who goes through all people of a tenant.
+    walks: Walks,
     /// The newest instant seen.
     clock_watch: ClockWatch,
     /// The newest epoch seen. Only a hint that saves work: the database has the last word.
@@ -146,6 +150,9 @@ pub enum Failure {
     /// What the decision rested on kept moving. Trying again may work.
     #[error("the decision was overtaken by changes too often")]
     Contended,
+    /// As many calls of this kind are under way as the service takes at once. Nothing was begun.
+    #[error("too many calls of this kind are under way")]
+    Overloaded,
     /// A key does not open, or its key-encryption key is of no use, so nothing that needs it can be done.
     #[error("a key is not available")]
     Key(#[source] KekError),
@@ -277,6 +284,7 @@ impl App {
             snapshot: Snapshot::new(),
             checkpoints: checkpoints.map(Checkpoints::new),
             written: Written::default(),
+            walks: Walks::default(),
             epoch: AtomicI64::new(epoch),
             suspect_credentials: AtomicU64::new(0),
         }

@@ -14,11 +14,14 @@ impl App {
     ///
     /// # Errors
     /// Refused: `TenantMismatch`, `NotFound` (the user, the product provider or the target). A change that the service would
-    /// refuse is an answer.
+    /// refuse is an answer. Overloaded: others go through their people already.
     pub async fn simulate_change(&self, call: &Call, query: &SimulationQuery) -> Result<SimulatedPage, Failure> {
         let tenant = *call.tenant()?;
+        let place = self.walks.enter()?;
         let simulate = self.store.simulate_change(&tenant, query).instrument(debug_span!("store.change.simulate"));
-        let Some(simulated) = simulate.await? else {
+        let simulated = simulate.await?;
+        drop(place);
+        let Some(simulated) = simulated else {
             return self.unknown_tenant(call).await;
         };
         let (action, object) = told(&query.change);

@@ -174,7 +174,8 @@ fn text(told: &SimulateChangeResponse) -> String {
         text.push_str(&render(&lines.map(|(heading, line)| vec![heading.to_owned(), line.to_owned()])));
     }
     if !told.persons.is_empty() {
-        let mut rows = vec![["Person", "What", "Target", "Targets", "Now", "Then"].map(str::to_owned).to_vec()];
+        let mut rows =
+            vec![["Person", "What", "Target", "Targets", "Activation", "Now", "Then"].map(str::to_owned).to_vec()];
         rows.extend(told.persons.iter().map(cells));
         text.push('\n');
         text.push_str(&render(&rows));
@@ -196,6 +197,7 @@ fn cells(person: &SimulatedPerson) -> Vec<String> {
         word(person.shift().as_str_name(), "SHIFT_").to_owned(),
         person.target_id.clone(),
         person.targets.to_string(),
+        person.activation_id.clone().unwrap_or_default(),
         outcome(person.before.as_ref()),
         outcome(person.after.as_ref()),
     ]
@@ -231,6 +233,7 @@ mod tests {
                 target_id: "rechner".to_owned(),
                 targets: 2,
                 shift: Shift::LosesUser.into(),
+                activation_id: None,
             }],
             next_page_token: "more".to_owned(),
         };
@@ -242,8 +245,8 @@ Customers  1     0           7           0
 The change  would be refused: SLOT_IN_USE
 Advice      tick it
 
-Person        What        Target   Targets  Now           Then
-customer c-1  LOSES_USER  rechner  2        privatkunden  ENDKUNDE_REQUIRED
+Person        What        Target   Targets  Activation  Now           Then
+customer c-1  LOSES_USER  rechner  2        -           privatkunden  ENDKUNDE_REQUIRED
 and more: --limit names more of them
 ";
         assert_eq!(text(&told), expected);

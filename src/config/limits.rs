@@ -112,7 +112,7 @@ pub struct RateSettings {
     )]
     pub changes: NonZeroU32,
 
-    /// Batches of customers a second of one tenant: 1 to 1 000 000
+    /// Batches of customers, verifications of the audit log, simulations and reports a second of one tenant, each: 1 to 1 000 000
     #[arg(
         id = "rate_batches",
         long = "rate-batches",

@@ -222,6 +222,13 @@ macro_rules! anybody {
 
 anybody! { BrokerId CustomerId }
 
+impl ActivationId {
+    /// Stands for any activation, where a decision is made once for all that lead to the same user.
+    pub(super) const fn any() -> Self {
+        Self(Uuid::nil())
+    }
+}
+
 /// A line of business (Sparte): the 3-digit GDV code, for example `050`, motor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LineOfBusiness([u8; 3]);

@@ -5,7 +5,7 @@ use super::ids::ProviderId;
 use super::text::Line;
 
 /// Whether something may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// In use.
     Active,
@@ -38,7 +38,7 @@ pub struct ProductProvider {
 }
 
 /// Most product providers that a scope names.
-const MOST_PROVIDERS: usize = 200;
+pub const MOST_PROVIDERS: usize = 200;
 
 /// The product providers that a con:center user supports: all, or only those named.
 ///
@@ -89,6 +89,13 @@ impl ProviderScope {
             Self::All => true,
             Self::Only(list) => list.0.binary_search(provider).is_ok(),
         }
+    }
+
+    /// The scope of one that either holds a product provider or does not, for questions about that one alone. It may be empty,
+    /// as no scope that is kept ever is.
+    #[must_use]
+    pub const fn of_one(holds_it: bool) -> Self {
+        if holds_it { Self::All } else { Self::Only(ProviderList(Vec::new())) }
     }
 
     /// The scope without `provider`, for a what-if; of all providers those of `known` are left. It may come out empty, as no

@@ -474,6 +474,11 @@ fn named_activation(wanted: ActivationId, activations: &[CandidateActivation]) -
     }
 }
 
+/// The user that a jump gets which names no activation, whatever else the rules say of him; `None` if there is none.
+pub(super) fn user_of_unnamed(activations: &[CandidateActivation]) -> Option<UserId> {
+    only_activation(activations).ok()
+}
+
 /// The one user that all enabled activations lead to. Never chooses among different ones.
 fn only_activation(activations: &[CandidateActivation]) -> Result<UserId, NoActivation> {
     let mut enabled = activations.iter().filter(|activation| activation.state == State::Active);

@@ -1,28 +1,33 @@
 //! What a change would do: who would get another con:center user, or none (`docs/domain.md#simulation`).
 //!
-//! A [`Simulation`] knows a tenant before and after one [`SimulatedChange`] and decides both by [`resolve`], once for all who
-//! are assigned alike: customers by segment and own user, targets by what a decision looks at. What a change does not
-//! reach is not decided, it stays as it is. A [`Sheet`] takes what the store reads, person by person or counted, and
-//! makes of it the numbers and one page of those who differ. One more change: a variant of [`SimulatedChange`], what it
-//! does in [`Simulation::of`] and why it would be refused in `Firm::refusal`.
+//! A [`Simulation`] knows a tenant before and after one [`SimulatedChange`] and decides both by [`resolve`], once for all that
+//! no decision tells from one another: users and targets by what rules look at of them. So its work does not grow with the
+//! number of users that are alike, nor with that of people. What a change does not reach is not decided, it stays as
+//! it is. A [`Sheet`] takes what the store reads, person by person or counted, and makes of it the numbers and one page
+//! of those who differ. One more change: a variant of [`SimulatedChange`], what it does in [`Simulation::of`] and why it
+//! would be refused in `Firm::refusal`.
 
+mod sheet;
+
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
 
 use super::customer::Segment;
 use super::error::Reason;
-use super::ids::{BrokerId, CustomerId, ProviderId, TargetId, UserId};
-use super::jump::{JumpOrder, Person, PersonId, PersonKind};
+use super::ids::{ActivationId, BrokerId, CustomerId, ProviderId, TargetId, UserId};
+use super::jump::{JumpOrder, Person, PersonId};
 use super::page::{Page, PageRequest};
-use super::provider::State;
+use super::provider::{MOST_PROVIDERS, State};
 use super::resolve::{
     Assignments, CandidateActivation, CandidateCustomer, CandidateTarget, CandidateUser, Candidates, Resolution, Way,
-    resolve,
+    resolve, user_of_unnamed,
 };
 use super::target::{LineScope, TargetKind};
 use super::tenant::TenantState;
 use super::text::UserName;
 use super::user::UserKind;
+
+pub use self::sheet::{BrokerScan, CustomerScan, Sheet};
 
 /// A change that is thought through and not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,15 +100,24 @@ pub struct FirmTarget {
     pub seen: CandidateTarget,
 }
 
+/// A con:center user as [`Firm`] has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirmUser {
+    /// What it is called at con:center.
+    pub name: UserName,
+    /// What a decision sees of it.
+    pub seen: CandidateUser,
+}
+
 /// Everything that decisions of one tenant rest on but its people, read at one point in time.
 #[derive(Debug, Clone)]
 pub struct Firm {
     /// Whether the tenant is in business.
     pub tenant: TenantState,
-    /// All users of the tenant.
-    pub users: HashMap<UserId, CandidateUser>,
-    /// What they are called at con:center.
-    pub names: HashMap<UserId, UserName>,
+    /// The users that the change can make a difference with. Where a product provider is disabled these are all of the tenant, and
+    /// their scopes need to tell of that one only; else the one that the change names, the Standard user and the shared ones.
+    /// More do no harm.
+    pub users: HashMap<UserId, FirmUser>,
     /// The tenant's shared private user.
     pub private_user: Option<UserId>,
     /// The tenant's shared commercial user.
@@ -120,11 +134,23 @@ pub struct Firm {
     pub user_is_owned: bool,
 }
 
+/// Why the service would refuse a change itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeRefusal {
+    /// By its rules.
+    Rule(Reason),
+    /// No product provider would be left, and a scope names one at least: no request can say it.
+    NoProviderLeft,
+    /// More product providers would be left than a scope can name: likewise.
+    TooManyProvidersLeft,
+}
+
 impl Firm {
-    /// Why the service would refuse `change`, as its own method says it; `None` if it would not.
-    fn refusal(&self, change: &SimulatedChange, after: Option<&CandidateUser>) -> Option<Reason> {
-        let kind = change.user().and_then(|user| self.users.get(&user)).map(|user| user.kind)?;
-        match (change, kind) {
+    /// Why the service would refuse `change`, as its own method says it; `None` if it would not. `after` is the user that it names,
+    /// if that one differs then.
+    fn refusal(&self, change: &SimulatedChange, after: Option<&CandidateUser>) -> Option<ChangeRefusal> {
+        let kind = change.user().and_then(|user| self.users.get(&user)).map(|user| user.seen.kind)?;
+        let reason = match (change, kind) {
             (SimulatedChange::Standard(_), UserKind::EndCustomer) => Some(Reason::EndkundeConflict),
             (SimulatedChange::Standard(_), UserKind::Broker) => self.user_is_activated.then_some(Reason::Assigned),
             (SimulatedChange::SharedUser { .. }, UserKind::Standard | UserKind::Broker) => {
@@ -136,14 +162,18 @@ impl Firm {
                 owned.or(is_shared.then_some(Reason::SlotInUse))
             }
             (SimulatedChange::RemoveProvider { .. }, _) => {
-                let left = after.map(|user| user.scope.named().len());
-                (left == Some(0)).then_some(Reason::ProviderScopeRequired)
+                return match after.map(|user| user.scope.named().len()) {
+                    Some(0) => Some(ChangeRefusal::NoProviderLeft),
+                    Some(left) if left > MOST_PROVIDERS => Some(ChangeRefusal::TooManyProvidersLeft),
+                    Some(_) | None => None,
+                };
             }
             (SimulatedChange::Standard(_), UserKind::Standard)
             | (SimulatedChange::SharedUser { .. }, UserKind::EndCustomer)
             | (SimulatedChange::EndCustomerOff(_), UserKind::Standard | UserKind::Broker)
             | (SimulatedChange::DisableUser(_) | SimulatedChange::DisableProvider(_), _) => None,
-        }
+        };
+        reason.map(ChangeRefusal::Rule)
     }
 }
 
@@ -183,6 +213,8 @@ pub struct Difference {
     pub target_id: TargetId,
     /// At how many targets anything happens to him, this one included.
     pub targets: u32,
+    /// The broker's activation that the jump names at which it happens; `None`: one that names none, and of customers.
+    pub activation_id: Option<ActivationId>,
     /// What his jump to that target comes to now.
     pub before: SimulatedOutcome,
     /// What it would come to.
@@ -236,7 +268,7 @@ pub enum Simulated {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimulatedPage {
     /// Why the service would refuse the change; `None` if it would not.
-    pub refusal: Option<Reason>,
+    pub refusal: Option<ChangeRefusal>,
     /// Brokers in activations, and customers with a record; `None` on all pages but the first.
     pub counts: Option<(ShiftCounts, ShiftCounts)>,
     /// Those who differ: brokers by id, then customers by id.
@@ -248,8 +280,10 @@ pub struct SimulatedPage {
 pub enum Assigned<'a> {
     /// A broker: all of his activations.
     Broker(&'a [CandidateActivation]),
-    /// A customer with a record: his segment and his own user.
-    Customer(Segment, Option<UserId>),
+    /// A customer with a record who has an own user. No rule looks at his segment then.
+    Own(UserId),
+    /// A customer with a record who has none, of this segment.
+    Shared(Segment),
 }
 
 /// Targets that no decision tells from one another.
@@ -260,10 +294,76 @@ struct TargetGroup {
     after: CandidateTarget,
 }
 
+impl TargetGroup {
+    fn differs(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+/// What rules look at of a user, at the targets that count for him.
+#[derive(PartialEq, Eq, Hash)]
+struct Look {
+    kind: UserKind,
+    state: State,
+    has_secret: bool,
+    is_suspect: bool,
+    reported_end_customer: Option<bool>,
+    /// Whether his scope holds the product provider of each, in their order.
+    opens: Vec<bool>,
+}
+
+impl Look {
+    fn at(user: &CandidateUser, targets: &[TargetGroup], counts: impl Fn(&TargetGroup) -> bool) -> Self {
+        let opens = targets.iter().filter(|group| counts(group));
+        Self {
+            kind: user.kind,
+            state: user.state,
+            has_secret: user.has_secret,
+            is_suspect: user.is_suspect,
+            reported_end_customer: user.reported_end_customer,
+            opens: opens.map(|group| user.scope.allows(&group.before.provider_id)).collect(),
+        }
+    }
+}
+
+/// Who is assigned a user: all that is told apart of people for whom their own assignment has decided.
+#[derive(Clone, Copy)]
+enum Owner {
+    Broker,
+    Customer,
+}
+
+/// What happens at one group of targets.
+struct Change {
+    shift: Shift,
+    /// The place of the group.
+    place: usize,
+    before: Result<Resolution, Reason>,
+    after: Result<Resolution, Reason>,
+}
+
+/// What happens to all who are assigned alike, by the place of the group; nothing to whoever stays as he is.
+type Changes = Vec<Change>;
+
+/// What happens to those who have one of the users that are alike.
+struct OfUser {
+    broker: Changes,
+    customer: Changes,
+}
+
+/// The gravest of what happens to somebody.
+struct Gravest<'s> {
+    change: &'s Change,
+    /// Whom it happens with, where it was worked out for another one of those who are alike.
+    user: Option<UserId>,
+    activation_id: Option<ActivationId>,
+    targets: u32,
+}
+
 /// A tenant before and after a change.
 pub struct Simulation {
     firm: Firm,
-    refusal: Option<Reason>,
+    refusal: Option<ChangeRefusal>,
     /// The users that differ afterwards, as they are then; at most two.
     changed: HashMap<UserId, CandidateUser>,
     /// The shared users afterwards.
@@ -271,6 +371,13 @@ pub struct Simulation {
     commercial_after: Option<UserId>,
     /// By the key of their first.
     targets: Vec<TargetGroup>,
+    /// What happens to those whom an assignment of their own leads to a user. Who is alike stands here once.
+    of_users: Vec<OfUser>,
+    /// The place in [`Self::of_users`] of each user that the change reaches.
+    places: HashMap<UserId, usize>,
+    /// What happens to customers who have no own user.
+    of_private: Changes,
+    of_commercial: Changes,
 }
 
 /// Before the change or after it.
@@ -302,52 +409,210 @@ impl Simulation {
         let after = change.user().and_then(|user| changed.get(&user));
         let refusal = firm.refusal(change, after);
         let targets = target_groups(&firm.targets, change, target);
-        Some(Self { firm, refusal, changed, private_after, commercial_after, targets })
+        let mut simulation = Self {
+            firm,
+            refusal,
+            changed,
+            private_after,
+            commercial_after,
+            targets,
+            of_users: Vec::new(),
+            places: HashMap::new(),
+            of_private: Vec::new(),
+            of_commercial: Vec::new(),
+        };
+        (simulation.places, simulation.of_users) = simulation.decide_users();
+        simulation.of_private = simulation.changes_of_shared(Segment::Private);
+        simulation.of_commercial = simulation.changes_of_shared(Segment::Commercial);
+        Some(simulation)
     }
 
     /// How the jumps of somebody would differ; `None` if none does.
     #[must_use]
     pub fn difference(&self, assigned: &Assigned<'_>) -> Option<Difference> {
-        let is_reached = self.reaches(assigned);
-        let mut gravest: Option<Difference> = None;
-        let mut targets: u32 = 0;
-        // Neither he nor the target differs: a decision that looks at the same comes to the same.
-        for group in self.targets.iter().filter(|group| is_reached || group.before != group.after) {
-            let before = self.decide(When::Before, group, assigned);
-            let after = self.decide(When::After, group, assigned);
-            let Some(shift) = shift(&before, &after) else { continue };
-            targets = targets.saturating_add(group.number);
-            if gravest.as_ref().is_none_or(|gravest| shift < gravest.shift) {
-                let (before, after) = (self.outcome(before), self.outcome(after));
-                gravest = Some(Difference { shift, target_id: group.first.clone(), targets: 0, before, after });
-            }
-        }
-        gravest.map(|gravest| Difference { targets, ..gravest })
+        self.gravest(assigned).and_then(|gravest| self.told(&gravest))
     }
 
-    /// Tells whether the change is about anything that could lead him to a user, or about that user. Whoever is not
-    /// reached comes to the same at every target that does not differ.
-    fn reaches(&self, assigned: &Assigned<'_>) -> bool {
+    fn gravest(&self, assigned: &Assigned<'_>) -> Option<Gravest<'_>> {
         match assigned {
-            Assigned::Broker(activations) => {
-                activations.iter().any(|activation| self.changed.contains_key(&activation.user_id))
+            Assigned::Broker(activations) => self.gravest_of_broker(activations),
+            Assigned::Own(own) => self.gravest_of(self.of_owner(*own, Owner::Customer), Some(*own)),
+            Assigned::Shared(segment) => self.gravest_of(self.of_shared(*segment), None),
+        }
+    }
+
+    fn gravest_of<'s>(&self, changes: &'s [Change], user: Option<UserId>) -> Option<Gravest<'s>> {
+        let change = changes.iter().min_by_key(|change| (change.shift, change.place))?;
+        let targets = self.targets_at(changes.iter().map(|change| change.place));
+        Some(Gravest { change, user, activation_id: None, targets })
+    }
+
+    /// A broker's jumps are one that names no activation, and one for each that can be named. Of what is as grave and happens at
+    /// the same target the first is told, then that of the activation that was made first.
+    fn gravest_of_broker(&self, activations: &[CandidateActivation]) -> Option<Gravest<'_>> {
+        let unnamed = user_of_unnamed(activations);
+        let enabled = activations.iter().filter(|activation| activation.state == State::Active);
+        let mut wishes: Vec<_> = enabled
+            .map(|activation| {
+                let named = (unnamed != Some(activation.user_id)).then_some(activation.activation_id);
+                (activation.user_id, named)
+            })
+            .collect();
+        // Activations of one user come to the same.
+        wishes.sort_unstable();
+        wishes.dedup_by_key(|(user, _)| *user);
+        let mut places = Vec::new();
+        let mut gravest: Option<(&Change, UserId, Option<ActivationId>)> = None;
+        for (user, named) in wishes {
+            for change in self.of_owner(user, Owner::Broker) {
+                places.push(change.place);
+                let rank = |change: &Change, named| (change.shift, change.place, named);
+                if gravest.is_none_or(|(first, _, of)| rank(change, named) < rank(first, of)) {
+                    gravest = Some((change, user, named));
+                }
             }
-            Assigned::Customer(_, Some(own)) => self.changed.contains_key(own),
-            Assigned::Customer(_, None) => {
-                let now = [self.firm.private_user, self.firm.commercial_user];
-                let then = [self.private_after, self.commercial_after];
-                now != then || now.iter().flatten().any(|user| self.changed.contains_key(user))
-            }
+        }
+        let (change, user, activation_id) = gravest?;
+        places.sort_unstable();
+        places.dedup();
+        Some(Gravest { change, user: Some(user), activation_id, targets: self.targets_at(places.into_iter()) })
+    }
+
+    /// How many targets there are in some groups.
+    fn targets_at(&self, places: impl Iterator<Item = usize>) -> u32 {
+        let numbers = places.filter_map(|place| self.targets.get(place)).map(|group| group.number);
+        numbers.fold(0, u32::saturating_add)
+    }
+
+    fn told(&self, gravest: &Gravest<'_>) -> Option<Difference> {
+        let Gravest { change, user, activation_id, targets } = gravest;
+        let target_id = self.targets.get(change.place)?.first.clone();
+        let outcome = |decided: &Result<Resolution, Reason>| self.outcome(decided, *user);
+        let (before, after) = (outcome(&change.before), outcome(&change.after));
+        let (targets, activation_id) = (*targets, *activation_id);
+        Some(Difference { shift: change.shift, target_id, targets, activation_id, before, after })
+    }
+
+    /// What happens to those whom an assignment of their own leads to `user`.
+    fn of_owner(&self, user: UserId, owner: Owner) -> &[Change] {
+        let place = self.places.get(&user).and_then(|place| self.of_users.get(*place));
+        place.map_or(&[], |of_user| match owner {
+            Owner::Broker => &of_user.broker,
+            Owner::Customer => &of_user.customer,
+        })
+    }
+
+    fn of_shared(&self, segment: Segment) -> &[Change] {
+        match segment {
+            Segment::Private => &self.of_private,
+            Segment::Commercial => &self.of_commercial,
         }
     }
 
     /// Tells whether anything happens to targets.
     fn changes_targets(&self) -> bool {
-        self.targets.iter().any(|group| group.before != group.after)
+        self.targets.iter().any(TargetGroup::differs)
     }
 
-    fn decide(&self, when: When, group: &TargetGroup, assigned: &Assigned<'_>) -> Result<Resolution, Reason> {
-        let (person, assignments, named) = self.assignments(when, assigned);
+    /// Decides for every user that the change reaches, for those who are alike once: the place of each, and what happens.
+    fn decide_users(&self) -> (HashMap<UserId, usize>, Vec<OfUser>) {
+        let changes_targets = self.changes_targets();
+        let (mut places, mut of_users) = (HashMap::new(), Vec::new());
+        let mut looks: HashMap<(Look, Look), usize> = HashMap::new();
+        for (user_id, user) in &self.firm.users {
+            let after = self.changed.get(user_id);
+            // Neither he nor a target differs: a decision that looks at the same comes to the same.
+            if after.is_none() && !changes_targets {
+                continue;
+            }
+            let counts = |group: &TargetGroup| after.is_some() || group.differs();
+            let look = |user| Look::at(user, &self.targets, counts);
+            let place = match looks.entry((look(&user.seen), look(after.unwrap_or(&user.seen)))) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    let changes =
+                        |owner| self.changes(counts, |when, group| self.decide_own(when, group, *user_id, owner));
+                    of_users.push(OfUser { broker: changes(Owner::Broker), customer: changes(Owner::Customer) });
+                    *new.insert(of_users.len() - 1)
+                }
+            };
+            places.insert(*user_id, place);
+        }
+        (places, of_users)
+    }
+
+    /// What happens to customers of a segment who have no own user.
+    fn changes_of_shared(&self, segment: Segment) -> Changes {
+        let now = [self.firm.private_user, self.firm.commercial_user];
+        let then = [self.private_after, self.commercial_after];
+        let is_reached = now != then || now.iter().flatten().any(|user| self.changed.contains_key(user));
+        self.changes(
+            |group| is_reached || group.differs(),
+            |when, group| self.decide_customer(when, group, segment, None),
+        )
+    }
+
+    fn changes(
+        &self,
+        counts: impl Fn(&TargetGroup) -> bool,
+        decide: impl Fn(When, &TargetGroup) -> Result<Resolution, Reason>,
+    ) -> Changes {
+        let groups = self.targets.iter().enumerate().filter(|(_, group)| counts(group));
+        let changes = groups.filter_map(|(place, group)| {
+            let (before, after) = (decide(When::Before, group), decide(When::After, group));
+            shift(&before, &after).map(|shift| Change { shift, place, before, after })
+        });
+        changes.collect()
+    }
+
+    /// Decides for somebody whom an assignment of his own leads to `user`.
+    fn decide_own(&self, when: When, group: &TargetGroup, user: UserId, owner: Owner) -> Result<Resolution, Reason> {
+        match owner {
+            Owner::Broker => {
+                let only =
+                    CandidateActivation { activation_id: ActivationId::any(), user_id: user, state: State::Active };
+                let person = Person::Broker(BrokerId::anybody());
+                self.decide(when, group, person, Assignments::Broker(vec![only]), &[Some(user)])
+            }
+            // Of either segment: no rule looks at it.
+            Owner::Customer => self.decide_customer(when, group, Segment::Private, Some(user)),
+        }
+    }
+
+    fn decide_customer(
+        &self,
+        when: When,
+        group: &TargetGroup,
+        segment: Segment,
+        own: Option<UserId>,
+    ) -> Result<Resolution, Reason> {
+        let (private_user, commercial_user) = match when {
+            When::Before => (self.firm.private_user, self.firm.commercial_user),
+            When::After => (self.private_after, self.commercial_after),
+        };
+        let customer_id = CustomerId::anybody();
+        let record = CandidateCustomer { customer_id: customer_id.clone(), segment, user_id: own };
+        let assignments = Assignments::Customer {
+            record: Some(record),
+            private_user,
+            commercial_user,
+            commercial_falls_back: self.firm.commercial_falls_back,
+        };
+        let person = Person::Customer { customer_id, stated: None };
+        self.decide(when, group, person, assignments, &[own, private_user, commercial_user])
+    }
+
+    fn decide(
+        &self,
+        when: When,
+        group: &TargetGroup,
+        person: Person,
+        assignments: Assignments,
+        named: &[Option<UserId>],
+    ) -> Result<Resolution, Reason> {
+        let mut named: Vec<_> = named.iter().flatten().copied().collect();
+        named.sort_unstable();
+        named.dedup();
         let users = named.into_iter().filter_map(|user| self.user(when, user)).cloned().collect();
         let target = match when {
             When::Before => &group.before,
@@ -373,49 +638,23 @@ impl Simulation {
         resolve(&order, &candidates).outcome.map_err(|refusal| refusal.reason)
     }
 
-    /// Somebody who is assigned like this, what assigns him, and every user that this names.
-    fn assignments(&self, when: When, assigned: &Assigned<'_>) -> (Person, Assignments, Vec<UserId>) {
-        match assigned {
-            Assigned::Broker(activations) => {
-                let mut named: Vec<_> = activations.iter().map(|activation| activation.user_id).collect();
-                named.sort_unstable();
-                named.dedup();
-                (Person::Broker(BrokerId::anybody()), Assignments::Broker(activations.to_vec()), named)
-            }
-            Assigned::Customer(segment, own) => {
-                let (private_user, commercial_user) = match when {
-                    When::Before => (self.firm.private_user, self.firm.commercial_user),
-                    When::After => (self.private_after, self.commercial_after),
-                };
-                let customer_id = CustomerId::anybody();
-                let record = CandidateCustomer { customer_id: customer_id.clone(), segment: *segment, user_id: *own };
-                let assignments = Assignments::Customer {
-                    record: Some(record),
-                    private_user,
-                    commercial_user,
-                    commercial_falls_back: self.firm.commercial_falls_back,
-                };
-                let mut named: Vec<_> = [*own, private_user, commercial_user].into_iter().flatten().collect();
-                named.sort_unstable();
-                named.dedup();
-                (Person::Customer { customer_id, stated: None }, assignments, named)
-            }
-        }
-    }
-
     fn user(&self, when: When, user: UserId) -> Option<&CandidateUser> {
         let changed = if when == When::After { self.changed.get(&user) } else { None };
-        changed.or_else(|| self.firm.users.get(&user))
+        changed.or_else(|| self.firm.users.get(&user).map(|user| &user.seen))
     }
 
-    fn outcome(&self, decided: Result<Resolution, Reason>) -> SimulatedOutcome {
+    /// What was decided, for `user` where it was for another one who is alike.
+    fn outcome(&self, decided: &Result<Resolution, Reason>, user: Option<UserId>) -> SimulatedOutcome {
         match decided {
-            Ok(Resolution { user_id, way, .. }) => match self.firm.names.get(&user_id) {
-                Some(name) => SimulatedOutcome::User { user_id, name: name.clone(), way },
-                // A decision takes nobody whom it was not given.
-                None => SimulatedOutcome::Refused(Reason::NoUserAssigned),
-            },
-            Err(reason) => SimulatedOutcome::Refused(reason),
+            Ok(Resolution { user_id, way, .. }) => {
+                let user_id = user.unwrap_or(*user_id);
+                match self.firm.users.get(&user_id) {
+                    Some(user) => SimulatedOutcome::User { user_id, name: user.name.clone(), way: *way },
+                    // A decision takes nobody whom it was not given.
+                    None => SimulatedOutcome::Refused(Reason::NoUserAssigned),
+                }
+            }
+            Err(reason) => SimulatedOutcome::Refused(*reason),
         }
     }
 }
@@ -428,11 +667,11 @@ fn changed_users(firm: &Firm, change: &SimulatedChange) -> HashMap<UserId, Candi
             changed.insert(user.user_id, after);
         }
     };
-    let named = change.user().and_then(|user| firm.users.get(&user));
+    let named = change.user().and_then(|user| firm.users.get(&user)).map(|user| &user.seen);
     match (change, named) {
         (SimulatedChange::Standard(_), Some(user)) => {
             let standard = |user: &&CandidateUser| user.kind == UserKind::Standard;
-            for previous in firm.users.values().filter(standard) {
+            for previous in firm.users.values().map(|user| &user.seen).filter(standard) {
                 put(previous, CandidateUser { kind: UserKind::Broker, ..previous.clone() });
             }
             put(user, CandidateUser { kind: UserKind::Standard, ..user.clone() });
@@ -503,186 +742,6 @@ fn shift(before: &Result<Resolution, Reason>, after: &Result<Resolution, Reason>
         (Err(_), Ok(_)) => Some(Shift::GainsUser),
         (Err(_), Err(_)) => None,
     }
-}
-
-/// Customers who are assigned alike.
-type CustomerGroup = (Segment, Option<UserId>);
-
-/// Which brokers the store reads, each with all of his activations, by id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrokerScan {
-    /// Only those in an activation with one of these users; `None`: all.
-    pub with_users: Option<Vec<UserId>>,
-    /// Only those behind this one.
-    pub after: Option<BrokerId>,
-}
-
-/// Which customers the store reads, by id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CustomerScan {
-    /// Those of these segments who have no own user; at most two.
-    pub without_user: Vec<Segment>,
-    /// Those of a segment with an own user.
-    pub with_user: Vec<(Segment, UserId)>,
-    /// Only those behind this one.
-    pub after: Option<CustomerId>,
-    /// How many; there may be more.
-    pub most: u32,
-}
-
-/// Takes what the store reads and makes the answer of it.
-///
-/// The keys of its page name a kind and an id: `b` or `c`, and what the portal chose; at most 129 bytes.
-pub struct Sheet {
-    simulation: Simulation,
-    /// The customers who differ, by how they are assigned.
-    groups: HashMap<CustomerGroup, Difference>,
-    counts: Option<(ShiftCounts, ShiftCounts)>,
-    rows: Vec<SimulatedPerson>,
-    size: usize,
-    after: Option<PersonId>,
-}
-
-impl Sheet {
-    /// Begins a page. `None` if what the query names is not there.
-    #[must_use]
-    pub fn begin(firm: Firm, query: &SimulationQuery) -> Option<Self> {
-        let simulation = Simulation::of(firm, &query.change, query.target.as_ref())?;
-        let groups = differing_groups(&simulation);
-        let counts = query.page.after.is_none().then(<(ShiftCounts, ShiftCounts)>::default);
-        // A key that is none comes from nobody who was shown the page before: to him the list is at its beginning.
-        let after = query.page.after.as_deref().and_then(person_of_key);
-        let size = usize::from(query.page.size.rows());
-        Some(Self { simulation, groups, counts, rows: Vec::new(), size, after })
-    }
-
-    /// Whether everybody is counted: on the first page.
-    #[must_use]
-    pub const fn counts_people(&self) -> bool {
-        self.counts.is_some()
-    }
-
-    /// Takes the number of all brokers who are in any activation.
-    pub fn count_brokers(&mut self, brokers: u64) {
-        if let Some((counts, _)) = &mut self.counts {
-            counts.add(None, brokers);
-        }
-    }
-
-    /// Takes the number of customers of a segment with the same own user, or none.
-    pub fn count_customers(&mut self, segment: Segment, own_user: Option<UserId>, customers: u64) {
-        let shift = self.groups.get(&(segment, own_user)).map(|difference| difference.shift);
-        if let Some((_, counts)) = &mut self.counts {
-            counts.add(shift, customers);
-        }
-    }
-
-    /// Which brokers have to be read; `None` if none.
-    #[must_use]
-    pub fn brokers(&self) -> Option<BrokerScan> {
-        let after = match &self.after {
-            None => None,
-            Some(PersonId::Broker(broker)) => Some(broker.clone()),
-            Some(PersonId::Customer(_)) => return None,
-        };
-        if self.simulation.changes_targets() {
-            return Some(BrokerScan { with_users: None, after });
-        }
-        let mut users: Vec<_> = self.simulation.changed.keys().copied().collect();
-        users.sort_unstable();
-        (!users.is_empty()).then_some(BrokerScan { with_users: Some(users), after })
-    }
-
-    /// Takes a broker with all of his activations. Breaks where nothing is left to learn.
-    pub fn broker(&mut self, broker: BrokerId, activations: &[CandidateActivation]) -> ControlFlow<()> {
-        if let Some(difference) = self.simulation.difference(&Assigned::Broker(activations)) {
-            if let Some((counts, _)) = &mut self.counts {
-                counts.same = counts.same.saturating_sub(1);
-                counts.add(Some(difference.shift), 1);
-            }
-            self.put(PersonId::Broker(broker), difference);
-        }
-        if self.counts.is_none() && self.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    /// Which customers have to be read; `None` if none.
-    #[must_use]
-    pub fn customers(&self) -> Option<CustomerScan> {
-        if self.is_full() || self.groups.is_empty() {
-            return None;
-        }
-        let after = match &self.after {
-            Some(PersonId::Customer(customer)) => Some(customer.clone()),
-            Some(PersonId::Broker(_)) | None => None,
-        };
-        let mut scan = CustomerScan { without_user: Vec::new(), with_user: Vec::new(), after, most: 0 };
-        for (segment, own_user) in self.groups.keys() {
-            match own_user {
-                None => scan.without_user.push(*segment),
-                Some(user) => scan.with_user.push((*segment, *user)),
-            }
-        }
-        scan.most = u32::try_from((self.size + 1).saturating_sub(self.rows.len())).unwrap_or(u32::MAX);
-        Some(scan)
-    }
-
-    /// Takes a customer.
-    pub fn customer(&mut self, customer: CustomerId, segment: Segment, own_user: Option<UserId>) {
-        if let Some(difference) = self.groups.get(&(segment, own_user)).cloned() {
-            self.put(PersonId::Customer(customer), difference);
-        }
-    }
-
-    /// The page.
-    #[must_use]
-    pub fn finish(mut self) -> SimulatedPage {
-        let more = self.is_full();
-        self.rows.truncate(self.size);
-        let next = if more { self.rows.last().map(|row| key_of(&row.person)) } else { None };
-        SimulatedPage { refusal: self.simulation.refusal, counts: self.counts, persons: Page { rows: self.rows, next } }
-    }
-
-    /// One more than the page takes, to learn whether another one follows.
-    const fn is_full(&self) -> bool {
-        self.rows.len() > self.size
-    }
-
-    fn put(&mut self, person: PersonId, difference: Difference) {
-        if !self.is_full() {
-            self.rows.push(SimulatedPerson { person, difference });
-        }
-    }
-}
-
-/// The customers who differ, by how they are assigned.
-fn differing_groups(simulation: &Simulation) -> HashMap<CustomerGroup, Difference> {
-    let firm = &simulation.firm;
-    // Own users are Endkunde, all of them.
-    let is_own = |user: &&CandidateUser| user.kind == UserKind::EndCustomer;
-    let owned = firm.users.values().filter(is_own).map(|user| Some(user.user_id));
-    let groups = std::iter::once(None)
-        .chain(owned)
-        .flat_map(|user| [Segment::Private, Segment::Commercial].map(|segment| (segment, user)));
-    let differing = groups.filter_map(|(segment, user)| {
-        let difference = simulation.difference(&Assigned::Customer(segment, user))?;
-        Some(((segment, user), difference))
-    });
-    differing.collect()
-}
-
-/// The key that names a person in the list.
-fn key_of(person: &PersonId) -> String {
-    let kind = match person.kind() {
-        PersonKind::Broker => 'b',
-        PersonKind::Customer => 'c',
-    };
-    format!("{kind}{}", person.as_str())
-}
-
-fn person_of_key(key: &str) -> Option<PersonId> {
-    let broker = || key.strip_prefix('b').and_then(|id| BrokerId::parse(id).ok()).map(PersonId::Broker);
-    let customer = || key.strip_prefix('c').and_then(|id| CustomerId::parse(id).ok()).map(PersonId::Customer);
-    broker().or_else(customer)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ use crate::domain::error::{Refusal, Version};
 use crate::domain::ids::{
     ActivationId, AuditId, BrokerId, CustomerId, JumpId, ProviderId, ReturnUrlId, SubjectId, TargetId, TenantId, UserId,
 };
-use crate::domain::isolation::IsolationFacts;
+use crate::domain::isolation::IsolationReport;
 use crate::domain::jump::{
     Jump, JumpFilter, JumpInputs, JumpQuery, JumpRecord, JumpSelection, LoginReport, PersonInputs, PersonQuery,
     RecordOutcome, RedeemAttempt, RedeemInputs, RedeemOutcome, RedeemQuery, RequestKey, RevokedCounts, SeenCustomer,
@@ -81,6 +81,9 @@ pub const MOST_JUMPS_REPORTED: u32 = 100_000;
 pub const MOST_ENTRIES_SCANNED: u32 = 10_000;
 /// Most brokers that a simulation reads in one go, each with all of his activations.
 pub const BROKERS_AT_ONCE: u32 = 500;
+/// Most kinds of assignment that a simulation looks up one by one, to list who differs. More of them are looked for among all
+/// customers of the tenant.
+pub const MOST_ASSIGNMENTS_LOOKED_UP: usize = 200;
 /// Most customers in one batch.
 pub const MOST_CUSTOMERS_AT_ONCE: usize = 1_000;
 
@@ -791,9 +794,14 @@ pub trait SimulationStore: Send + Sync {
 /// How customers are kept apart.
 #[async_trait]
 pub trait IsolationStore: Send + Sync {
-    /// Reads what the isolation report rests on, at one point in time. Goes through the tenant's customers and through the jumps
-    /// that are kept; holds no more of them than numbers for each user. `None` if there is no such tenant, or if it is deleted.
-    async fn isolation_facts(&self, tenant: &TenantId) -> Result<Option<IsolationFacts>, StoreError>;
+    /// Reads a page of the isolation report, as it is at one point in time. Goes through the tenant's users, its customers, and its
+    /// newest [`MOST_JUMPS_REPORTED`] jumps; holds of them numbers for each user, and whole only the users of the page. `None` if
+    /// there is no such tenant, or if it is deleted.
+    async fn isolation_report(
+        &self,
+        tenant: &TenantId,
+        page: &PageRequest,
+    ) -> Result<Option<IsolationReport>, StoreError>;
 }
 
 /// The audit log.

@@ -1,12 +1,15 @@
 //! Simulations: they tell what the change then does, and nothing is written but an audit row.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use concenter_gateway::proto::admin::v1 as admin;
 use concenter_gateway::proto::v1;
 use concenter_gateway::proto::v1::explain_jump_response::Result as Explained;
 use concenter_gateway::proto::v1::simulate_change_request::Change;
 use concenter_gateway::proto::v1::simulated_outcome::Outcome;
 use concenter_gateway::proto::v1::simulated_person::Person;
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::harness::*;
@@ -194,9 +197,80 @@ async fn a_change_that_would_be_refused_is_simulated_with_its_reason() {
     let shared = v1::SharedUserChange { segment: v1::Segment::Private.into(), user_id: Some(world.a.meier.clone()) };
     let told = simulate(&world, "customer_access.simulate_private", Change::SharedUser(shared)).await;
     assert_eq!((why(&told), loses(&told)), (Some(v1::ErrorReason::EndkundeRequired), (Some(0), Some(1))));
-    let removed = v1::RemovedProvider { user_id: own.clone(), product_provider_id: COMPARATOR.to_owned() };
+    let listed = simulate(&world, "user.simulate_standard", Change::StandardUserId(world.a.meier.clone())).await;
+    let advice = listed.would_be_refused.expect("a refusal").advice;
+    assert!(!advice.contains("listed"), "nothing is listed here: {advice}");
+}
+
+/// W08: a scope that no request can say is refused as the request is that would say it: the last product provider of a broker's
+/// user and of customers', and one of more than a list takes.
+#[tokio::test]
+async fn a_scope_that_cannot_be_written_would_be_refused_as_it_is() {
+    let world = World::example().await;
+    let of_customers = user("A", "eigener", v1::UserKind::EndCustomer, only(&[COMPARATOR]));
+    let of_customers = world.a.new_user(of_customers).await;
+    let of_broker = world.a.new_user(user("A", "einer", v1::UserKind::Broker, only(&[COMPARATOR]))).await;
+    let of_all = world.a.new_user(user("A", "alle", v1::UserKind::Broker, all())).await;
+    let operator = world.service.operator();
+    let known = operator.catalog_admin().list_product_providers(admin::ListProductProvidersRequest::default()).await;
+    let mut left: Vec<_> = known.expect("a list").into_inner().product_providers;
+    let mut left: Vec<String> = left.drain(..).map(|provider| provider.product_provider_id).collect();
+    for n in left.len()..202 {
+        let id = format!("anbieter-{n}");
+        put_provider(&operator, &id, v1::ProductProviderKind::Insurer).await;
+        left.push(id);
+    }
+    left.retain(|provider| provider != COMPARATOR);
+    let left: Vec<_> = left.iter().map(String::as_str).collect();
+    for (user_id, left) in [(of_customers, &[][..]), (of_broker, &[]), (of_all, &left)] {
+        let removed = v1::RemovedProvider { user_id: user_id.clone(), product_provider_id: COMPARATOR.to_owned() };
+        let told = simulate(&world, "user.simulate_remove_provider", Change::RemoveProvider(removed)).await;
+        let refusal = told.would_be_refused.expect("a refusal");
+        assert_eq!(refusal.reason(), v1::ErrorReason::FieldInvalid);
+        let update = v1::UpdateUserRequest {
+            request_id: request_id(),
+            user: Some(v1::ConcenterUser {
+                etag: world.a.user(&user_id).await.etag,
+                user_id,
+                provider_scope: Some(only(left)),
+                ..Default::default()
+            }),
+            update_mask: None,
+        };
+        let list = "user.provider_scope.only.product_provider_ids";
+        world.service.refuses_fields(&[list], world.a.admin.users().update_user(update)).await;
+    }
+    // One fewer is a list.
+    let removed =
+        v1::RemovedProvider { user_id: world.a.private.clone(), product_provider_id: "anbieter-9".to_owned() };
     let told = simulate(&world, "user.simulate_remove_provider", Change::RemoveProvider(removed)).await;
-    assert_eq!((why(&told), loses(&told)), (Some(v1::ErrorReason::ProviderScopeRequired), (Some(0), Some(1))));
+    assert_eq!(told.would_be_refused, None);
+}
+
+/// W09: what goes through all people of a tenant leaves room for jumps.
+#[tokio::test]
+async fn simulations_and_reports_beyond_what_a_process_takes_are_told_to_come_back() {
+    let world = World::example().await;
+    let audit = world.service.audit().await;
+    let mut calls = JoinSet::new();
+    for n in 0..24 {
+        let (admin, change) = (world.a.admin.clone(), Change::DisableProductProviderId(COMPARATOR.to_owned()));
+        calls.spawn(async move {
+            if n % 2 == 0 {
+                admin.jumps().simulate_change(asked(change)).await.map(|_| ())
+            } else {
+                admin.jumps().get_isolation_report(v1::GetIsolationReportRequest::default()).await.map(|_| ())
+            }
+        });
+    }
+    let answers = calls.join_all().await;
+    let (answered, turned_away): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    for status in turned_away.into_iter().filter_map(Result::err) {
+        assert_eq!(crate::harness::reason(&status), (Code::Unavailable, "OVERLOADED".to_owned()));
+        assert_eq!(retry_after(&status), Some(Duration::from_secs(1)));
+    }
+    assert!(answered.len() >= 2, "as many as there are places");
+    assert_eq!(world.service.audit_since(&audit).await.len(), answered.len(), "a row for each that was begun");
 }
 
 /// W03: everybody who differs stands on one page, brokers first, and only the first page counts.

@@ -251,11 +251,15 @@ macro_rules! conformance {
                 a_simulation_finds_brokers_by_the_user_and_sees_all_their_activations
                 a_simulation_tells_what_stands_in_the_way_of_its_change
                 a_simulation_goes_through_everybody_page_by_page
+                a_simulation_counts_customers_of_a_user_who_is_no_longer_endkunde
+                a_simulation_finds_customers_of_many_users
                 a_simulation_is_of_one_tenant
             }
             isolation {
                 whom_each_user_serves_is_counted
                 whom_targets_took_customers_for_is_counted
+                whom_a_target_took_for_another_is_seen_across_users
+                what_was_changed_by_hand_is_found
                 a_tenant_that_is_not_there_is_not_reported
             }
             decisions {

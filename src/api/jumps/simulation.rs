@@ -7,7 +7,9 @@ use crate::api::status::{advice, error_reason};
 use crate::domain::error::Reason;
 use crate::domain::ids::{ProviderId, TargetId, UserId};
 use crate::domain::jump::PersonId;
-use crate::domain::simulation::{Shift, ShiftCounts, SimulatedChange, SimulatedOutcome, SimulatedPerson};
+use crate::domain::simulation::{
+    ChangeRefusal, Shift, ShiftCounts, SimulatedChange, SimulatedOutcome, SimulatedPerson,
+};
 use crate::proto::v1;
 use crate::proto::v1::simulate_change_request::Change as WireChange;
 use crate::proto::v1::simulated_outcome::Outcome as WireOutcome;
@@ -81,6 +83,7 @@ impl From<SimulatedPerson> for v1::SimulatedPerson {
             target_id: difference.target_id.to_string(),
             targets: count(difference.targets.into()),
             shift: shift(difference.shift).into(),
+            activation_id: difference.activation_id.map(|activation| activation.to_string()),
         }
     }
 }
@@ -96,9 +99,30 @@ pub(super) fn counts(counts: ShiftCounts) -> v1::SimulationCounts {
     }
 }
 
-/// Why something would be refused, with what can be done about it.
-pub(super) fn refusal(reason: Reason) -> v1::SimulatedRefusal {
-    v1::SimulatedRefusal { reason: error_reason(reason).into(), advice: advice(reason).to_owned() }
+/// Why the change itself would be refused, with what can be done about it.
+pub(super) fn refusal(refusal: ChangeRefusal) -> v1::SimulatedRefusal {
+    let (reason, advice) = match refusal {
+        ChangeRefusal::Rule(reason) => (error_reason(reason), advice_on_change(reason)),
+        ChangeRefusal::NoProviderLeft => (
+            v1::ErrorReason::FieldInvalid,
+            "a con:center user keeps one product provider at least: disable the user instead",
+        ),
+        ChangeRefusal::TooManyProvidersLeft => (
+            v1::ErrorReason::FieldInvalid,
+            "more product providers are left than a scope can name: give the user a list of those that it needs",
+        ),
+    };
+    v1::SimulatedRefusal { reason: reason.into(), advice: advice.to_owned() }
+}
+
+/// What can be done about a refusal of a change. Where the real one lists what stands in the way, nothing is listed here.
+fn advice_on_change(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Assigned => {
+            "activations, or customers whose own user it is, have this con:center user: give them another one first"
+        }
+        reason => advice(reason),
+    }
 }
 
 fn outcome(outcome: SimulatedOutcome) -> v1::SimulatedOutcome {
@@ -108,7 +132,10 @@ fn outcome(outcome: SimulatedOutcome) -> v1::SimulatedOutcome {
             user_name: name.to_string(),
             way: way_out(way).into(),
         }),
-        SimulatedOutcome::Refused(reason) => WireOutcome::Refusal(refusal(reason)),
+        SimulatedOutcome::Refused(reason) => WireOutcome::Refusal(v1::SimulatedRefusal {
+            reason: error_reason(reason).into(),
+            advice: advice(reason).to_owned(),
+        }),
     };
     v1::SimulatedOutcome { outcome: Some(outcome) }
 }

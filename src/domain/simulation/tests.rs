@@ -1,5 +1,7 @@
 //! Simulations of random firms against the same decisions made one by one, and the pages of a sheet.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -104,8 +106,11 @@ fn any_firm() -> impl Strategy<Value = Firm> {
             }
             Firm {
                 tenant: TenantState::Active,
-                names: (1..=USERS).map(|n| (user_id(n), name(n))).collect(),
-                users: users.into_iter().map(|user| (user.user_id, user)).collect(),
+                users: users
+                    .into_iter()
+                    .zip(1..)
+                    .map(|(seen, n)| (seen.user_id, FirmUser { name: name(n), seen }))
+                    .collect(),
                 private_user,
                 commercial_user,
                 commercial_falls_back: falls_back,
@@ -138,22 +143,22 @@ fn changed(firm: &Firm, change: &SimulatedChange) -> Firm {
     let mut after = firm.clone();
     match change {
         SimulatedChange::Standard(user) => {
-            for other in after.users.values_mut().filter(|other| other.kind == UserKind::Standard) {
-                other.kind = UserKind::Broker;
+            for other in after.users.values_mut().filter(|other| other.seen.kind == UserKind::Standard) {
+                other.seen.kind = UserKind::Broker;
             }
-            after.users.get_mut(user).expect("a user").kind = UserKind::Standard;
+            after.users.get_mut(user).expect("a user").seen.kind = UserKind::Standard;
         }
         SimulatedChange::SharedUser { segment: Segment::Private, user } => after.private_user = *user,
         SimulatedChange::SharedUser { segment: Segment::Commercial, user } => after.commercial_user = *user,
         SimulatedChange::EndCustomerOff(user) => {
-            let user = after.users.get_mut(user).expect("a user");
+            let user = &mut after.users.get_mut(user).expect("a user").seen;
             if user.kind == UserKind::EndCustomer {
                 user.kind = UserKind::Broker;
             }
         }
-        SimulatedChange::DisableUser(user) => after.users.get_mut(user).expect("a user").state = State::Disabled,
+        SimulatedChange::DisableUser(user) => after.users.get_mut(user).expect("a user").seen.state = State::Disabled,
         SimulatedChange::RemoveProvider { user, provider: removed } => {
-            let user = after.users.get_mut(user).expect("a user");
+            let user = &mut after.users.get_mut(user).expect("a user").seen;
             let left = PROVIDERS.into_iter().map(provider).filter(|one| one != removed);
             let left: Vec<_> = left.filter(|one| user.scope.allows(one)).collect();
             match ProviderList::new(left) {
@@ -171,16 +176,28 @@ fn changed(firm: &Firm, change: &SimulatedChange) -> Firm {
     after
 }
 
+fn assigned(segment: Segment, own: Option<UserId>) -> Assigned<'static> {
+    own.map_or(Assigned::Shared(segment), Assigned::Own)
+}
+
 /// What one jump comes to.
-fn jump(firm: &Firm, target: &TargetId, assigned: &Assigned<'_>) -> Result<UserId, Reason> {
+fn jump(
+    firm: &Firm,
+    target: &TargetId,
+    assigned: &Assigned<'_>,
+    activation_id: Option<ActivationId>,
+    segment: Segment,
+) -> Result<UserId, Reason> {
     let target_seen = firm.targets.iter().find(|one| one.target_id == *target).map(|one| one.seen.clone());
     let (person, assignments) = match assigned {
         Assigned::Broker(activations) => {
             (Person::Broker(BrokerId::parse("b-1").expect("an id")), Assignments::Broker(activations.to_vec()))
         }
-        Assigned::Customer(segment, own) => {
+        Assigned::Own(_) | Assigned::Shared(_) => {
+            let own = if let Assigned::Own(own) = assigned { Some(*own) } else { None };
+            let segment = if let Assigned::Shared(segment) = assigned { *segment } else { segment };
             let customer_id = CustomerId::parse("c-1").expect("an id");
-            let record = CandidateCustomer { customer_id: customer_id.clone(), segment: *segment, user_id: *own };
+            let record = CandidateCustomer { customer_id: customer_id.clone(), segment, user_id: own };
             let assignments = Assignments::Customer {
                 record: Some(record),
                 private_user: firm.private_user,
@@ -195,7 +212,7 @@ fn jump(firm: &Firm, target: &TargetId, assigned: &Assigned<'_>) -> Result<UserI
         actor: None,
         target_id: target.clone(),
         wanted: None,
-        activation_id: None,
+        activation_id,
         customer_context: None,
         line_of_business: None,
         provider_id: None,
@@ -205,7 +222,7 @@ fn jump(firm: &Firm, target: &TargetId, assigned: &Assigned<'_>) -> Result<UserI
         target: target_seen,
         named_provider: None,
         assignments,
-        users: firm.users.values().cloned().collect(),
+        users: firm.users.values().map(|user| user.seen.clone()).collect(),
     };
     resolve(&order, &candidates).outcome.map(|found| found.user_id).map_err(|refusal| refusal.reason)
 }
@@ -224,38 +241,49 @@ proptest! {
         firm in any_firm(),
         change in any_change(),
         brokers in proptest::collection::vec(
-            proptest::collection::vec((1_u8..=9, 1..=USERS, any_state()), 1..4), 1..4),
+            proptest::collection::vec((1..=USERS, any_state()), 1..4), 1..4),
     ) {
         let after = changed(&firm, &change);
         let simulation = Simulation::of(firm.clone(), &change, None).expect("all of it is there");
         let brokers: Vec<Vec<_>> = brokers
             .into_iter()
-            .map(|his| his.into_iter().map(|(n, user, state)| activation(n, user, state)).collect())
+            .map(|his| his.into_iter().zip(1..).map(|((user, state), n)| activation(n, user, state)).collect())
             .collect();
         let customers = [Segment::Private, Segment::Commercial].into_iter().flat_map(|segment| {
-            std::iter::once(None).chain((1..=USERS).map(|n| Some(user_id(n))))
-                .map(move |own| Assigned::Customer(segment, own))
+            let owners = (1..=USERS).map(|n| Assigned::Own(user_id(n)));
+            std::iter::once(Assigned::Shared(segment)).chain(owners).map(move |assigned| (assigned, segment))
         });
-        for assigned in brokers.iter().map(|his| Assigned::Broker(his)).chain(customers) {
-            let mut differs = Vec::new();
-            for target in firm.targets.iter().filter(|target| target.seen.state == State::Active) {
-                let (was, is) =
-                    (jump(&firm, &target.target_id, &assigned), jump(&after, &target.target_id, &assigned));
-                let shift = match (&was, &is) {
-                    (Ok(was), Ok(is)) if was != is => Shift::OtherUser,
-                    (Ok(_), Err(_)) => Shift::LosesUser,
-                    (Err(_), Ok(_)) => Shift::GainsUser,
-                    _ => continue,
-                };
-                differs.push((shift, target.target_id.clone(), was, is));
+        let brokers = brokers.iter().map(|his| (Assigned::Broker(his), Segment::Private));
+        for (assigned, segment) in brokers.chain(customers) {
+            // Whatever he may name: nothing, or one of his activations.
+            let mut wishes = vec![None];
+            if let Assigned::Broker(his) = assigned {
+                wishes.extend(his.iter().map(|activation| Some(activation.activation_id)));
             }
-            differs.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-            let told = simulation.difference(&assigned);
-            let told = told.map(|told| {
+            let mut differs = Vec::new();
+            let mut targets = BTreeSet::new();
+            for target in firm.targets.iter().filter(|target| target.seen.state == State::Active) {
+                for wish in &wishes {
+                    let (was, is) = (
+                        jump(&firm, &target.target_id, &assigned, *wish, segment),
+                        jump(&after, &target.target_id, &assigned, *wish, segment),
+                    );
+                    let shift = match (&was, &is) {
+                        (Ok(was), Ok(is)) if was != is => Shift::OtherUser,
+                        (Ok(_), Err(_)) => Shift::LosesUser,
+                        (Err(_), Ok(_)) => Shift::GainsUser,
+                        _ => continue,
+                    };
+                    differs.push((shift, target.target_id.clone(), *wish, was, is));
+                    targets.insert(target.target_id.clone());
+                }
+            }
+            differs.sort_by(|one, other| (one.0, &one.1, one.2).cmp(&(other.0, &other.1, other.2)));
+            let told = simulation.difference(&assigned).map(|told| {
                 let (before, after) = (user_of(&told.before), user_of(&told.after));
-                ((told.shift, told.target_id, before, after), told.targets)
+                ((told.shift, told.target_id, told.activation_id, before, after), told.targets)
             });
-            let targets = u32::try_from(differs.len()).expect("four at most");
+            let targets = u32::try_from(targets.len()).expect("four at most");
             prop_assert_eq!(told, differs.into_iter().next().map(|first| (first, targets)), "{:?}", assigned);
         }
     }
@@ -278,7 +306,7 @@ proptest! {
         // An own user is Endkunde.
         for (_, own) in &customers {
             if let Some(user) = own.and_then(|own| firm.users.get_mut(&user_id(own))) {
-                user.kind = UserKind::EndCustomer;
+                user.seen.kind = UserKind::EndCustomer;
             }
         }
         let customers: Vec<_> = customers
@@ -295,7 +323,7 @@ proptest! {
             Some(SimulatedPerson { person: PersonId::Broker(broker.clone()), difference })
         });
         let of_customers = customers.iter().filter_map(|(customer, segment, own)| {
-            let difference = simulation.difference(&Assigned::Customer(*segment, *own))?;
+            let difference = simulation.difference(&assigned(*segment, *own))?;
             Some(SimulatedPerson { person: PersonId::Customer(customer.clone()), difference })
         });
         let everybody: Vec<_> = of_brokers.chain(of_customers).collect();
@@ -326,6 +354,55 @@ proptest! {
     }
 }
 
+/// A firm of as many users as one may have, each with as long a scope: what is decided grows with how different they are only.
+#[test]
+fn users_that_are_alike_are_decided_once() {
+    let keys = |n: usize| provider(&format!("anbieter-{n:03}"));
+    let scope = ProviderScope::Only(ProviderList::new((0..200).map(keys).collect()).expect("providers"));
+    let seen = |n: u16| {
+        let (kind, state) = if n.is_multiple_of(2) {
+            (UserKind::EndCustomer, State::Active)
+        } else {
+            (UserKind::Broker, State::Disabled)
+        };
+        let user_id = UserId::parse(&format!("00000000-0000-7000-8000-{n:012}")).expect("an id");
+        let (has_secret, is_suspect, reported_end_customer) = (true, false, None);
+        CandidateUser { user_id, kind, state, has_secret, is_suspect, scope: scope.clone(), reported_end_customer }
+    };
+    let users: HashMap<_, _> = (0..10_000)
+        .map(|n| {
+            let seen = seen(n);
+            (seen.user_id, FirmUser { name: name(1), seen })
+        })
+        .collect();
+    let target = |n: usize| FirmTarget {
+        target_id: TargetId::parse(&format!("ziel-{n:03}")).expect("a key"),
+        seen: CandidateTarget {
+            kind: TargetKind::TariffCalculator,
+            state: State::Active,
+            provider_id: keys(n),
+            provider_state: State::Active,
+            accepts: AcceptedPersons { brokers: true, customers: true },
+            lines: LineScope::All,
+        },
+    };
+    let firm = Firm {
+        tenant: TenantState::Active,
+        users,
+        private_user: None,
+        commercial_user: None,
+        commercial_falls_back: false,
+        providers: (0..200).map(|n| (keys(n), State::Active)).collect(),
+        targets: (0..200).map(target).collect(),
+        user_is_activated: false,
+        user_is_owned: false,
+    };
+    let simulation = Simulation::of(firm, &SimulatedChange::DisableProvider(keys(7)), None).expect("it is there");
+    assert_eq!((simulation.of_users.len(), simulation.places.len()), (2, 10_000));
+    let decided = simulation.of_users.iter().flat_map(|of_user| [&of_user.broker, &of_user.customer]);
+    assert!(decided.into_iter().all(|changes| changes.len() <= 1), "at the target of the provider alone");
+}
+
 /// One page, read as a store reads it.
 fn page_of(
     firm: Firm,
@@ -337,7 +414,7 @@ fn page_of(
     if sheet.counts_people() {
         sheet.count_brokers(brokers.len() as u64);
         for (_, segment, own) in customers {
-            sheet.count_customers(*segment, *own, 1);
+            sheet.count_customers(&assigned(*segment, *own), 1);
         }
     }
     if let Some(scan) = sheet.brokers() {
@@ -355,11 +432,11 @@ fn page_of(
             is_behind
                 && match own {
                     None => scan.without_user.contains(segment),
-                    Some(own) => scan.with_user.contains(&(*segment, *own)),
+                    Some(own) => scan.with_user.contains(own),
                 }
         });
         for (customer, segment, own) in wanted.take(scan.most as usize) {
-            sheet.customer(customer.clone(), *segment, *own);
+            sheet.customer(customer.clone(), &assigned(*segment, *own));
         }
     }
     sheet.finish()

@@ -15,15 +15,15 @@ use super::questions::user_of;
 use super::row::{Cells, uuid};
 use super::session::Rows;
 use crate::domain::ids::{ActivationId, BrokerId, CustomerId, ProviderId, TenantId, UserId};
-use crate::domain::provider::State;
-use crate::domain::resolve::{CandidateActivation, CandidateTarget};
+use crate::domain::provider::{ProviderScope, State};
+use crate::domain::resolve::{CandidateActivation, CandidateTarget, CandidateUser};
 use crate::domain::simulation::{
-    BrokerScan, CustomerScan, Firm, FirmTarget, Sheet, Simulated, SimulatedChange, SimulationQuery,
+    Assigned, BrokerScan, CustomerScan, Firm, FirmTarget, FirmUser, Sheet, Simulated, SimulatedChange, SimulationQuery,
 };
 use crate::domain::tenant::TenantState;
 use crate::domain::text::UserName;
 use crate::store::codes::Code as _;
-use crate::store::{BROKERS_AT_ONCE, SimulationStore, StoreError};
+use crate::store::{BROKERS_AT_ONCE, MOST_ASSIGNMENTS_LOOKED_UP, SimulationStore, StoreError};
 
 #[async_trait]
 impl SimulationStore for PostgresStore {
@@ -80,11 +80,32 @@ WHERE t.tenant_id = $1
   AND t.deleted_at IS NULL
 ";
 
-const USERS: &str = "
+/// The Standard user, and those of a list.
+const FEW_USERS: &str = "
 SELECT
     user_id, user_name, kind, state, providers, reported_end_customer,
     sealed_secret IS NOT NULL AS has_secret,
     credential_suspect_since IS NOT NULL AS is_suspect
+FROM concenter_user
+WHERE tenant_id = $1
+  AND kind = 'standard'
+UNION
+SELECT
+    user_id, user_name, kind, state, providers, reported_end_customer,
+    sealed_secret IS NOT NULL,
+    credential_suspect_since IS NOT NULL
+FROM concenter_user
+WHERE tenant_id = $1
+  AND user_id = ANY ($2)
+";
+
+/// All users. Of their scopes, which may be long, only whether they hold one product provider.
+const ALL_USERS: &str = "
+SELECT
+    user_id, user_name, kind, state, reported_end_customer,
+    sealed_secret IS NOT NULL AS has_secret,
+    credential_suspect_since IS NOT NULL AS is_suspect,
+    (providers IS NULL OR $2 = ANY (providers)) AS holds_it
 FROM concenter_user
 WHERE tenant_id = $1
 ";
@@ -109,18 +130,26 @@ async fn firm(tx: &mut PgConnection, tenant: &TenantId, change: &SimulatedChange
     let Some(row) = &row else {
         return Ok(None);
     };
-    let users = sqlx::query(USERS).bind(uuid(tenant.as_bytes())).fetch_all(&mut *tx).await?;
-    let names = users.iter().map(name_of).collect::<Step<HashMap<_, _>>>()?;
-    let users = users.iter().map(|row| user_of(row).map(|user| (user.user_id, user)));
+    let cells = Cells::of(row, "customer_access");
+    let private_user = cells.id_or_null("private_user_id", UserId::parse)?;
+    let commercial_user = cells.id_or_null("commercial_user_id", UserId::parse)?;
+    let users = match change {
+        SimulatedChange::DisableProvider(provider) => all_users(tx, tenant, provider).await?,
+        SimulatedChange::Standard(_)
+        | SimulatedChange::SharedUser { .. }
+        | SimulatedChange::EndCustomerOff(_)
+        | SimulatedChange::DisableUser(_)
+        | SimulatedChange::RemoveProvider { .. } => {
+            few_users(tx, tenant, [change.user(), private_user, commercial_user].into_iter().flatten()).await?
+        }
+    };
     let providers = sqlx::query(PROVIDERS).fetch_all(&mut *tx).await?;
     let targets = sqlx::query(TARGETS).fetch_all(tx).await?;
-    let cells = Cells::of(row, "customer_access");
     Ok(Some(Firm {
         tenant: cells.code::<TenantState>("tenant_state")?,
-        users: users.collect::<Step<HashMap<_, _>>>()?,
-        names,
-        private_user: cells.id_or_null("private_user_id", UserId::parse)?,
-        commercial_user: cells.id_or_null("commercial_user_id", UserId::parse)?,
+        users,
+        private_user,
+        commercial_user,
         commercial_falls_back: cells.plain("commercial_falls_back")?,
         providers: providers.iter().map(provider_of).collect::<Step<BTreeMap<_, _>>>()?,
         targets: targets.iter().map(firm_target_of).collect::<Step<_>>()?,
@@ -129,9 +158,40 @@ async fn firm(tx: &mut PgConnection, tenant: &TenantId, change: &SimulatedChange
     }))
 }
 
-fn name_of(row: &PgRow) -> Step<(UserId, UserName)> {
-    let cells = Cells::of(row, "concenter_user");
-    Ok((cells.id("user_id", UserId::parse)?, cells.parsed("user_name", UserName::parse)?))
+async fn few_users(
+    tx: &mut PgConnection,
+    tenant: &TenantId,
+    listed: impl Iterator<Item = UserId>,
+) -> Step<HashMap<UserId, FirmUser>> {
+    let listed: Vec<_> = listed.map(|user| uuid(user.as_bytes())).collect();
+    let rows = sqlx::query(FEW_USERS).bind(uuid(tenant.as_bytes())).bind(listed).fetch_all(tx).await?;
+    let users = rows.iter().map(|row| {
+        let seen = user_of(row)?;
+        Ok((seen.user_id, FirmUser { name: name_of(row)?, seen }))
+    });
+    users.collect()
+}
+
+async fn all_users(tx: &mut PgConnection, tenant: &TenantId, provider: &ProviderId) -> Step<HashMap<UserId, FirmUser>> {
+    let rows = sqlx::query(ALL_USERS).bind(uuid(tenant.as_bytes())).bind(provider.as_str()).fetch_all(tx).await?;
+    let users = rows.iter().map(|row| {
+        let cells = Cells::of(row, "concenter_user");
+        let seen = CandidateUser {
+            user_id: cells.id("user_id", UserId::parse)?,
+            kind: cells.code("kind")?,
+            state: cells.code("state")?,
+            has_secret: cells.plain("has_secret")?,
+            is_suspect: cells.plain("is_suspect")?,
+            scope: ProviderScope::of_one(cells.plain("holds_it")?),
+            reported_end_customer: cells.plain("reported_end_customer")?,
+        };
+        Ok((seen.user_id, FirmUser { name: name_of(row)?, seen }))
+    });
+    users.collect()
+}
+
+fn name_of(row: &PgRow) -> Step<UserName> {
+    Cells::of(row, "concenter_user").parsed("user_name", UserName::parse)
 }
 
 fn provider_of(row: &PgRow) -> Step<(ProviderId, State)> {
@@ -153,13 +213,16 @@ WHERE tenant_id = $1
 ";
 
 pub(super) const COUNT_CUSTOMERS: &str = "
-SELECT segment, user_id, count(*) AS customers
+SELECT
+    CASE WHEN user_id IS NULL THEN segment END AS segment,
+    user_id,
+    count(*) AS customers
 FROM customer
 WHERE tenant_id = $1
-GROUP BY segment, user_id
+GROUP BY 1, 2
 ";
 
-/// Counts everybody. The number of rows is that of the users at most twice, and two.
+/// Counts everybody. The number of rows is that of the users at most, and two.
 async fn count(tx: &mut PgConnection, tenant: &TenantId, sheet: &mut Sheet) -> Step<()> {
     let brokers: i64 = sqlx::query_scalar(COUNT_BROKERS).bind(uuid(tenant.as_bytes())).fetch_one(&mut *tx).await?;
     sheet.count_brokers(u64::try_from(brokers).unwrap_or_default());
@@ -167,10 +230,17 @@ async fn count(tx: &mut PgConnection, tenant: &TenantId, sheet: &mut Sheet) -> S
     for row in &groups {
         let cells = Cells::of(row, "customer");
         let customers: i64 = cells.plain("customers")?;
-        let own_user = cells.id_or_null("user_id", UserId::parse)?;
-        sheet.count_customers(cells.code("segment")?, own_user, u64::try_from(customers).unwrap_or_default());
+        sheet.count_customers(&assigned(cells)?, u64::try_from(customers).unwrap_or_default());
     }
     Ok(())
+}
+
+/// How a customer is assigned.
+fn assigned(cells: Cells<'_>) -> Step<Assigned<'static>> {
+    match cells.id_or_null("user_id", UserId::parse)? {
+        Some(own) => Ok(Assigned::Own(own)),
+        None => Ok(Assigned::Shared(cells.code("segment")?)),
+    }
 }
 
 /// The next brokers behind one, each with all of his activations.
@@ -256,7 +326,30 @@ fn broker_of(row: &PgRow) -> Step<(BrokerId, CandidateActivation)> {
     Ok((cells.parsed("broker_id", BrokerId::parse)?, activation))
 }
 
-/// The next customers behind one who are assigned in one of some ways.
+/// The next customers of a segment behind one who have no own user.
+const CUSTOMERS_OF_NONE: &str = "
+SELECT customer_id
+FROM customer
+WHERE tenant_id = $1
+  AND user_id IS NULL
+  AND segment = $2
+  AND customer_id > $3
+ORDER BY customer_id
+LIMIT $4
+";
+
+/// The next customers behind one whose own user is one.
+const CUSTOMERS_OF_USER: &str = "
+SELECT customer_id
+FROM customer
+WHERE tenant_id = $1
+  AND user_id = $2
+  AND customer_id > $3
+ORDER BY customer_id
+LIMIT $4
+";
+
+/// The next customers behind one who are assigned in one of many ways.
 const CUSTOMERS: &str = "
 SELECT customer_id, segment, user_id
 FROM customer
@@ -264,29 +357,75 @@ WHERE tenant_id = $1
   AND customer_id > $2
   AND CASE
       WHEN user_id IS NULL THEN segment = ANY ($3)
-      ELSE (segment, user_id) IN (SELECT * FROM unnest($4::TEXT[], $5::UUID[]))
+      ELSE user_id IN (SELECT unnest($4::UUID[]))
   END
 ORDER BY customer_id
-LIMIT $6
+LIMIT $5
 ";
 
+/// Hands over the next customers, however few of all they are.
 async fn read_customers(tx: &mut PgConnection, tenant: &TenantId, scan: &CustomerScan, sheet: &mut Sheet) -> Step<()> {
+    if scan.without_user.len() + scan.with_user.len() > MOST_ASSIGNMENTS_LOOKED_UP {
+        return search_customers(tx, tenant, scan, sheet).await;
+    }
+    let without_user = scan.without_user.iter().map(|segment| Assigned::Shared(*segment));
+    let with_user = scan.with_user.iter().map(|own| Assigned::Own(*own));
+    let mut next = Vec::new();
+    for assigned in without_user.chain(with_user) {
+        let looked_up = match assigned {
+            Assigned::Own(own) => {
+                sqlx::query(CUSTOMERS_OF_USER).bind(uuid(tenant.as_bytes())).bind(uuid(own.as_bytes()))
+            }
+            Assigned::Shared(segment) => {
+                sqlx::query(CUSTOMERS_OF_NONE).bind(uuid(tenant.as_bytes())).bind(segment.code())
+            }
+            Assigned::Broker(_) => continue,
+        };
+        let behind = scan.after.as_ref().map_or("", CustomerId::as_str);
+        for row in &looked_up.bind(behind).bind(i64::from(scan.most)).fetch_all(&mut *tx).await? {
+            next.push((Cells::of(row, "customer").parsed("customer_id", CustomerId::parse)?, assigned));
+        }
+        next.sort_unstable_by(|(one, _), (other, _)| CustomerId::cmp(one, other));
+        next.truncate(usize::try_from(scan.most).unwrap_or(usize::MAX));
+    }
+    for (customer, assigned) in next {
+        sheet.customer(customer, &assigned);
+    }
+    Ok(())
+}
+
+/// The same, by a walk through all customers of the tenant until there are enough.
+async fn search_customers(
+    tx: &mut PgConnection,
+    tenant: &TenantId,
+    scan: &CustomerScan,
+    sheet: &mut Sheet,
+) -> Step<()> {
     let without_user: Vec<_> = scan.without_user.iter().map(|segment| segment.code()).collect();
-    let (segments, users): (Vec<_>, Vec<_>) =
-        scan.with_user.iter().map(|(segment, user)| (segment.code(), uuid(user.as_bytes()))).unzip();
+    let with_user: Vec<_> = scan.with_user.iter().map(|user| uuid(user.as_bytes())).collect();
     let rows = sqlx::query(CUSTOMERS)
         .bind(uuid(tenant.as_bytes()))
         .bind(scan.after.as_ref().map_or("", CustomerId::as_str))
         .bind(without_user)
-        .bind(segments)
-        .bind(users)
+        .bind(with_user)
         .bind(i64::from(scan.most))
         .fetch_all(tx)
         .await?;
     for row in &rows {
         let cells = Cells::of(row, "customer");
-        let own_user = cells.id_or_null("user_id", UserId::parse)?;
-        sheet.customer(cells.parsed("customer_id", CustomerId::parse)?, cells.code("segment")?, own_user);
+        sheet.customer(cells.parsed("customer_id", CustomerId::parse)?, &assigned(cells)?);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_plan;
+    use super::*;
+
+    #[tokio::test]
+    async fn customers_are_looked_up_by_how_they_are_assigned() {
+        assert_plan(CUSTOMERS_OF_NONE, &["customer (customer_id >, segment =, tenant_id =)"]).await;
+        assert_plan(CUSTOMERS_OF_USER, &["customer (customer_id >, tenant_id =, user_id =)"]).await;
+    }
 }

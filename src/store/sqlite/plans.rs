@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use super::{audit, audit_chain, hot, jump_history, open, questions};
 
 /// The steps of a statement's plan on an empty database, as it is at the worst: without statistics.
-async fn plan(statement: &str) -> Vec<String> {
+pub(super) async fn plan(statement: &str) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a directory");
     let mut opened = open::for_writing(directory.path()).await.expect("a database");
     #[expect(clippy::disallowed_methods, reason = "a constant of this engine behind three words")]

@@ -15,15 +15,15 @@ use super::error::{Failure, Step};
 use super::questions::user_of;
 use super::row::Cells;
 use crate::domain::ids::{ActivationId, BrokerId, CustomerId, ProviderId, TenantId, UserId};
-use crate::domain::provider::State;
-use crate::domain::resolve::{CandidateActivation, CandidateTarget};
+use crate::domain::provider::{ProviderScope, State};
+use crate::domain::resolve::{CandidateActivation, CandidateTarget, CandidateUser};
 use crate::domain::simulation::{
-    BrokerScan, CustomerScan, Firm, FirmTarget, Sheet, Simulated, SimulatedChange, SimulationQuery,
+    Assigned, BrokerScan, CustomerScan, Firm, FirmTarget, FirmUser, Sheet, Simulated, SimulatedChange, SimulationQuery,
 };
 use crate::domain::tenant::TenantState;
 use crate::domain::text::UserName;
 use crate::store::codes::Code as _;
-use crate::store::{BROKERS_AT_ONCE, SimulationStore, StoreError};
+use crate::store::{BROKERS_AT_ONCE, MOST_ASSIGNMENTS_LOOKED_UP, SimulationStore, StoreError};
 
 #[async_trait]
 impl SimulationStore for SqliteStore {
@@ -89,11 +89,33 @@ WHERE t.tenant_id = ?1
   AND t.deleted_at IS NULL
 ";
 
-const USERS: &str = "
+/// The Standard user, and those of a list.
+const FEW_USERS: &str = "
 SELECT
     user_id, user_name, kind, state, providers, reported_end_customer,
     sealed_secret IS NOT NULL AS has_secret,
     credential_suspect_since IS NOT NULL AS is_suspect
+FROM concenter_user
+WHERE tenant_id = ?1
+  AND kind = 'standard'
+UNION
+SELECT
+    u.user_id, u.user_name, u.kind, u.state, u.providers, u.reported_end_customer,
+    u.sealed_secret IS NOT NULL,
+    u.credential_suspect_since IS NOT NULL
+FROM json_each(?2) AS q
+CROSS JOIN concenter_user AS u
+    ON u.tenant_id = ?1
+    AND u.user_id = q.value
+";
+
+/// All users. Of their scopes, which may be long, only whether they hold one product provider.
+const ALL_USERS: &str = "
+SELECT
+    user_id, user_name, kind, state, reported_end_customer,
+    sealed_secret IS NOT NULL AS has_secret,
+    credential_suspect_since IS NOT NULL AS is_suspect,
+    providers IS NULL OR EXISTS (SELECT 1 FROM json_each(providers) AS p WHERE p.value = ?2) AS holds_it
 FROM concenter_user
 WHERE tenant_id = ?1
 ";
@@ -118,18 +140,26 @@ async fn firm(snapshot: &mut SqliteConnection, tenant: &TenantId, change: &Simul
     let Some(row) = &row else {
         return Ok(None);
     };
-    let users = sqlx::query(USERS).bind(tenant.to_string()).fetch_all(&mut *snapshot).await?;
-    let names = users.iter().map(name_of).collect::<Step<HashMap<_, _>>>()?;
-    let users = users.iter().map(|row| user_of(row).map(|user| (user.user_id, user)));
+    let cells = Cells::of(row, "customer_access");
+    let private_user = cells.parsed_or_null("private_user_id", UserId::parse)?;
+    let commercial_user = cells.parsed_or_null("commercial_user_id", UserId::parse)?;
+    let users = match change {
+        SimulatedChange::DisableProvider(provider) => all_users(snapshot, tenant, provider).await?,
+        SimulatedChange::Standard(_)
+        | SimulatedChange::SharedUser { .. }
+        | SimulatedChange::EndCustomerOff(_)
+        | SimulatedChange::DisableUser(_)
+        | SimulatedChange::RemoveProvider { .. } => {
+            few_users(snapshot, tenant, [change.user(), private_user, commercial_user].into_iter().flatten()).await?
+        }
+    };
     let providers = sqlx::query(PROVIDERS).fetch_all(&mut *snapshot).await?;
     let targets = sqlx::query(TARGETS).fetch_all(snapshot).await?;
-    let cells = Cells::of(row, "customer_access");
     Ok(Some(Firm {
         tenant: cells.code::<TenantState>("tenant_state")?,
-        users: users.collect::<Step<HashMap<_, _>>>()?,
-        names,
-        private_user: cells.parsed_or_null("private_user_id", UserId::parse)?,
-        commercial_user: cells.parsed_or_null("commercial_user_id", UserId::parse)?,
+        users,
+        private_user,
+        commercial_user,
         commercial_falls_back: cells.plain("commercial_falls_back")?,
         providers: providers.iter().map(provider_of).collect::<Step<BTreeMap<_, _>>>()?,
         targets: targets.iter().map(firm_target_of).collect::<Step<_>>()?,
@@ -138,9 +168,48 @@ async fn firm(snapshot: &mut SqliteConnection, tenant: &TenantId, change: &Simul
     }))
 }
 
-fn name_of(row: &SqliteRow) -> Step<(UserId, UserName)> {
-    let cells = Cells::of(row, "concenter_user");
-    Ok((cells.parsed("user_id", UserId::parse)?, cells.parsed("user_name", UserName::parse)?))
+async fn few_users(
+    snapshot: &mut SqliteConnection,
+    tenant: &TenantId,
+    listed: impl Iterator<Item = UserId>,
+) -> Step<HashMap<UserId, FirmUser>> {
+    let listed: Vec<_> = listed.map(|user| user.to_string()).collect();
+    let rows = sqlx::query(FEW_USERS)
+        .bind(tenant.to_string())
+        .bind(serde_json::to_string(&listed)?)
+        .fetch_all(snapshot)
+        .await?;
+    let users = rows.iter().map(|row| {
+        let seen = user_of(row)?;
+        Ok((seen.user_id, FirmUser { name: name_of(row)?, seen }))
+    });
+    users.collect()
+}
+
+async fn all_users(
+    snapshot: &mut SqliteConnection,
+    tenant: &TenantId,
+    provider: &ProviderId,
+) -> Step<HashMap<UserId, FirmUser>> {
+    let rows = sqlx::query(ALL_USERS).bind(tenant.to_string()).bind(provider.as_str()).fetch_all(snapshot).await?;
+    let users = rows.iter().map(|row| {
+        let cells = Cells::of(row, "concenter_user");
+        let seen = CandidateUser {
+            user_id: cells.parsed("user_id", UserId::parse)?,
+            kind: cells.code("kind")?,
+            state: cells.code("state")?,
+            has_secret: cells.plain("has_secret")?,
+            is_suspect: cells.plain("is_suspect")?,
+            scope: ProviderScope::of_one(cells.plain("holds_it")?),
+            reported_end_customer: cells.plain("reported_end_customer")?,
+        };
+        Ok((seen.user_id, FirmUser { name: name_of(row)?, seen }))
+    });
+    users.collect()
+}
+
+fn name_of(row: &SqliteRow) -> Step<UserName> {
+    Cells::of(row, "concenter_user").parsed("user_name", UserName::parse)
 }
 
 fn provider_of(row: &SqliteRow) -> Step<(ProviderId, State)> {
@@ -161,40 +230,27 @@ FROM activation_broker
 WHERE tenant_id = ?1
 ";
 
-/// Not by one GROUP BY over all of them: SQLite would sort them, in memory.
+/// Each kind of assignment by its part of an index: by one GROUP BY over all of them SQLite would sort them, in memory. Whatever
+/// kind the users are of: that may have been changed by hand.
 pub(super) const COUNT_CUSTOMERS: &str = "
-WITH shared AS MATERIALIZED (
-    SELECT
-        coalesce(sum(segment = 'private'), 0) AS private,
-        coalesce(sum(segment = 'commercial'), 0) AS commercial
-    FROM customer
-    WHERE tenant_id = ?1
-      AND user_id IS NULL
-),
-own AS MATERIALIZED (
-    SELECT
-        u.user_id,
-        sum(c.segment = 'private') AS private,
-        sum(c.segment = 'commercial') AS commercial
-    FROM concenter_user AS u
-    CROSS JOIN customer AS c INDEXED BY customer_by_user
-        ON c.user_id = u.user_id
-        AND c.user_kind = 'end_customer'
-        AND c.tenant_id = u.tenant_id
-    WHERE u.tenant_id = ?1
-      AND u.kind = 'end_customer'
-    GROUP BY u.user_id
-)
-SELECT 'private' AS segment, NULL AS user_id, private AS customers FROM shared
+SELECT segment, NULL AS user_id, count(*) AS customers
+FROM customer INDEXED BY customer_without_user
+WHERE tenant_id = ?1
+  AND user_id IS NULL
+GROUP BY segment
 UNION ALL
-SELECT 'commercial', NULL, commercial FROM shared
-UNION ALL
-SELECT 'private', user_id, private FROM own
-UNION ALL
-SELECT 'commercial', user_id, commercial FROM own
+SELECT NULL, u.user_id, count(*)
+FROM concenter_user AS u
+CROSS JOIN customer AS c INDEXED BY customer_by_user
+    ON c.user_id = u.user_id
+    -- Always so; it stands in the index before the tenant.
+    AND c.user_kind = 'end_customer'
+    AND c.tenant_id = u.tenant_id
+WHERE u.tenant_id = ?1
+GROUP BY u.user_id
 ";
 
-/// Counts everybody. The number of rows is that of the users at most twice, and two.
+/// Counts everybody. The number of rows is that of the users at most, and two.
 async fn count(snapshot: &mut SqliteConnection, tenant: &TenantId, sheet: &mut Sheet) -> Step<()> {
     let brokers: i64 = sqlx::query_scalar(COUNT_BROKERS).bind(tenant.to_string()).fetch_one(&mut *snapshot).await?;
     sheet.count_brokers(u64::try_from(brokers).unwrap_or_default());
@@ -202,10 +258,17 @@ async fn count(snapshot: &mut SqliteConnection, tenant: &TenantId, sheet: &mut S
     for row in &groups {
         let cells = Cells::of(row, "customer");
         let customers: i64 = cells.plain("customers")?;
-        let own_user = cells.parsed_or_null("user_id", UserId::parse)?;
-        sheet.count_customers(cells.code("segment")?, own_user, u64::try_from(customers).unwrap_or_default());
+        sheet.count_customers(&assigned(cells)?, u64::try_from(customers).unwrap_or_default());
     }
     Ok(())
+}
+
+/// How a customer is assigned.
+fn assigned(cells: Cells<'_>) -> Step<Assigned<'static>> {
+    match cells.parsed_or_null("user_id", UserId::parse)? {
+        Some(own) => Ok(Assigned::Own(own)),
+        None => Ok(Assigned::Shared(cells.code("segment")?)),
+    }
 }
 
 /// The next brokers behind one, each with all of his activations.
@@ -298,7 +361,32 @@ fn broker_of(row: &SqliteRow) -> Step<(BrokerId, CandidateActivation)> {
     Ok((cells.parsed("broker_id", BrokerId::parse)?, activation))
 }
 
-/// The next customers behind one who are assigned in one of some ways.
+/// The next customers of a segment behind one who have no own user.
+const CUSTOMERS_OF_NONE: &str = "
+SELECT customer_id
+FROM customer INDEXED BY customer_without_user
+WHERE tenant_id = ?1
+  AND user_id IS NULL
+  AND segment = ?2
+  AND customer_id > ?3
+ORDER BY customer_id
+LIMIT ?4
+";
+
+/// The next customers behind one whose own user is one.
+const CUSTOMERS_OF_USER: &str = "
+SELECT customer_id
+FROM customer INDEXED BY customer_by_user
+WHERE tenant_id = ?1
+  AND user_id = ?2
+  -- Always so; it stands in the index before the tenant.
+  AND user_kind = 'end_customer'
+  AND customer_id > ?3
+ORDER BY customer_id
+LIMIT ?4
+";
+
+/// The next customers behind one who are assigned in one of many ways.
 const CUSTOMERS: &str = "
 SELECT customer_id, segment, user_id
 FROM customer
@@ -306,39 +394,71 @@ WHERE tenant_id = ?1
   AND customer_id > ?2
   AND CASE
       WHEN user_id IS NULL THEN segment IN (SELECT value FROM json_each(?3))
-      ELSE segment || user_id IN (SELECT value FROM json_each(?4))
+      ELSE user_id IN (SELECT value FROM json_each(?4))
   END
 ORDER BY customer_id
 LIMIT ?5
 ";
 
+/// Hands over the next customers, however few of all they are.
 async fn read_customers(
     snapshot: &mut SqliteConnection,
     tenant: &TenantId,
     scan: &CustomerScan,
     sheet: &mut Sheet,
 ) -> Step<()> {
+    if scan.without_user.len() + scan.with_user.len() > MOST_ASSIGNMENTS_LOOKED_UP {
+        return search_customers(snapshot, tenant, scan, sheet).await;
+    }
+    let without_user = scan.without_user.iter().map(|segment| Assigned::Shared(*segment));
+    let with_user = scan.with_user.iter().map(|own| Assigned::Own(*own));
+    let mut next = Vec::new();
+    for assigned in without_user.chain(with_user) {
+        let looked_up = match assigned {
+            Assigned::Own(own) => sqlx::query(CUSTOMERS_OF_USER).bind(tenant.to_string()).bind(own.to_string()),
+            Assigned::Shared(segment) => sqlx::query(CUSTOMERS_OF_NONE).bind(tenant.to_string()).bind(segment.code()),
+            Assigned::Broker(_) => continue,
+        };
+        let behind = scan.after.as_ref().map_or("", CustomerId::as_str);
+        for row in &looked_up.bind(behind).bind(scan.most).fetch_all(&mut *snapshot).await? {
+            next.push((Cells::of(row, "customer").parsed("customer_id", CustomerId::parse)?, assigned));
+        }
+        next.sort_unstable_by(|(one, _), (other, _)| CustomerId::cmp(one, other));
+        next.truncate(usize::try_from(scan.most).unwrap_or(usize::MAX));
+    }
+    for (customer, assigned) in next {
+        sheet.customer(customer, &assigned);
+    }
+    Ok(())
+}
+
+/// The same, by a walk through all customers of the tenant until there are enough.
+async fn search_customers(
+    snapshot: &mut SqliteConnection,
+    tenant: &TenantId,
+    scan: &CustomerScan,
+    sheet: &mut Sheet,
+) -> Step<()> {
     let without_user: Vec<_> = scan.without_user.iter().map(|segment| segment.code()).collect();
-    let with_user = scan.with_user.iter().map(|(segment, user)| format!("{}{user}", segment.code()));
+    let with_user: Vec<_> = scan.with_user.iter().map(UserId::to_string).collect();
     let rows = sqlx::query(CUSTOMERS)
         .bind(tenant.to_string())
         .bind(scan.after.as_ref().map_or("", CustomerId::as_str))
         .bind(serde_json::to_string(&without_user)?)
-        .bind(serde_json::to_string(&with_user.collect::<Vec<_>>())?)
+        .bind(serde_json::to_string(&with_user)?)
         .bind(scan.most)
         .fetch_all(snapshot)
         .await?;
     for row in &rows {
         let cells = Cells::of(row, "customer");
-        let own_user = cells.parsed_or_null("user_id", UserId::parse)?;
-        sheet.customer(cells.parsed("customer_id", CustomerId::parse)?, cells.code("segment")?, own_user);
+        sheet.customer(cells.parsed("customer_id", CustomerId::parse)?, &assigned(cells)?);
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::plans::assert_plan;
+    use super::super::plans::{assert_plan, plan};
     use super::*;
 
     #[tokio::test]
@@ -346,6 +466,18 @@ mod tests {
         assert_plan(FIRM, &[], "customer_by_user (user_id=? AND user_kind=? AND tenant_id=?)").await;
         let listed = ["SCAN q VIRTUAL TABLE INDEX 1:", "SCAN n"];
         assert_plan(BROKERS_OF_USERS, &listed, "activation_by_user (tenant_id=? AND user_id=?)").await;
+    }
+
+    #[tokio::test]
+    async fn customers_are_counted_and_looked_up_by_how_they_are_assigned() {
+        let of_none = "INDEX customer_without_user (tenant_id=? AND segment=? AND customer_id>?)";
+        assert_plan(CUSTOMERS_OF_NONE, &[], of_none).await;
+        let of_user = "INDEX customer_by_user (user_id=? AND user_kind=? AND tenant_id=? AND customer_id>?)";
+        assert_plan(CUSTOMERS_OF_USER, &[], of_user).await;
+        let of_users = "COVERING INDEX customer_by_user (user_id=? AND user_kind=? AND tenant_id=?)";
+        assert_plan(COUNT_CUSTOMERS, &[], of_users).await;
+        assert_plan(COUNT_CUSTOMERS, &[], "INDEX customer_without_user (tenant_id=?)").await;
+        assert!(!plan(COUNT_CUSTOMERS).await.iter().any(|step| step.contains("TEMP B-TREE")), "nothing is sorted");
     }
 
     #[tokio::test]

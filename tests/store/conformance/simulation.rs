@@ -8,10 +8,10 @@ use concenter_gateway::domain::jump::PersonId;
 use concenter_gateway::domain::page::PageRequest;
 use concenter_gateway::domain::provider::State;
 use concenter_gateway::domain::simulation::{
-    Shift, ShiftCounts, Simulated, SimulatedChange, SimulatedOutcome, SimulatedPage, SimulationQuery,
+    ChangeRefusal, Shift, ShiftCounts, Simulated, SimulatedChange, SimulatedOutcome, SimulatedPage, SimulationQuery,
 };
 use concenter_gateway::domain::user::UserKind;
-use concenter_gateway::store::BROKERS_AT_ONCE;
+use concenter_gateway::store::{BROKERS_AT_ONCE, MOST_ASSIGNMENTS_LOOKED_UP};
 
 use crate::fixture::firm::entry;
 use crate::fixture::{Harness, broker, customer, done, first, provider, target};
@@ -53,14 +53,23 @@ pub(crate) async fn a_simulation_finds_brokers_by_the_user_and_sees_all_their_ac
     let firm = h.example().await;
     let told = simulate(h, &firm.tenant, SimulatedChange::DisableUser(firm.meier), first(50)).await;
     assert_eq!(names(&told), ["m.meier"]);
-    // A second one to another user makes his jump ambiguous, whatever becomes of the first: nothing happens to him.
+    // A second one to another user makes a jump ambiguous that names neither, whatever becomes of the first; one that names
+    // the first is refused then.
     let other = h.create_user(&firm.tenant, "andere", UserKind::Broker).await;
     let second = h.activate(&firm.tenant, "m.meier", other).await;
     let told = simulate(h, &firm.tenant, SimulatedChange::DisableUser(firm.meier), first(50)).await;
-    assert_eq!(names(&told), Vec::<&str>::new());
+    assert_eq!(names(&told), ["m.meier"]);
+    let difference = &told.persons.rows[0].difference;
+    let named = difference.activation_id.expect("the activation that is named");
+    assert_ne!(named, second);
+    assert_eq!((difference.shift, difference.targets), (Shift::LosesUser, 2));
+    assert_eq!(difference.after, SimulatedOutcome::Refused(Reason::UserDisabled));
+    let lost = ShiftCounts { same: 1, loses_user: 1, ..ShiftCounts::default() };
+    assert_eq!(told.counts.map(|(brokers, _)| brokers), Some(lost));
     h.set_activation_state(&firm, &second, State::Disabled).await;
     let told = simulate(h, &firm.tenant, SimulatedChange::DisableUser(firm.meier), first(50)).await;
     assert_eq!(names(&told), ["m.meier"], "a disabled one does not count");
+    assert_eq!(told.persons.rows[0].difference.activation_id, None);
 }
 
 pub(crate) async fn a_simulation_tells_what_stands_in_the_way_of_its_change(h: &Harness) {
@@ -76,8 +85,40 @@ pub(crate) async fn a_simulation_tells_what_stands_in_the_way_of_its_change(h: &
         (SimulatedChange::EndCustomerOff(firm.private), Some(Reason::SlotInUse)),
     ] {
         let told = simulate(h, &firm.tenant, change.clone(), first(50)).await;
-        assert_eq!(told.refusal, expected, "{change:?}");
+        assert_eq!(told.refusal, expected.map(ChangeRefusal::Rule), "{change:?}");
     }
+}
+
+/// A user whose kind was changed by hand is a customer's own still.
+pub(crate) async fn a_simulation_counts_customers_of_a_user_who_is_no_longer_endkunde(h: &Harness) {
+    let firm = h.example().await;
+    let own = h.create_user(&firm.tenant, "eigener", UserKind::EndCustomer).await;
+    h.assign(&firm, "k-2", Some(&own)).await;
+    let change = "UPDATE concenter_user SET kind = 'broker' WHERE user_name = 'eigener'";
+    assert_eq!(h.inspect.change_by_hand(change).await, 1);
+    let told = simulate(h, &firm.tenant, SimulatedChange::DisableUser(firm.private), first(50)).await;
+    let customers = ShiftCounts { same: 2, loses_user: 1, ..ShiftCounts::default() };
+    assert_eq!(told.counts.map(|(_, customers)| customers), Some(customers));
+}
+
+/// Customers with own users, more kinds of assignment than are looked up one by one.
+pub(crate) async fn a_simulation_finds_customers_of_many_users(h: &Harness) {
+    let firm = h.example().await;
+    let owners = u32::try_from(MOST_ASSIGNMENTS_LOOKED_UP).expect("a few hundred") + 5;
+    let ids: Vec<_> = (0..owners).map(|n| format!("e-{n:03}")).collect();
+    h.put_customers(&firm, &ids.iter().map(|id| entry(id, Segment::Private)).collect::<Vec<_>>()).await;
+    for id in &ids {
+        let own = h.create_user(&firm.tenant, id, UserKind::EndCustomer).await;
+        h.assign(&firm, id, Some(&own)).await;
+    }
+    let change = SimulatedChange::DisableProvider(provider("vergleich"));
+    let told = simulate(h, &firm.tenant, change, first(500)).await;
+    let mut expected = vec!["m.meier", "s.schulze"];
+    expected.extend(ids.iter().map(String::as_str));
+    expected.extend(["g-1", "k-1", "k-2"]);
+    assert_eq!(names(&told), expected);
+    let lost = ShiftCounts { loses_user: u64::from(owners) + 3, ..ShiftCounts::default() };
+    assert_eq!(told.counts.map(|(_, customers)| customers), Some(lost));
 }
 
 /// More brokers than are read at once, more customers than a page has.
