@@ -17,7 +17,7 @@ use concenter_gateway::store::Location;
 use concenter_gateway::token::{CallerGrant, CallerTokens};
 use rcgen::{CertificateParams, KeyPair};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Certificate;
@@ -127,16 +127,53 @@ impl Data {
         Ok(SqliteConnectOptions::new().filename(path).foreign_keys(true).connect().await?)
     }
 
-    /// Counts the customers of a tenant by how they are assigned, once.
-    pub(crate) async fn count_customers(&self, tenant: TenantId) -> anyhow::Result<()> {
+    /// A connection past the service that counts a tenant's customers.
+    pub(crate) async fn counter(&self, tenant: TenantId) -> anyhow::Result<Counter> {
+        let shell = match &self.database {
+            Some(database) => Shell::Postgres(database.shell().await?),
+            None => Shell::Sqlite(self.shell().await?),
+        };
+        Ok(Counter { shell, tenant })
+    }
+
+    /// Lets the database come to rest, after many rows were written.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        match &self.database {
+            Some(database) => database.settle().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Gives each private customer of a tenant one of its users whose names begin with `eigener.`, in turns. No service runs on it: it
+    /// assigns them one by one.
+    pub(crate) async fn give_own_users(&self, tenant: TenantId) -> anyhow::Result<()> {
         if let Some(database) = &self.database {
-            return database.count_customers(tenant).await;
+            return database.give_own_users(tenant).await;
         }
         let mut shell = self.shell().await?;
-        let count = sqlx::query(
-            "SELECT segment, user_id, count(*) FROM customer WHERE tenant_id = ?1 GROUP BY segment, user_id",
+        for statement in [
+            "CREATE TEMP TABLE own (place INTEGER PRIMARY KEY, user_id TEXT NOT NULL)",
+            "INSERT INTO own
+            SELECT row_number() OVER (ORDER BY user_id) - 1, user_id
+            FROM concenter_user
+            WHERE user_name LIKE 'eigener.%'",
+        ] {
+            sqlx::query(statement).execute(&mut shell).await?;
+        }
+        // Their ids end with their numbers.
+        let give = sqlx::query(
+            "UPDATE customer
+            SET user_id = (
+                SELECT user_id
+                FROM own
+                WHERE place = CAST(substr(customer_id, 7) AS INTEGER) % (SELECT count(*) FROM own)
+            )
+            WHERE tenant_id = ?1
+              AND segment = 'private'",
         );
-        count.bind(tenant.to_string()).fetch_all(&mut shell).await?;
+        give.bind(tenant.to_string()).execute(&mut shell).await?;
+        // As the service leaves it when it ends.
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut shell).await?;
         shell.close().await?;
         Ok(())
     }
@@ -151,6 +188,34 @@ impl Data {
         let (jumps, redeemed) = count.fetch_one(&mut shell).await?;
         shell.close().await?;
         Ok(Stored { jumps, redeemed })
+    }
+}
+
+/// Counts the customers of a tenant, over one connection.
+pub(crate) struct Counter {
+    shell: Shell,
+    tenant: TenantId,
+}
+
+enum Shell {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Counter {
+    /// Counts them once.
+    pub(crate) async fn count(&mut self) -> anyhow::Result<i64> {
+        let tenant = self.tenant.to_string();
+        Ok(match &mut self.shell {
+            Shell::Sqlite(shell) => {
+                let count = sqlx::query_scalar("SELECT count(*) FROM customer WHERE tenant_id = ?1");
+                count.bind(tenant).fetch_one(shell).await?
+            }
+            Shell::Postgres(shell) => {
+                let count = sqlx::query_scalar("SELECT count(*) FROM customer WHERE tenant_id = $1::TEXT::UUID");
+                count.bind(tenant).fetch_one(shell).await?
+            }
+        })
     }
 }
 

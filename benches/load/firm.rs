@@ -130,19 +130,9 @@ async fn set_up_customers(
     portal: &AsciiMetadataValue,
     customers: u32,
 ) -> anyhow::Result<()> {
-    let only = providers::Only { product_provider_ids: vec![PROVIDER.to_owned()] };
-    let scope = v1::ProviderScope { scope: Some(providers::Scope::Only(only)) };
-    let user = new_user(channel.clone(), admin, "kunden".to_owned(), v1::UserKind::EndCustomer, scope).await?;
+    let user = new_user_of_customers(channel.clone(), admin, "kunden".to_owned()).await?;
+    share(channel.clone(), admin, Some(user), None).await?;
     let mut service = CustomerServiceClient::new(channel);
-    let access = service.get_customer_access(by(admin, v1::GetCustomerAccessRequest {})).await?.into_inner();
-    let change = v1::UpdateCustomerAccessRequest {
-        request_id: request_id(),
-        etag: access.customer_access.context("the customers' access")?.etag,
-        private_user_id: Some(user),
-        commercial_user_id: None,
-        commercial_falls_back_to_private: None,
-    };
-    service.update_customer_access(by(admin, change)).await?;
     let segment = v1::Segment::Private.into();
     for first in (0..customers).step_by(BATCH) {
         let customers = (first..customers).take(BATCH);
@@ -151,6 +141,51 @@ async fn set_up_customers(
         service.put_customers(by(portal, v1::PutCustomersRequest { request_id: request_id(), customers })).await?;
     }
     Ok(())
+}
+
+/// Has customers share a user, those of the segments that one is named for.
+async fn share(
+    channel: Channel,
+    admin: &AsciiMetadataValue,
+    private_user_id: Option<String>,
+    commercial_user_id: Option<String>,
+) -> anyhow::Result<()> {
+    let mut service = CustomerServiceClient::new(channel);
+    let access = service.get_customer_access(by(admin, v1::GetCustomerAccessRequest {})).await?.into_inner();
+    let change = v1::UpdateCustomerAccessRequest {
+        request_id: request_id(),
+        etag: access.customer_access.context("the customers' access")?.etag,
+        private_user_id,
+        commercial_user_id,
+        commercial_falls_back_to_private: None,
+    };
+    service.update_customer_access(by(admin, change)).await?;
+    Ok(())
+}
+
+/// A commercial customer who comes behind all others, and the user that he alone has. Gives its id.
+pub(crate) async fn set_up_last_customer(
+    channel: Channel,
+    admin: &AsciiMetadataValue,
+    portal: &AsciiMetadataValue,
+) -> anyhow::Result<String> {
+    let user = new_user_of_customers(channel.clone(), admin, "gewerbe".to_owned()).await?;
+    share(channel.clone(), admin, None, Some(user.clone())).await?;
+    let last = v1::CustomerRecord { customer_id: "letzter".to_owned(), segment: v1::Segment::Commercial.into() };
+    let put = v1::PutCustomersRequest { request_id: request_id(), customers: vec![last] };
+    CustomerServiceClient::new(channel).put_customers(by(portal, put)).await?;
+    Ok(user)
+}
+
+/// A user of customers.
+pub(crate) async fn new_user_of_customers(
+    channel: Channel,
+    admin: &AsciiMetadataValue,
+    user_name: String,
+) -> anyhow::Result<String> {
+    let only = providers::Only { product_provider_ids: vec![PROVIDER.to_owned()] };
+    let scope = v1::ProviderScope { scope: Some(providers::Scope::Only(only)) };
+    new_user(channel, admin, user_name, v1::UserKind::EndCustomer, scope).await
 }
 
 async fn new_user(

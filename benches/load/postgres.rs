@@ -166,13 +166,38 @@ impl PostgresDatabase {
         Ok(Location::Server(self.service_url.parse()?))
     }
 
-    /// Counts the customers of a tenant by how they are assigned, once.
-    pub(crate) async fn count_customers(&self, tenant: TenantId) -> anyhow::Result<()> {
-        let mut shell = PgConnection::connect(&self.owner_url).await?;
-        let count = sqlx::query(
-            "SELECT segment, user_id, count(*) FROM customer WHERE tenant_id = $1::TEXT::UUID GROUP BY segment, user_id",
+    /// A connection past the service, and past the wall between tenants.
+    pub(crate) async fn shell(&self) -> anyhow::Result<PgConnection> {
+        Ok(PgConnection::connect(&self.owner_url).await?)
+    }
+
+    /// Gives each private customer of a tenant one of its users whose names begin with `eigener.`, in turns.
+    pub(crate) async fn give_own_users(&self, tenant: TenantId) -> anyhow::Result<()> {
+        let mut shell = self.shell().await?;
+        let own = "
+            CREATE TEMP TABLE own AS
+            SELECT row_number() OVER (ORDER BY user_id) - 1 AS place, user_id
+            FROM concenter_user
+            WHERE user_name LIKE 'eigener.%'";
+        sqlx::query(own).execute(&mut shell).await?;
+        // Their ids end with their numbers.
+        let give = sqlx::query(
+            "UPDATE customer
+            SET user_id = own.user_id
+            FROM own
+            WHERE customer.tenant_id = $1::TEXT::UUID
+              AND customer.segment = 'private'
+              AND own.place = substr(customer.customer_id, 7)::BIGINT % (SELECT count(*) FROM own)",
         );
-        count.bind(tenant.to_string()).fetch_all(&mut shell).await?;
+        give.bind(tenant.to_string()).execute(&mut shell).await?;
+        shell.close().await?;
+        self.settle().await
+    }
+
+    /// Does what the server does by itself sooner or later: clears dead rows, and looks at how many there are of what.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        let mut shell = self.shell().await?;
+        sqlx::query("VACUUM (ANALYZE) customer").execute(&mut shell).await?;
         shell.close().await?;
         Ok(())
     }
