@@ -97,6 +97,7 @@ CREATE TABLE notice (
 CREATE UNIQUE INDEX one_unsent_notice ON notice (tenant_id, cause, user_id) WHERE sent_at IS NULL;
 CREATE INDEX notice_by_sending ON notice (sent_at) WHERE sent_at IS NOT NULL;
 
--- Those who have no own user, counted and found by themselves however many others there are. What follows the segment here is
--- the rest of the key of the table, the customer.
-CREATE INDEX customer_without_user ON customer (tenant_id, segment) WHERE user_id IS NULL;
+-- Those who have no own user, counted and found by themselves however many others there are. The user stands in it although he is
+-- always NULL there: without him SQLite looks each row up in the table. What follows him is the rest of the key of the
+-- table, the customer.
+CREATE INDEX customer_without_user ON customer (tenant_id, segment, user_id) WHERE user_id IS NULL;

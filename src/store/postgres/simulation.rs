@@ -212,14 +212,19 @@ FROM activation_broker
 WHERE tenant_id = $1
 ";
 
+/// In two parts, of which the first needs nothing but an index: there are many who have no own user.
 pub(super) const COUNT_CUSTOMERS: &str = "
-SELECT
-    CASE WHEN user_id IS NULL THEN segment END AS segment,
-    user_id,
-    count(*) AS customers
+SELECT segment, NULL::UUID AS user_id, count(*) AS customers
 FROM customer
 WHERE tenant_id = $1
-GROUP BY 1, 2
+  AND user_id IS NULL
+GROUP BY segment
+UNION ALL
+SELECT NULL, user_id, count(*)
+FROM customer
+WHERE tenant_id = $1
+  AND user_id IS NOT NULL
+GROUP BY user_id
 ";
 
 /// Counts everybody. The number of rows is that of the users at most, and two.
