@@ -154,10 +154,7 @@ async fn of_users(world: &World) -> Vec<Effect> {
         Effect::new(USERS, "SetUserSecret", "user.set_secret", &secret),
         Effect::new(USERS, "SetStandardUser", "user.set_standard", &standard),
         Effect::new(USERS, "SetEndCustomer", "user.mark_end_customer", &end),
-        Effect {
-            altered_action: "user.attest_end_customer_no",
-            ..Effect::new(USERS, "AttestEndCustomer", "user.attest_end_customer_yes", &attest)
-        },
+        Effect::new(USERS, "AttestEndCustomer", "user.attest_end_customer_yes", &attest),
         Effect::new(USERS, "DisableUser", "user.disable", &disable),
         Effect::new(USERS, "EnableUser", "user.enable", &enable),
         Effect::new(USERS, "DeleteUser", "user.delete", &delete),
