@@ -197,7 +197,7 @@ impl PostgresDatabase {
     /// Does what the server does by itself sooner or later: clears dead rows, and looks at how many there are of what.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let mut shell = self.shell().await?;
-        sqlx::query("VACUUM (ANALYZE) customer").execute(&mut shell).await?;
+        sqlx::query("VACUUM (ANALYZE)").execute(&mut shell).await?;
         shell.close().await?;
         Ok(())
     }

@@ -80,7 +80,7 @@ pub const MOST_JUMPS_REPORTED: u32 = 100_000;
 /// Most rows of the audit log that one page of a list looks at.
 pub const MOST_ENTRIES_SCANNED: u32 = 10_000;
 /// Most brokers that a simulation reads in one go, each with all of his activations.
-pub const BROKERS_AT_ONCE: u32 = 500;
+pub const BROKERS_AT_ONCE: u32 = 2_000;
 /// Most kinds of assignment that a simulation looks up one by one, to list who differs. More of them are looked for among all
 /// customers of the tenant.
 pub const MOST_ASSIGNMENTS_LOOKED_UP: usize = 200;

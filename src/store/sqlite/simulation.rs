@@ -271,30 +271,44 @@ fn assigned(cells: Cells<'_>) -> Step<Assigned<'static>> {
     }
 }
 
-/// The next brokers behind one, each with all of his activations.
-const BROKERS: &str = "
-SELECT b.broker_id, a.activation_id, a.state, a.user_id
-FROM (
+/// Each broker of a subquery with all of his activations.
+macro_rules! with_activations {
+    ($brokers:literal) => {
+        concat!(
+            "
+            SELECT b.broker_id, a.activation_id, a.state, a.user_id
+            FROM (
+            ",
+            $brokers,
+            "
+            ) AS n
+            CROSS JOIN activation_broker AS b
+                ON b.tenant_id = ?1
+                AND b.broker_id = n.broker_id
+            CROSS JOIN broker_activation AS a
+                ON a.tenant_id = b.tenant_id
+                AND a.activation_id = b.activation_id
+            ORDER BY b.broker_id
+            "
+        )
+    };
+}
+
+/// The next brokers behind one.
+const BROKERS: &str = with_activations!(
+    "
     SELECT DISTINCT broker_id
     FROM activation_broker
     WHERE tenant_id = ?1
       AND broker_id > ?2
     ORDER BY broker_id
     LIMIT ?3
-) AS n
-CROSS JOIN activation_broker AS b
-    ON b.tenant_id = ?1
-    AND b.broker_id = n.broker_id
-CROSS JOIN broker_activation AS a
-    ON a.tenant_id = b.tenant_id
-    AND a.activation_id = b.activation_id
-ORDER BY b.broker_id
-";
+    "
+);
 
-/// The same of those in an activation with one of some users.
-const BROKERS_OF_USERS: &str = "
-SELECT b.broker_id, a.activation_id, a.state, a.user_id
-FROM (
+/// The next ones behind one who are in an activation with one of some users.
+const BROKERS_OF_USERS: &str = with_activations!(
+    "
     SELECT DISTINCT m.broker_id
     FROM json_each(?4) AS q
     CROSS JOIN broker_activation AS u
@@ -306,15 +320,8 @@ FROM (
         AND m.broker_id > ?2
     ORDER BY m.broker_id
     LIMIT ?3
-) AS n
-CROSS JOIN activation_broker AS b
-    ON b.tenant_id = ?1
-    AND b.broker_id = n.broker_id
-CROSS JOIN broker_activation AS a
-    ON a.tenant_id = b.tenant_id
-    AND a.activation_id = b.activation_id
-ORDER BY b.broker_id
-";
+    "
+);
 
 async fn read_brokers(
     snapshot: &mut SqliteConnection,
