@@ -28,6 +28,7 @@ mod location;
 pub mod postgres;
 mod reader;
 pub mod relocate;
+mod reports;
 pub mod sqlite;
 
 use std::sync::Arc;

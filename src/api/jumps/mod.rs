@@ -1,8 +1,8 @@
 //! `JumpService`: making, explaining, redeeming and revoking jumps, and their history.
 //!
-//! [`wish`] reads what is asked for, [`answer`] says what came of it and [`advice`] what can be done about it, [`session`] what became of it at the target, and
-//! [`history`] tells of it afterwards. [`simulation`] tells what a change would do to all of them, and
-//! [`isolation`] how they are kept apart.
+//! [`wish`] reads what is asked for, [`answer`] says what came of it and [`advice`] what can be done about it, [`session`]
+//! what became of it at the target, and [`history`] tells of it afterwards. [`simulation`] tells what a change would do to
+//! all of them, and [`isolation`] how they are kept apart.
 
 mod advice;
 mod answer;

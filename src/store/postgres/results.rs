@@ -15,11 +15,12 @@ use super::settings::settings_of;
 use super::versions::move_config;
 use crate::domain::audit::{Action, AuditEntry, AuditObject, AuditOutcome};
 use crate::domain::error::Reason;
-use crate::domain::ids::{AuditId, JumpId, TargetId, TenantId, UserId};
+use crate::domain::ids::{JumpId, TargetId, TenantId, UserId};
 use crate::domain::jump::{JumpResult, LoginReport, Session};
 use crate::domain::session::{MOST_FAILED_LOGINS, SessionUser};
 use crate::domain::time::Timestamp;
 use crate::store::codes::{Code as _, NoticeCause};
+use crate::store::reports::{marked_in, resource_of};
 use crate::store::{Effect, Outcome, StoreError};
 
 const SESSION: &str = "
@@ -120,28 +121,11 @@ pub(super) async fn report(
             *tenant,
             effect,
             move |tx, at| Box::pin(async move { note(tx, at, &reported).await }),
-            move |_, resource| Box::pin(async move { marked_in(&resource, &mark_id).map(Some) }),
+            move |_, resource| {
+                Box::pin(async move { marked_in(&resource, &mark_id).map(Some).map_err(|_| unreadable_resource()) })
+            },
         )
         .await
-}
-
-/// The resource of a report: the jump; and where it marked a user, he, and the id of the row that tells of that.
-fn resource_of(report: &LoginReport, marked: Option<&UserId>) -> String {
-    match marked {
-        None => report.jump_id.to_string(),
-        Some(user) => format!("{} {user} {}", report.jump_id, report.mark_id),
-    }
-}
-
-/// Whom the request marked whose row would have this id. One that is repeated has another id, and marks nobody.
-fn marked_in(resource: &str, mark_id: &AuditId) -> Step<Option<UserId>> {
-    let mut words = resource.split(' ').skip(1);
-    match (words.next(), words.next()) {
-        (Some(user), Some(id)) if id == mark_id.to_string() => {
-            UserId::parse(user).map(Some).map_err(|_| unreadable_resource())
-        }
-        _ => Ok(None),
-    }
 }
 
 async fn note(tx: &mut PgConnection, at: Timestamp, reported: &Reported) -> Changed {
